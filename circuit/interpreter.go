@@ -1,0 +1,138 @@
+package circuit
+
+import "fmt"
+
+// Run runs the circuit in float on its inputs' vectors, each of Slots() values, and returns for each output what the
+// client would learn: Period sums, or the listed coefficients.
+func (c *Circuit) Run(inputs ...[]float64) ([][]float64, error) {
+	return c.RunObserved(nil, inputs...)
+}
+
+// RunObserved is Run with a look at every value, inputs included, as soon as it is there. What observe writes to the
+// vector is what the circuit goes on with: this is how noise is simulated.
+func (c *Circuit) RunObserved(observe func(value int, vector []float64), inputs ...[]float64) ([][]float64, error) {
+	n := c.Parameters.Slots()
+	if len(inputs) != len(c.Inputs) {
+		return nil, fmt.Errorf("%d input vectors: want %d", len(inputs), len(c.Inputs))
+	}
+	values := make([][]float64, c.Values())
+	for i, x := range inputs {
+		if len(x) != n {
+			return nil, fmt.Errorf("input vector %d has %d values: want %d", i, len(x), n)
+		}
+		values[i] = append([]float64(nil), x...)
+		if observe != nil {
+			observe(i, values[i])
+		}
+	}
+	for i, node := range c.Nodes {
+		at := len(c.Inputs) + i
+		values[at] = node.run(n, values)
+		if observe != nil {
+			observe(at, values[at])
+		}
+	}
+	outputs := make([][]float64, len(c.Outputs))
+	for i, out := range c.Outputs {
+		outputs[i] = out.read(values[out.Value])
+	}
+	return outputs, nil
+}
+
+func (node *Node) run(n int, values [][]float64) []float64 {
+	x := values[node.In[0]]
+	switch {
+	case node.Linear != nil:
+		return node.Linear.run(x)
+	case node.Fold != nil:
+		y := append([]float64(nil), x...)
+		for _, s := range node.Fold.Steps {
+			rotated := rotate(y, s)
+			for j := range y {
+				y[j] += rotated[j]
+			}
+		}
+		return y
+	case node.Dot != nil:
+		return node.Dot.run(x)
+	case node.Combine != nil:
+		y := make([]float64, n)
+		for j := range y {
+			y[j] = node.Combine.Constant
+		}
+		for k, v := range node.In {
+			f := node.Combine.Factors[k]
+			for j, xj := range values[v] {
+				y[j] += f * xj
+			}
+		}
+		return y
+	default:
+		y := make([]float64, n)
+		for j := range y {
+			y[j] = x[j] * values[node.In[1]][j]
+		}
+		return y
+	}
+}
+
+func (l *Linear) run(x []float64) []float64 {
+	n := len(x)
+	inner := map[int][]float64{}
+	var giants []int // in order of first use, so that the float sum is always taken in the same order
+	for _, d := range l.Diagonals {
+		sum := inner[d.Giant]
+		if sum == nil {
+			sum = make([]float64, n)
+			inner[d.Giant] = sum
+			giants = append(giants, d.Giant)
+		}
+		d.Values.addProduct(sum, x, d.Baby)
+	}
+	y := l.Bias.Full(n)
+	for _, giant := range giants {
+		for j, v := range rotate(inner[giant], giant) {
+			y[j] += v
+		}
+	}
+	return y
+}
+
+// run multiplies by the non-zero weights one by one: weights are few, or the caller is a test.
+func (d *Dot) run(x []float64) []float64 {
+	n := len(x)
+	y := d.Bias.Full(n)
+	for k, w := range d.Weights.Full(n) {
+		if w == 0 {
+			continue
+		}
+		for j, xj := range x {
+			if at := j + k; at < n {
+				y[at] += w * xj
+			} else {
+				y[at-n] -= w * xj
+			}
+		}
+	}
+	return y
+}
+
+func (out *Output) read(x []float64) []float64 {
+	if out.Coefficients != nil {
+		y := make([]float64, len(out.Coefficients))
+		for i, k := range out.Coefficients {
+			y[i] = x[k]
+		}
+		return y
+	}
+	y := make([]float64, out.Period)
+	for j, v := range x {
+		y[j%out.Period] += v
+	}
+	return y
+}
+
+func rotate(x []float64, shift int) []float64 {
+	shift = mod(shift, len(x))
+	return append(append(make([]float64, 0, len(x)), x[shift:]...), x[:shift]...)
+}
