@@ -10,6 +10,8 @@ import (
 type Vector struct {
 	Index  []uint32
 	Values []float64
+
+	pending vectorShape // while decoding: what is to be read from weights.bin
 }
 
 // NewVector returns the compact form of a full vector: its shortest power-of-two period, or its non-zero entries where
