@@ -1,0 +1,16 @@
+// Package kernel does the arithmetic on residue vectors that every encrypted operation consists of: number-theoretic
+// transforms, sums of products, element-wise operations, base conversion and automorphisms.
+//
+//	m, err := kernel.NewModulus(q, logN, conjugateInvariant)
+//	m.Forward(x, x)
+//	m.InnerProduct2(c0, c1, keysB, keysA, digits)
+//
+// A vector holds residues in [0, q), never in Montgomery form; every function takes and leaves such values. Transforms,
+// their order and automorphisms equal those of Lattigo's ring package bit for bit. Element-wise functions work on len(dst)
+// values, so a caller may hand them a part of a vector at a time; transforms and permutations on the ring degree.
+// Nothing allocates, and everything may be used from several goroutines on different destinations. A destination may be
+// one of the sources, unless said otherwise; partly overlapping vectors give wrong results.
+//
+// Dangers: values are not checked to be below q, and larger ones give wrong results silently (Reduce first). Functions
+// panic, as an index would, on a source that is too short and on a scalar that is not below q.
+package kernel
