@@ -1,0 +1,159 @@
+package handler
+
+import (
+	"context"
+	"encoding/hex"
+	"fmt"
+	"runtime"
+	"time"
+
+	"cipherpoint/keystore"
+)
+
+// The options that apply where none are given.
+const (
+	DefaultQueue         = 64
+	DefaultKeyCacheBytes = 512 << 20
+)
+
+// Options bound what the handler uses.
+type Options struct {
+	// Workers is the number of inferences, key checks and key expansions at one time; 0 means GOMAXPROCS.
+	Workers int
+	// Queue is the number of requests that may wait for a worker; further ones are Busy. 0 means DefaultQueue.
+	Queue int
+	// KeyCacheBytes is the memory for expanded keys that are not in use; 0 means DefaultKeyCacheBytes.
+	KeyCacheBytes int64
+	// OnInference and OnKeyLoad, where set, are told the duration of each inference and of each expansion of a key.
+	OnInference, OnKeyLoad func(time.Duration)
+}
+
+func (o Options) complete() (Options, error) {
+	if o.Workers < 0 || o.Queue < 0 || o.KeyCacheBytes < 0 {
+		return Options{}, fmt.Errorf("negative number of workers, length of the queue or size of the key cache")
+	}
+	if o.Workers == 0 {
+		o.Workers = runtime.GOMAXPROCS(0)
+	}
+	if o.Queue == 0 {
+		o.Queue = DefaultQueue
+	}
+	if o.KeyCacheBytes == 0 {
+		o.KeyCacheBytes = DefaultKeyCacheBytes
+	}
+	if o.OnInference == nil {
+		o.OnInference = func(time.Duration) {}
+	}
+	if o.OnKeyLoad == nil {
+		o.OnKeyLoad = func(time.Duration) {}
+	}
+	return o, nil
+}
+
+// EndpointHandler answers requests about one model. All methods may be called at the same time.
+type EndpointHandler struct {
+	model   Model
+	store   keystore.Store
+	options Options
+	keySet  string // hexadecimal
+	work    *admission
+	keys    *keyring
+}
+
+// New returns a handler. It closes neither the model nor the store.
+func New(model Model, store keystore.Store, options Options) (*EndpointHandler, error) {
+	options, err := options.complete()
+	if err != nil {
+		return nil, err
+	}
+	set := model.KeySet()
+	return &EndpointHandler{
+		model:   model,
+		store:   store,
+		options: options,
+		keySet:  hex.EncodeToString(set[:]),
+		work:    newAdmission(options.Workers, options.Queue),
+		keys:    newKeyring(options.KeyCacheBytes),
+	}, nil
+}
+
+// Handle answers a request. Its error is always an *Error. A request that fails changes nothing that is stored, except
+// that a key which proves to be wrong when it is complete is discarded.
+func (h *EndpointHandler) Handle(ctx context.Context, r Request) (Response, error) {
+	var reply Response
+	err := guarded(func() (err error) {
+		reply, err = h.dispatch(ctx, r)
+		return err
+	})
+	if err != nil {
+		return Response{}, AsError(err)
+	}
+	return reply, nil
+}
+
+func (h *EndpointHandler) dispatch(ctx context.Context, r Request) (Response, error) {
+	switch r.Method {
+	case SaveKey:
+		return h.saveKey(ctx, r)
+	case AppendKey:
+		return h.appendKey(ctx, r)
+	case KeyStatus:
+		return h.keyStatus(ctx, r)
+	case DeleteKey:
+		return h.deleteKey(ctx, r)
+	case Inference:
+		return h.inference(ctx, r)
+	case Describe:
+		return h.describe()
+	case "":
+		return Response{}, Errorf(MissingField, "method")
+	}
+	return Response{}, Errorf(UnknownMethod, "want save_key, append_key, key_status, delete_key, inference or describe")
+}
+
+// Describe returns what describe replies, without the client's part.
+func (h *EndpointHandler) Describe() Description {
+	return Description{
+		Protocol:     1,
+		Model:        h.model.Summary(),
+		KeySet:       h.keySet,
+		KeyBytes:     h.model.KeyBytes(),
+		RequestBytes: h.model.RequestBytes(),
+		ReplyBytes:   h.model.ReplyBytes(),
+		MaxPiece:     MaxPiece,
+		MaxInputs:    MaxInputs,
+	}
+}
+
+func (h *EndpointHandler) describe() (Response, error) {
+	d := h.Describe()
+	d.ClientZip = h.model.ClientZip()
+	return Response{Description: &d}, nil
+}
+
+// MaxBody is the largest number of bytes of keys or inputs that a request can hold.
+func (h *EndpointHandler) MaxBody() int64 {
+	return max(MaxPiece, MaxInputs*int64(h.model.RequestBytes()))
+}
+
+// Stats are counts for the operator.
+type Stats struct {
+	Running, Waiting      int   // requests that hold a worker, and that wait for one
+	CachedKeys            int   // expanded keys in memory
+	CachedBytes           int64 // and their size
+	Hits, Misses, Evicted int64 // uses of the cache since the start
+}
+
+// Stats returns the counts of this moment.
+func (h *EndpointHandler) Stats() Stats {
+	s := h.keys.stats()
+	s.Running, s.Waiting = h.work.counts()
+	return s
+}
+
+// Close ends work in the background (keys for which nobody waits any more) and waits for its end. No method may be
+// called after it.
+func (h *EndpointHandler) Close() {
+	h.keys.cancel()
+	h.work.stop()
+}

@@ -1,0 +1,113 @@
+package handler
+
+import (
+	"container/list"
+	"context"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/singleflight"
+)
+
+// flightTime bounds the loading or sealing of one key.
+const flightTime = 5 * time.Minute
+
+// keyring holds expanded keys up to a number of bytes, least recently used out first, and sees to it that a key is
+// loaded or sealed once however many requests wait for it. Requests hold the keys they use by reference, so dropping
+// one disturbs nobody.
+type keyring struct {
+	limit   int64
+	flights singleflight.Group
+	ctx     context.Context // of the flights, which outlast the requests that wait for them
+	cancel  context.CancelFunc
+
+	mu                    sync.Mutex
+	order                 *list.List // of *entry, most recently used first
+	entries               map[string]*list.Element
+	used                  int64
+	hits, misses, evicted int64
+}
+
+type entry struct {
+	uid  string
+	keys Keys
+}
+
+func newKeyring(limit int64) *keyring {
+	ctx, cancel := context.WithCancel(context.Background())
+	return &keyring{limit: limit, ctx: ctx, cancel: cancel, order: list.New(), entries: map[string]*list.Element{}}
+}
+
+// get returns a key that is in memory.
+func (k *keyring) get(uid string) (Keys, bool) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	e, ok := k.entries[uid]
+	if !ok {
+		k.misses++
+		return nil, false
+	}
+	k.hits++
+	k.order.MoveToFront(e)
+	return e.Value.(*entry).keys, true
+}
+
+// add puts a key in and drops others until the rest fits. The newest stays even if it alone is over the limit: it was
+// paid for and is about to be used.
+func (k *keyring) add(uid string, keys Keys) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.drop(uid)
+	k.entries[uid] = k.order.PushFront(&entry{uid, keys})
+	k.used += keys.Bytes()
+	for k.used > k.limit && k.order.Len() > 1 {
+		k.drop(k.order.Back().Value.(*entry).uid)
+		k.evicted++
+	}
+}
+
+// remove forgets a key.
+func (k *keyring) remove(uid string) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.drop(uid)
+}
+
+func (k *keyring) drop(uid string) {
+	if e, ok := k.entries[uid]; ok {
+		k.used -= e.Value.(*entry).keys.Bytes()
+		k.order.Remove(e)
+		delete(k.entries, uid)
+	}
+}
+
+// once runs f, or waits for the one that already runs under that name. f goes on when ctx ends, for the sake of the
+// others that wait for it.
+func (k *keyring) once(ctx context.Context, name string, f func(context.Context) (Keys, error)) (Keys, error) {
+	done := k.flights.DoChan(name, func() (any, error) {
+		ctx, cancel := context.WithTimeout(k.ctx, flightTime)
+		defer cancel()
+		var keys Keys
+		err := guarded(func() (err error) {
+			keys, err = f(ctx)
+			return err
+		})
+		return keys, err
+	})
+	select {
+	case r := <-done:
+		keys, _ := r.Val.(Keys)
+		return keys, r.Err
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
+func (k *keyring) stats() Stats {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return Stats{
+		CachedKeys: len(k.entries), CachedBytes: k.used,
+		Hits: k.hits, Misses: k.misses, Evicted: k.evicted,
+	}
+}
