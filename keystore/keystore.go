@@ -53,8 +53,8 @@ var (
 	ErrNotSealed = errors.New("keystore: not sealed")
 	// ErrDigest: the complete upload does not have the announced SHA-256. It has been discarded; begin again.
 	ErrDigest = errors.New("keystore: content differs from the announced digest")
-	// ErrCorrupt: the store no longer holds the bytes that were sealed. Delete the key and upload it again.
-	ErrCorrupt = errors.New("keystore: sealed key is damaged")
+	// ErrCorrupt: the store no longer holds what was stored. Delete the key and upload it again.
+	ErrCorrupt = errors.New("keystore: stored key is damaged")
 	// ErrFull: there is no room. The upload has been discarded; begin again later.
 	ErrFull = errors.New("keystore: no room left")
 	// ErrUnavailable: the place behind the store does not answer or fails. The same call may be repeated later; no

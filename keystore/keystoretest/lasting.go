@@ -1,0 +1,261 @@
+package keystoretest
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+
+	"cipherpoint/keystore"
+)
+
+// testReopen: what one store has stored, a later one finds, whether the first was closed or not.
+func testReopen(t *testing.T, b *bench) {
+	k := newKey(5 << 20)
+	k.begin(t, b.open())
+	k.mustBe(t, b.open(), false)
+	k.put(t, b.open(), 3<<20, 5<<20)
+	k.mustBe(t, b.open(), false, 3<<20, 5<<20)
+	k.put(t, b.open(), 0, 3<<20)
+	must(t, b.open().Seal(t.Context(), k.uid, nil))
+	k.mustOpen(t, b.open())
+	must(t, b.open().Delete(t.Context(), k.uid))
+	k.mustBeGone(t, b.open())
+}
+
+func testExpiry(t *testing.T, b *bench) {
+	const short = 400 * time.Millisecond
+	brief := b.openWith(keystore.Limits{KeyLifetime: short, UploadLifetime: short})
+	used, unused, seen := newKey(10), newKey(20), newKey(30)
+	for _, k := range []key{used, unused, seen} {
+		k.seal(t, brief)
+	}
+	growing, abandoned := newKey(40), newKey(50)
+	growing.begin(t, brief)
+	abandoned.begin(t, brief)
+	abandoned.put(t, brief, 0, 10)
+	for i := range 12 {
+		time.Sleep(short / 8)
+		switch i % 2 {
+		case 0:
+			must(t, brief.Touch(t.Context(), used.uid))
+			growing.put(t, brief, i, i+2)
+		case 1:
+			used.mustOpen(t, brief)
+			growing.put(t, brief, i-1, i+1) // a repeat counts as well
+		}
+		_, _ = brief.Status(t.Context(), seen.uid)
+	}
+	used.mustBe(t, brief, true, 0, 10)
+	growing.mustBe(t, brief, false, 0, 12)
+	for _, k := range []key{unused, seen, abandoned} {
+		k.mustBeGone(t, brief)
+		mustFail(t, brief.Touch(t.Context(), k.uid), keystore.ErrNotFound)
+		_, _, err := brief.Open(t.Context(), k.uid)
+		mustFail(t, err, keystore.ErrNotFound)
+	}
+	unused.seal(t, brief) // what has expired may come back
+	unused.mustOpen(t, brief)
+}
+
+// childAddress makes the test's binary the process that testKill kills.
+const childAddress = "KEYSTORETEST_ADDRESS"
+
+// Main runs the tests of a store. A store's TestMain calls it.
+func Main(m *testing.M, open Opener) {
+	if address := os.Getenv(childAddress); address != "" {
+		if err := uploadForever(address, open); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+	}
+	os.Exit(m.Run())
+}
+
+const killedSize, killedPiece = 1 << 20, 90_000
+
+// uploadForever uploads one key after the other and prints each uid before it begins and each that is sealed.
+func uploadForever(address string, open Opener) error {
+	s, err := open(address, limits)
+	if err != nil {
+		return err
+	}
+	k, ctx := newKey(killedSize), context.Background()
+	for {
+		k.uid = uuid.NewString()
+		fmt.Println("begin", k.uid)
+		if _, err := s.Begin(ctx, k.uid, k.upload); err != nil {
+			return err
+		}
+		for begin := 0; begin < len(k.data); begin += killedPiece {
+			if _, err := s.Put(ctx, k.uid, int64(begin), k.data[begin:min(begin+killedPiece, len(k.data))]); err != nil {
+				return err
+			}
+		}
+		if err := s.Seal(ctx, k.uid, nil); err != nil {
+			return err
+		}
+		fmt.Println("sealed", k.uid)
+	}
+}
+
+// testKill kills a process while it uploads, at many moments. What it had sealed is there, what it was uploading can be
+// resumed from what Status says.
+func testKill(t *testing.T, b *bench) {
+	executable, err := os.Executable()
+	must(t, err)
+	s := b.open()
+	k := newKey(killedSize)
+	resumed := 0
+	for i := range 12 {
+		child := exec.CommandContext(t.Context(), executable)
+		child.Env = append(os.Environ(), childAddress+"="+b.Address)
+		output, err := child.StdoutPipe()
+		must(t, err)
+		child.Stderr = os.Stderr
+		must(t, child.Start())
+		lines := bufio.NewScanner(output)
+		if !lines.Scan() {
+			t.Fatal("the uploading process has failed")
+		}
+		timer := time.AfterFunc(time.Duration(i*i)*time.Millisecond, func() { _ = child.Process.Kill() })
+		var began, sealed []string
+		for ok := true; ok; ok = lines.Scan() {
+			var state, uid string
+			if _, err := fmt.Sscan(lines.Text(), &state, &uid); err != nil || len(uid) != 36 {
+				continue // cut off
+			}
+			if state == "sealed" {
+				sealed = append(sealed, uid)
+			} else {
+				began = append(began, uid)
+			}
+		}
+		_ = child.Wait()
+		timer.Stop()
+
+		for _, k.uid = range sealed {
+			k.mustBe(t, s, true, 0, killedSize)
+			k.mustOpen(t, s)
+		}
+		k.uid = began[len(began)-1]
+		info, err := s.Begin(t.Context(), k.uid, k.upload)
+		must(t, err)
+		if n := info.Present.Len(); n > 0 && n < killedSize {
+			resumed++
+		}
+		for _, gap := range info.Present.Missing(info.Size) {
+			k.put(t, s, int(gap.Begin), int(gap.End))
+		}
+		must(t, s.Seal(t.Context(), k.uid, nil))
+		k.mustOpen(t, s)
+	}
+	t.Logf("%d of 12 uploads were cut off between two pieces", resumed)
+}
+
+func testOutage(t *testing.T, b *bench) {
+	if b.Outage == nil {
+		t.Skip("this store's place cannot be made unusable")
+	}
+	s, sealed, cut := b.open(), newKey(3<<20), newKey(1000)
+	sealed.seal(t, s)
+	cut.begin(t, s)
+	cut.put(t, s, 0, 500)
+	complete := newKey(2 << 20)
+	complete.send(t, s)
+
+	mend := b.Outage()
+	must(t, mustBeUnavailable(s.Ping(t.Context())))
+	for name, call := range calls(t, s, cut) {
+		if err := mustBeUnavailable(call()); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	mend()
+	b.eventually(func() error { return s.Ping(t.Context()) })
+	cut.mustBe(t, s, false, 0, 500)
+	cut.put(t, s, 500, 1000)
+	must(t, s.Seal(t.Context(), cut.uid, nil))
+	cut.mustOpen(t, s)
+	sealed.mustOpen(t, s)
+
+	// An outage while content is checked discards nothing.
+	err := s.Seal(t.Context(), complete.uid, func(r io.Reader) error {
+		mend = b.Outage()
+		_, err := io.Copy(io.Discard, r)
+		return err
+	})
+	must(t, mustBeUnavailable(err))
+	mend()
+	b.eventually(func() error { return s.Ping(t.Context()) })
+	must(t, s.Seal(t.Context(), complete.uid, nil))
+	complete.mustOpen(t, s)
+}
+
+func mustBeUnavailable(err error) error {
+	if !errors.Is(err, keystore.ErrUnavailable) {
+		return fmt.Errorf("error %v, want %v", err, keystore.ErrUnavailable)
+	}
+	return nil
+}
+
+// eventually waits until call succeeds.
+func (b *bench) eventually(call func() error) {
+	b.t.Helper()
+	var err error
+	for range 200 {
+		if err = call(); err == nil {
+			return
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+	b.t.Fatalf("does not recover: %v", err)
+}
+
+func testFull(t *testing.T, b *bench) {
+	if b.Fill == nil {
+		t.Skip("this store's place cannot be filled")
+	}
+	s, sealed, k, complete := b.open(), newKey(1000), newKey(2<<20), newKey(100)
+	sealed.seal(t, s)
+	complete.send(t, s)
+	k.begin(t, s)
+	k.put(t, s, 0, 1<<20)
+	empty := b.Fill(k.uid)
+	_, err := s.Put(t.Context(), k.uid, 1<<20, k.data[1<<20:])
+	mustFail(t, err, keystore.ErrFull)
+	k.mustBeGone(t, s)
+	sealed.mustOpen(t, s)
+	must(t, s.Ping(t.Context()))
+	must(t, s.Seal(t.Context(), complete.uid, nil)) // takes no room
+	complete.mustOpen(t, s)
+	empty()
+	k.seal(t, s)
+	k.mustOpen(t, s)
+}
+
+func testDamage(t *testing.T, b *bench) {
+	if b.Damage == nil {
+		t.Skip("this store's keys cannot be damaged")
+	}
+	s, k := b.open(), newKey(1000)
+	k.seal(t, s)
+	b.Damage(k.uid)
+	r, _, err := s.Open(t.Context(), k.uid)
+	must(t, err)
+	defer r.Close()
+	for range 2 { // the verdict stays
+		_, err = io.Copy(io.Discard, r)
+		mustFail(t, err, keystore.ErrCorrupt)
+	}
+	must(t, s.Delete(t.Context(), k.uid))
+	k.seal(t, s)
+	k.mustOpen(t, s)
+}
