@@ -1,0 +1,54 @@
+package fhe
+
+import (
+	"sync"
+
+	"cipherpoint/fhe/kernel"
+)
+
+// poly is a polynomial in residues: one vector a limb, in the NTT domain unless said otherwise.
+type poly [][]uint64
+
+// arena hands out vectors of one length and takes them back, so that a run that follows another allocates none.
+// It is safe for concurrent use.
+type arena struct {
+	n    int
+	mu   sync.Mutex
+	free [][]uint64
+}
+
+// vector returns a vector with arbitrary content.
+func (a *arena) vector() []uint64 {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	last := len(a.free) - 1
+	if last < 0 {
+		return kernel.NewVector(a.n)
+	}
+	v := a.free[last]
+	a.free = a.free[:last]
+	return v
+}
+
+// poly returns a polynomial with arbitrary content.
+func (a *arena) poly(limbs int) poly {
+	p := make(poly, limbs)
+	a.mu.Lock()
+	reused := min(limbs, len(a.free))
+	copy(p, a.free[len(a.free)-reused:])
+	a.free = a.free[:len(a.free)-reused]
+	a.mu.Unlock()
+	for i := reused; i < limbs; i++ {
+		p[i] = kernel.NewVector(a.n)
+	}
+	return p
+}
+
+// release takes polynomials back. Nothing may use them any more.
+func (a *arena) release(polys ...poly) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for _, p := range polys {
+		a.free = append(a.free, p...)
+	}
+}

@@ -1,0 +1,169 @@
+package fhe
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"math/bits"
+
+	"cipherpoint/circuit"
+	"cipherpoint/fhe/internal/wire"
+	"cipherpoint/fhe/kernel"
+)
+
+// ID is the 16-byte name of a key set or model, which its encodings carry so that a foreign one is told apart.
+type ID = wire.ID
+
+var (
+	// ErrFormat is returned for bytes that are not the encoding asked for: truncated, too long, of another kind or
+	// version, or with values out of range.
+	ErrFormat = wire.ErrFormat
+	// ErrForeign is returned for an encoding that carries the name of another model or key set.
+	ErrForeign = wire.ErrForeign
+	// ErrMissingKey is returned where evaluation keys do not cover a circuit.
+	ErrMissingKey = errors.New("missing evaluation key")
+)
+
+// keyFile is what a key file holds beside the keys' second parts.
+type keyFile struct {
+	id   ID
+	seed wire.Seed
+}
+
+// KeysSize returns the exact length in bytes of a file of evaluation keys.
+func KeysSize(params circuit.Parameters, set circuit.KeySet) int64 { return wire.KeysSize(params, set) }
+
+// ReadKeys reads a file of evaluation keys (FORMAT.md) to its end. The set and the name are what the file must hold.
+// Beyond the keys themselves, EvaluationKeys.Bytes, it takes the memory of one digit of one key.
+func ReadKeys(r io.Reader, params *Parameters, set circuit.KeySet, id ID, pool *Pool) (*EvaluationKeys, error) {
+	if err := wire.CheckKeySet(params.literal, set); err != nil {
+		return nil, err
+	}
+	head := make([]byte, wire.HeaderSize+wire.SeedSize)
+	if err := readFull(r, head); err != nil {
+		return nil, err
+	}
+	if err := wire.CheckHeader(head, wire.Keys, id, set.Count()); err != nil {
+		return nil, err
+	}
+	keys := &EvaluationKeys{
+		params:    params,
+		set:       set,
+		file:      keyFile{id, wire.Seed(head[wire.HeaderSize:])},
+		rotations: make(map[int]*SwitchingKey, len(set.Rotations)),
+	}
+	expander := wire.NewExpander(keys.file.seed)
+	for item, level := range wire.KeyLevels(set) {
+		key, err := readKey(r, params, level, item, expander, pool)
+		if err != nil {
+			return nil, fmt.Errorf("key %d of %d: %w", item+1, set.Count(), err)
+		}
+		keys.put(item, key)
+	}
+	if n, err := io.ReadFull(r, head[:1]); n != 0 {
+		return nil, fmt.Errorf("%w: bytes after the last key", ErrFormat)
+	} else if err != io.EOF {
+		return nil, err
+	}
+	return keys, nil
+}
+
+// put stores the item'th key of the set.
+func (k *EvaluationKeys) put(item int, key *SwitchingKey) {
+	if k.set.Relinearisation >= 0 {
+		if item == 0 {
+			k.relinearisation = key
+			return
+		}
+		item--
+	}
+	k.rotations[k.set.Rotations[item].Step] = key
+}
+
+// get returns the item'th key of the set.
+func (k *EvaluationKeys) get(item int) *SwitchingKey {
+	if k.set.Relinearisation >= 0 {
+		if item == 0 {
+			return k.relinearisation
+		}
+		item--
+	}
+	return k.rotations[k.set.Rotations[item].Step]
+}
+
+func newSwitchingKey(params *Parameters, level int) *SwitchingKey {
+	key := &SwitchingKey{level: level, special: params.literal.SpecialPrimes(level)}
+	digits, limbs := params.literal.Digits(level), level+1+key.special
+	vectors := kernel.NewVectors(2*digits*limbs, params.N())
+	key.limbs = make([][2][][]uint64, limbs)
+	for limb := range key.limbs {
+		for part := range key.limbs[limb] {
+			key.limbs[limb][part], vectors = vectors[:digits:digits], vectors[digits:]
+		}
+	}
+	return key
+}
+
+func readKey(r io.Reader, params *Parameters, level, item int, expander wire.Expander, pool *Pool) (*SwitchingKey, error) {
+	key := newSwitchingKey(params, level)
+	moduli := params.Moduli(level, key.special)
+	packed := make([]byte, wire.PolySize(params.N(), wire.KeyPrimes(params.literal, level)...))
+	errs := make([]error, len(moduli))
+	for digit := range params.literal.Digits(level) {
+		if err := readFull(r, packed); err != nil {
+			return nil, err
+		}
+		pool.Do(len(moduli), func(limb int) {
+			m := moduli[limb]
+			start := wire.PolySize(params.N(), primes(moduli[:limb])...)
+			size := wire.PackedSize(params.N(), bits.Len64(m.Q()))
+			rows := &key.limbs[limb]
+			errs[limb] = wire.Unpack(rows[0][digit], packed[start:start+int64(size)], bits.Len64(m.Q()), m.Q())
+			expander.Uniform(rows[1][digit], m.Q(), wire.KeyDomain, item, digit, limb)
+		})
+		if err := errors.Join(errs...); err != nil {
+			return nil, fmt.Errorf("%w: %w", ErrFormat, err)
+		}
+	}
+	return key, nil
+}
+
+func primes(moduli []*kernel.Modulus) []uint64 {
+	list := make([]uint64, len(moduli))
+	for i, m := range moduli {
+		list[i] = m.Q()
+	}
+	return list
+}
+
+// readFull fills b. The end of the input before that is a format error.
+func readFull(r io.Reader, b []byte) error {
+	_, err := io.ReadFull(r, b)
+	if err == io.EOF || err == io.ErrUnexpectedEOF {
+		return fmt.Errorf("%w: truncated", ErrFormat)
+	}
+	return err
+}
+
+// WriteTo writes the file that the keys were read from.
+func (k *EvaluationKeys) WriteTo(w io.Writer) (int64, error) {
+	head := wire.AppendHeader(nil, wire.Keys, k.file.id, k.set.Count())
+	n, err := w.Write(append(head, k.file.seed[:]...))
+	total := int64(n)
+	for item, level := range wire.KeyLevels(k.set) {
+		key := k.get(item)
+		moduli := k.params.Moduli(level, key.special)
+		for digit := range k.params.literal.Digits(level) {
+			for limb, m := range moduli {
+				if err != nil {
+					return total, err
+				}
+				packed := make([]byte, wire.PackedSize(k.params.N(), bits.Len64(m.Q())))
+				wire.Pack(packed, key.limbs[limb][0][digit], bits.Len64(m.Q()))
+				n, err = w.Write(packed)
+				total += int64(n)
+			}
+		}
+	}
+	return total, err
+}

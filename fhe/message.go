@@ -1,0 +1,131 @@
+package fhe
+
+import (
+	"fmt"
+	"math/bits"
+
+	"cipherpoint/circuit"
+	"cipherpoint/fhe/internal/wire"
+	"cipherpoint/fhe/kernel"
+)
+
+// Signature is what a user has to know of a circuit: how its inputs are encrypted and its outputs decrypted, and
+// nothing of what it computes.
+type Signature = wire.Signature
+
+// Output is an output of a Signature: a circuit.Output with the scale of its value.
+type Output = wire.Output
+
+// SignatureOf returns a circuit's signature.
+func SignatureOf(c *circuit.Circuit) *Signature { return wire.SignatureOf(c) }
+
+// Ciphertext is a freshly encrypted input. Its second part is uniform and expanded from a seed.
+type Ciphertext struct {
+	seed  wire.Seed
+	parts pair
+}
+
+// NewCiphertext returns the ciphertext of the index'th input at a level, its second part expanded from a seed and its
+// first part zero: what encryption starts from.
+func NewCiphertext(params *Parameters, seed [32]byte, index, level int) *Ciphertext {
+	ct := &Ciphertext{seed, pair{kernel.NewVectors(level+1, params.N()), kernel.NewVectors(level+1, params.N())}}
+	expander := wire.NewExpander(seed)
+	for limb, m := range params.q[:level+1] {
+		expander.Uniform(ct.parts[1][limb], m.Q(), wire.InputDomain, index, 0, limb)
+	}
+	return ct
+}
+
+// Level returns the ciphertext's level.
+func (c *Ciphertext) Level() int { return c.parts.level() }
+
+// Parts returns the two parts, one vector of NTT values a limb. The second must not be changed.
+func (c *Ciphertext) Parts() (first, second [][]uint64) { return c.parts[0], c.parts[1] }
+
+// ParseInputs reads encrypted inputs (FORMAT.md). The name is that of the model.
+func ParseInputs(params *Parameters, s *Signature, id ID, data []byte) ([]*Ciphertext, error) {
+	if err := wire.CheckHeader(data, wire.Inputs, id, len(s.Inputs)); err != nil {
+		return nil, err
+	}
+	if int64(len(data)) != s.InputSize() {
+		return nil, fmt.Errorf("%w: %d bytes of %s where %d are wanted", ErrFormat, len(data), wire.Inputs, s.InputSize())
+	}
+	data = data[wire.HeaderSize:]
+	inputs := make([]*Ciphertext, len(s.Inputs))
+	for i, in := range s.Inputs {
+		ct := NewCiphertext(params, wire.Seed(data[:wire.SeedSize]), i, in.Level)
+		data = data[wire.SeedSize:]
+		for limb, m := range params.q[:in.Level+1] {
+			bitSize := bits.Len64(m.Q())
+			size := wire.PackedSize(params.N(), bitSize)
+			if err := wire.Unpack(ct.parts[0][limb], data[:size], bitSize, m.Q()); err != nil {
+				return nil, fmt.Errorf("%w: input %d: %w", ErrFormat, i, err)
+			}
+			data = data[size:]
+		}
+		inputs[i] = ct
+	}
+	return inputs, nil
+}
+
+// MarshalInputs writes encrypted inputs (FORMAT.md). The name is that of the model.
+func MarshalInputs(s *Signature, id ID, inputs []*Ciphertext) []byte {
+	data := make([]byte, 0, s.InputSize())
+	data = wire.AppendHeader(data, wire.Inputs, id, len(inputs))
+	for _, ct := range inputs {
+		data = append(data, ct.seed[:]...)
+		for limb, v := range ct.parts[0] {
+			data = appendPacked(data, v, bits.Len64(s.Parameters.Q[limb]))
+		}
+	}
+	return data
+}
+
+func appendPacked(data []byte, values []uint64, bitSize int) []byte {
+	start := len(data)
+	data = append(data, make([]byte, wire.PackedSize(len(values), bitSize))...)
+	wire.Pack(data[start:], values, bitSize)
+	return data
+}
+
+// Reply is an encrypted output: a ciphertext modulo 2^ModulusBits in coefficients, of whose first part only those are
+// there that the client needs (Signature.Kept).
+type Reply struct {
+	First  []uint64 // the kept coefficients
+	Second []uint64 // all N coefficients
+}
+
+// MarshalReplies writes encrypted replies (FORMAT.md). The name is that of the model.
+func MarshalReplies(s *Signature, id ID, replies []*Reply) []byte {
+	data := make([]byte, 0, s.ReplySize())
+	data = wire.AppendHeader(data, wire.Replies, id, len(replies))
+	for i, reply := range replies {
+		data = appendPacked(data, reply.Second, s.Outputs[i].ModulusBits)
+		data = appendPacked(data, reply.First, s.Outputs[i].ModulusBits)
+	}
+	return data
+}
+
+// ParseReplies reads encrypted replies (FORMAT.md). The name is that of the model.
+func ParseReplies(s *Signature, id ID, data []byte) ([]*Reply, error) {
+	if err := wire.CheckHeader(data, wire.Replies, id, len(s.Outputs)); err != nil {
+		return nil, err
+	}
+	if int64(len(data)) != s.ReplySize() {
+		return nil, fmt.Errorf("%w: %d bytes of %s where %d are wanted", ErrFormat, len(data), wire.Replies, s.ReplySize())
+	}
+	data = data[wire.HeaderSize:]
+	replies := make([]*Reply, len(s.Outputs))
+	for i, out := range s.Outputs {
+		reply := &Reply{make([]uint64, len(s.Kept(i))), make([]uint64, s.Parameters.N())}
+		for _, values := range [][]uint64{reply.Second, reply.First} {
+			size := wire.PackedSize(len(values), out.ModulusBits)
+			if err := wire.Unpack(values, data[:size], out.ModulusBits, 1<<out.ModulusBits); err != nil {
+				return nil, fmt.Errorf("%w: output %d: %w", ErrFormat, i, err)
+			}
+			data = data[size:]
+		}
+		replies[i] = reply
+	}
+	return replies, nil
+}

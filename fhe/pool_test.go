@@ -1,0 +1,72 @@
+package fhe
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+)
+
+func TestPoolDoCallsEachOnce(t *testing.T) {
+	for _, p := range []*Pool{nil, NewPool(1), NewPool(2), NewPool(7)} {
+		for _, n := range []int{0, 1, 2, 100} {
+			calls := make([]atomic.Int64, n)
+			p.Do(n, func(i int) {
+				calls[i].Add(1)
+				p.Do(3, func(int) {})
+			})
+			for i := range calls {
+				if got := calls[i].Load(); got != 1 {
+					t.Fatalf("%d workers: call %d of %d ran %d times", p.Workers(), i, n, got)
+				}
+			}
+		}
+	}
+}
+
+func TestPoolBoundsConcurrency(t *testing.T) {
+	const workers = 3
+	p := NewPool(workers)
+	var busy, most atomic.Int64
+	var requests sync.WaitGroup
+	for range 8 {
+		requests.Go(func() {
+			if err := p.Enter(context.Background()); err != nil {
+				t.Error(err)
+				return
+			}
+			defer p.Leave()
+			for range 20 {
+				p.Do(10, func(int) {
+					now := busy.Add(1)
+					for seen := most.Load(); now > seen && !most.CompareAndSwap(seen, now); seen = most.Load() {
+					}
+					time.Sleep(10 * time.Microsecond)
+					busy.Add(-1)
+				})
+			}
+		})
+	}
+	requests.Wait()
+	if got := most.Load(); got > workers {
+		t.Fatalf("%d calls ran at once on %d workers", got, workers)
+	}
+}
+
+func TestPoolEnterGivesUpWithContext(t *testing.T) {
+	p := NewPool(1)
+	if err := p.Enter(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), time.Millisecond)
+	defer cancel()
+	if err := p.Enter(ctx); !errors.Is(err, context.DeadlineExceeded) {
+		t.Fatalf("second request on one worker: got %v", err)
+	}
+	p.Leave()
+	if err := p.Enter(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+}

@@ -1,0 +1,124 @@
+package fhe
+
+import (
+	"context"
+	"fmt"
+	"math/bits"
+	"time"
+
+	"cipherpoint/fhe/kernel"
+)
+
+// Observer is told how long each node took, by its index in the circuit. Calls come from the goroutine of the run.
+type Observer func(node int, elapsed time.Duration)
+
+// Run runs the circuit on encrypted inputs and returns its encrypted outputs. It waits for a worker of the pool, and
+// gives up between two nodes when the context ends.
+func (p *Program) Run(ctx context.Context, keys *EvaluationKeys, inputs []*Ciphertext) ([]*Reply, error) {
+	return p.RunObserved(ctx, keys, inputs, nil)
+}
+
+// RunObserved is Run with an observer, which may be nil.
+func (p *Program) RunObserved(ctx context.Context, keys *EvaluationKeys, inputs []*Ciphertext, observe Observer) ([]*Reply, error) {
+	if err := p.check(keys, inputs); err != nil {
+		return nil, err
+	}
+	if err := p.pool.Enter(ctx); err != nil {
+		return nil, err
+	}
+	defer p.pool.Leave()
+	arena := p.arenas.Get().(*arena)
+	defer p.arenas.Put(arena)
+	e := &evaluator{p.params, p.pool, arena}
+
+	values := make([]pair, p.circuit.Values())
+	defer func() { // after an error, or with outputs that are in use to the end
+		for _, c := range values[len(inputs):] {
+			e.release(c)
+		}
+	}()
+	for i, ct := range inputs {
+		values[i] = ct.parts
+	}
+	for i, op := range p.nodes {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+		start := time.Now()
+		node := p.circuit.Nodes[i]
+		operands := make([]pair, len(node.In))
+		for k, v := range node.In {
+			operands[k] = values[v].at(node.Level)
+		}
+		result, err := op.run(e, keys, operands)
+		if err != nil {
+			return nil, fmt.Errorf("node %d (%s): %w", i, node.Name, err)
+		}
+		values[len(inputs)+i] = result
+		for v := len(inputs); v <= len(inputs)+i; v++ {
+			if p.last[v] == i {
+				e.release(values[v])
+				values[v] = pair{}
+			}
+		}
+		if observe != nil {
+			observe(i, time.Since(start))
+		}
+	}
+	replies := make([]*Reply, len(p.circuit.Outputs))
+	for i, out := range p.circuit.Outputs {
+		replies[i] = p.reply(e, values[out.Value], i, out.ModulusBits)
+	}
+	return replies, nil
+}
+
+// check checks that keys and inputs fit the circuit.
+func (p *Program) check(keys *EvaluationKeys, inputs []*Ciphertext) error {
+	if p.keys.Count() > 0 {
+		if keys == nil {
+			return fmt.Errorf("%w: none given, %d needed", ErrMissingKey, p.keys.Count())
+		}
+		if !p.params.Same(keys.params.literal) {
+			return fmt.Errorf("evaluation keys are for other parameters")
+		}
+		if err := keys.Covers(p.keys); err != nil {
+			return err
+		}
+	}
+	if len(inputs) != len(p.circuit.Inputs) {
+		return fmt.Errorf("%d encrypted inputs: want %d", len(inputs), len(p.circuit.Inputs))
+	}
+	for i, in := range p.circuit.Inputs {
+		if inputs[i].Level() != in.Level || len(inputs[i].parts[0][0]) != p.params.N() {
+			return fmt.Errorf("encrypted input %d is not at level %d", i, in.Level)
+		}
+	}
+	return nil
+}
+
+// reply switches a ciphertext at level 0 to the modulus 2^ModulusBits.
+func (p *Program) reply(e *evaluator, c pair, output, modulusBits int) *Reply {
+	m := p.params.q[0]
+	coefficients := e.pair(1)
+	defer e.release(coefficients)
+	e.pool.Do(2, func(part int) { m.Inverse(coefficients[part][0], c[part][0]) })
+	kept := p.signature.Kept(output)
+	reply := &Reply{First: make([]uint64, len(kept)), Second: make([]uint64, p.params.N())}
+	for i, k := range kept {
+		reply.First[i] = coefficients[0][0][k]
+	}
+	switchModulus(reply.First, reply.First, m, modulusBits)
+	switchModulus(reply.Second, coefficients[1][0], m, modulusBits)
+	return reply
+}
+
+// switchModulus writes round(x·2^bitSize/q) modulo 2^bitSize.
+func switchModulus(dst, x []uint64, m *kernel.Modulus, bitSize int) {
+	q, mask := m.Q(), uint64(1)<<bitSize-1
+	for i, v := range x {
+		high, low := bits.Mul64(v, 1<<bitSize)
+		low, carry := bits.Add64(low, q/2, 0)
+		quotient, _ := bits.Div64(high+carry, low, q)
+		dst[i] = quotient & mask
+	}
+}
