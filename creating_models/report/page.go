@@ -50,15 +50,15 @@ type keyFigure struct {
 // origin says where the model comes from.
 func (r *Report) origin() []string {
 	var parts []string
-	add := func(format string, value any, known bool) {
+	add := func(pattern string, value any, known bool) {
 		if known {
-			parts = append(parts, fmt.Sprintf(format, value))
+			parts = append(parts, fmt.Sprintf(pattern, value))
 		}
 	}
 	m := r.Model
 	add("data set %s", m.Dataset, m.Dataset != "")
-	add("%d features", m.Features, m.Features > 0)
-	add("%d training samples", m.Trained, m.Trained > 0)
+	add("%s features", format.Integer(int64(m.Features)), m.Features > 0)
+	add("%s training samples", format.Integer(int64(m.Trained)), m.Trained > 0)
 	add("recipe %s", m.Recipe, m.Recipe != "")
 	add("seed %d", m.Seed, true)
 	return parts
@@ -68,16 +68,16 @@ func (r *Report) keyFigures() []keyFigure {
 	var key []keyFigure
 	add := func(name, value, note string) { key = append(key, keyFigure{Name: name, Value: value, Note: note}) }
 	if c := r.Classification; c != nil && c.Encrypted.Of > 0 {
-		add("Accuracy, encrypted", format.Share(c.Encrypted.Share()), fmt.Sprintf("%d samples; clear %s of %d",
+		add("Accuracy, encrypted", format.Share(c.Encrypted.Share()), fmt.Sprintf("of %d; clear %s of %d",
 			c.Encrypted.Of, format.Share(c.Clear.Share()), c.Clear.Of))
 		add("Labels as in the clear", format.Share(c.Agreement.Share()),
 			fmt.Sprintf("%d of %d samples", c.Agreement.Hits, c.Agreement.Of))
 	}
 	if g := r.Regression; g != nil && g.Encrypted.Samples > 0 {
-		add("R², encrypted", fmt.Sprintf("%.4f", g.Encrypted.R2), fmt.Sprintf("%d samples; clear %.4f of %d",
+		add("R², encrypted", fmt.Sprintf("%.4f", g.Encrypted.R2), fmt.Sprintf("of %d; clear %.4f of %d",
 			g.Encrypted.Samples, g.Clear.R2, g.Clear.Samples))
-		add("RMSE, encrypted", strings.TrimSpace(format.Number(g.Encrypted.RMSE)+" "+g.Unit),
-			"clear "+format.Number(g.Clear.RMSE))
+		add("RMSE, encrypted", format.Number(g.Encrypted.RMSE),
+			strings.TrimSpace(fmt.Sprintf("clear %s %s", format.Number(g.Clear.RMSE), g.Unit)))
 	}
 	if len(r.Scores.Pairs) > 0 {
 		add("Largest score error", format.Number(r.Scores.Largest()), r.Scores.verdict())
@@ -95,8 +95,8 @@ func (r *Report) keyFigures() []keyFigure {
 	if r.Sizes.RequestBytes > 0 {
 		add("Request", format.Bytes(float64(r.Sizes.RequestBytes)), "reply "+format.Bytes(float64(r.Sizes.ReplyBytes)))
 	}
-	add("Security", fmt.Sprintf("%.0f bits", r.Parameters.SecurityBits), fmt.Sprintf("degree 2^%d, log₂ QP %.1f of %s",
-		r.Parameters.LogN, r.Parameters.LogQP, format.Number(r.Parameters.LogQPLimit)))
+	add("Security", fmt.Sprintf("%.0f bits", r.Parameters.SecurityBits), fmt.Sprintf("degree %s, log₂ QP %.1f of %s",
+		format.Power(2, r.Parameters.LogN), r.Parameters.LogQP, format.Number(r.Parameters.LogQPLimit)))
 	return key
 }
 
@@ -171,7 +171,7 @@ func candidateFigure(list []Candidate) plot.Figure {
 	alternatives := make([]plot.Alternative, len(list))
 	for i, c := range list {
 		alternatives[i] = plot.Alternative{
-			Label:    fmt.Sprintf("2^%d, %d primes + %d", c.LogN, len(c.QBits), len(c.PBits)),
+			Label:    fmt.Sprintf("%s: %s, %s", format.Power(2, c.LogN), primes(c.QBits), primes(c.PBits)),
 			X:        c.Latency.Seconds(),
 			Y:        float64(c.KeyBytes),
 			Standing: standing[c.Outcome],

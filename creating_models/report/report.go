@@ -74,8 +74,8 @@ type Classification struct {
 	Encrypted Count // right labels under encryption
 	Agreement Count // encrypted samples whose label is that of the float model
 
-	// Confusion[true class][answer] counts samples. The clear one should cover the encrypted samples, so that both can
-	// be compared cell by cell; either may be nil.
+	// Confusion[true class][answer] counts samples: the encrypted ones, and in the clear the same samples (ClearSame)
+	// or the whole test set. Either may be nil.
 	ClearConfusion, EncryptedConfusion [][]int64
 }
 
@@ -246,7 +246,7 @@ type Machine struct {
 // Check finds figures that contradict each other.
 func (r *Report) Check() error {
 	var problems []error
-	add := func(format string, args ...any) { problems = append(problems, fmt.Errorf(format, args...)) }
+	add := func(pattern string, args ...any) { problems = append(problems, fmt.Errorf(pattern, args...)) }
 	if r.Model.Name == "" {
 		add("the model has no name")
 	}
@@ -272,11 +272,23 @@ func (r *Report) Check() error {
 		for _, m := range []struct {
 			name   string
 			counts [][]int64
-		}{{"clear", c.ClearConfusion}, {"encrypted", c.EncryptedConfusion}} {
-			if m.counts != nil && !square(m.counts, len(c.Classes)) {
+			totals []Count
+		}{
+			{"clear", c.ClearConfusion, []Count{c.Clear, c.ClearSame}},
+			{"encrypted", c.EncryptedConfusion, []Count{c.Encrypted}},
+		} {
+			if m.counts == nil {
+				continue
+			}
+			if !square(m.counts, len(c.Classes)) {
 				add("%s confusion matrix: want %d rows of %d counts", m.name, len(c.Classes), len(c.Classes))
+			} else if total := diagonal(m.counts); !slices.Contains(m.totals, total) {
+				add("%s confusion matrix: %d of %d right, unlike the accuracy", m.name, total.Hits, total.Of)
 			}
 		}
+	}
+	if r.Parameters.LogN <= 0 || len(r.Parameters.QBits) == 0 {
+		add("the parameters are missing")
 	}
 	chosen := 0
 	for _, c := range r.Candidates {
@@ -308,4 +320,16 @@ func square(counts [][]int64, n int) bool {
 		}
 	}
 	return true
+}
+
+// diagonal counts the right answers of a confusion matrix.
+func diagonal(counts [][]int64) Count {
+	var total Count
+	for i, row := range counts {
+		total.Hits += int(row[i])
+		for _, n := range row {
+			total.Of += int(n)
+		}
+	}
+	return total
 }

@@ -13,7 +13,7 @@ func sample() *Report {
 	clear, encrypted := make([][]int64, 10), make([][]int64, 10)
 	for i := range classes {
 		clear[i], encrypted[i] = make([]int64, 10), make([]int64, 10)
-		clear[i][i], encrypted[i][i] = 35+int64(i%3), 20
+		clear[i][i], encrypted[i][i] = 35+int64(i%2), 20
 	}
 	clear[8][1], clear[9][3], clear[3][9], clear[5][6] = 2, 1, 1, 1
 	encrypted[8][1], encrypted[8][8] = 1, 19

@@ -101,7 +101,7 @@ func (c *Classification) classes() table {
 	for _, s := range []side{{"clear", c.ClearConfusion}, {"encrypted", c.EncryptedConfusion}} {
 		if s.counts != nil {
 			sides = append(sides, s)
-			t.Head = append(t.Head, column{s.name + ": samples", false}, column{"recall", false}, column{"precision", false})
+			t.Head = append(t.Head, column{s.name + " samples", false}, column{"recall", false}, column{"precision", false})
 		}
 	}
 	for i, name := range c.Classes {
@@ -214,7 +214,7 @@ func (s Scores) verdict() string {
 
 func (p Parameters) table() table {
 	t := table{Title: "Parameters", Head: []column{{"", true}, {"", true}}}
-	t.add("ring", fmt.Sprintf("%s, degree 2^%d = %s", p.Ring, p.LogN, format.Integer(1<<p.LogN)))
+	t.add("ring", fmt.Sprintf("%s, degree %s = %s", p.Ring, format.Power(2, p.LogN), format.Integer(1<<p.LogN)))
 	t.add("ciphertext primes Q", fmt.Sprintf("%s bits", primes(p.QBits)))
 	t.add("special primes P", fmt.Sprintf("%s bits", primes(p.PBits)))
 	t.add("log₂ QP", fmt.Sprintf("%.1f, at most %s for 128 bits of security", p.LogQP, format.Number(p.LogQPLimit)))
@@ -249,13 +249,18 @@ func candidates(list []Candidate) table {
 	t := table{
 		Title: "Candidates",
 		Head: []column{{"log N", false}, {"ring", true}, {"Q bits", true}, {"P bits", true}, {"latency", false},
-			{"keys", false}, {"messages", false}, {"precision", false}, {"security", false}, {"outcome", true}, {"why", true}},
-		Note: "Latency, precision (bits) and security (bits) are estimates of the compiler; messages are request and reply together.",
+			{"keys", false}, {"messages", false}, {"precision", false}, {"security", false}, {"outcome", true}},
+		Note: "Estimates of the compiler; precision and security in bits; messages are request and reply together.",
 	}
 	for _, c := range list {
-		r := t.add(fmt.Sprint(c.LogN), c.Ring, primes(c.QBits), primes(c.PBits), format.Duration(c.Latency),
-			format.Bytes(float64(c.KeyBytes)), format.Bytes(float64(c.MessageBytes)), fmt.Sprintf("%.1f", c.PrecisionBits),
-			fmt.Sprintf("%.0f", c.SecurityBits), c.Outcome.String(), c.Why)
+		outcome := c.Why
+		if c.Outcome != Considered || c.Why == "" {
+			outcome = strings.TrimSuffix(c.Outcome.String()+": "+c.Why, ": ")
+		}
+		r := t.add(fmt.Sprint(c.LogN), strings.Replace(c.Ring, "conjugate-invariant", "conj.-inv.", 1), primes(c.QBits),
+			primes(c.PBits), format.Duration(c.Latency), format.Bytes(float64(c.KeyBytes)),
+			format.Bytes(float64(c.MessageBytes)), fmt.Sprintf("%.1f", c.PrecisionBits), fmt.Sprintf("%.0f", c.SecurityBits),
+			outcome)
 		r.Strong, r.Faint = c.Outcome == Chosen, c.Outcome == Refused
 	}
 	return t

@@ -87,7 +87,7 @@ func Number(x float64) string {
 		mantissa = strings.TrimRight(strings.TrimRight(mantissa, "0"), ".")
 	}
 	n, _ := strconv.Atoi(exponent) // FormatFloat's own digits
-	power := "10" + superscript.Replace(strconv.Itoa(n))
+	power := Power(10, n)
 	switch mantissa {
 	case "1":
 		return power
@@ -95,6 +95,11 @@ func Number(x float64) string {
 		return "-" + power
 	}
 	return mantissa + "×" + power
+}
+
+// Power writes a power: "2¹³".
+func Power(base, exponent int) string {
+	return strconv.Itoa(base) + superscript.Replace(strconv.Itoa(exponent))
 }
 
 var superscript = strings.NewReplacer("-", "⁻", "0", "⁰", "1", "¹", "2", "²", "3", "³", "4", "⁴", "5", "⁵", "6", "⁶",

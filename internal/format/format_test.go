@@ -40,6 +40,7 @@ func TestFigures(t *testing.T) {
 		{Number(-1e-10), "-10⁻¹⁰"},
 		{Number(2.5e12), "2.5×10¹²"},
 		{Number(math.Inf(1)), "–"},
+		{Power(2, 13), "2¹³"},
 		{Text("naïve 8×8 😀"), "naïve 8×8 😀"},
 		{Text("a\x1b[31m\n\x00\xff\u202eb"), "a�[31m����b"},
 	} {

@@ -20,9 +20,15 @@ func (a Axis) format(v float64) string {
 	return a.Format(v)
 }
 
+// vast is far beyond every figure worth drawing, and leaves room to compute with.
+const vast = 1e100
+
 // shows says whether v has a place on the axis.
 func (a Axis) shows(v float64) bool {
-	return !math.IsNaN(v) && !math.IsInf(v, 0) && (v > 0 || !a.Log)
+	if a.Log {
+		return v >= 1/vast && v <= vast
+	}
+	return math.Abs(v) <= vast
 }
 
 // scale maps values from lo to hi onto coordinates.
@@ -46,7 +52,7 @@ func (a Axis) scaleOf(from, to, margin float64, values ...float64) scale {
 	if a.Log {
 		lo, hi = math.Log10(lo), math.Log10(hi)
 	}
-	if d := hi - lo; d > 0 {
+	if d := hi - lo; d > 1e-9*math.Max(math.Abs(lo), math.Abs(hi)) && d > 1/vast {
 		lo, hi = lo-margin*d, hi+margin*d
 	} else {
 		d := math.Max(math.Abs(lo)/2, 0.5)

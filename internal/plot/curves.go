@@ -1,6 +1,7 @@
 package plot
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -27,6 +28,12 @@ type Mark struct {
 }
 
 const curvesWidth = 740
+
+// ending is the name of a series beside its last point.
+type ending struct {
+	text, hue string
+	y         float64
+}
 
 // Curves draws lines through points, each named at its right end. On a linear y axis zero is always in sight.
 func Curves(l CurveChart) Figure {
@@ -61,7 +68,7 @@ func Curves(l CurveChart) Figure {
 		c.line(x, f.top-4, x, f.bottom, "line thin dash s-soft")
 		c.text(x, f.top-10, middle, "soft small", mark.Label)
 	}
-	var taken []box
+	var names []ending
 	for i, series := range l.Series {
 		hue := hues[i%len(hues)]
 		class := "line s-" + hue
@@ -90,14 +97,15 @@ func Curves(l CurveChart) Figure {
 				c.circle(f.x.at(p.X), f.y.at(p.Y), 3, hue, fmt.Sprintf("%s: %s, %s", series.Name, l.X.format(p.X), l.Y.format(p.Y)))
 			}
 		}
-		y := f.y.at(last.Y)
-		for _, t := range taken { // ends that meet: the later name goes below
-			if y > t.top-14 && y < t.bottom {
-				y = t.bottom + 14
-			}
+		names = append(names, ending{series.Name, hue, f.y.at(last.Y)})
+	}
+	slices.SortStableFunc(names, func(a, b ending) int { return cmp.Compare(a.y, b.y) })
+	for i, name := range names {
+		if i > 0 { // where curves end together, names move down
+			name.y = max(name.y, names[i-1].y+14)
+			names[i] = name
 		}
-		taken = append(taken, box{top: y, bottom: y})
-		c.label(f.right+8, y+4, 208, start, hue, series.Name)
+		c.label(f.right+8, name.y+4, 208, start, name.hue, name.text)
 	}
 	description := fmt.Sprintf("%s against %s: %d curves.", l.Y.Label, l.X.Label, len(l.Series))
 	return c.figure(l.ID, l.Title, description, curvesWidth, f.bottom+42)

@@ -30,7 +30,7 @@ func Confusion(m ConfusionMatrix) Figure {
 	left := 26.0
 	if n <= named {
 		for _, name := range m.Classes {
-			left = math.Max(left, math.Min(extent(name), 96)+34)
+			left = math.Max(left, math.Min(extent(name), 120)+34)
 		}
 	}
 	const top = 24
@@ -52,7 +52,7 @@ func Confusion(m ConfusionMatrix) Figure {
 			c.rect(x, y, cell-gap, cell-gap, "wash", "")
 			shade := 0.0
 			if count > 0 {
-				shade = math.Max(0.12, math.Sqrt(float64(count)/float64(total)))
+				shade = math.Max(0.2, math.Sqrt(float64(count)/float64(total)))
 				hue := "orange"
 				if i == j {
 					hue = "blue"
@@ -83,7 +83,7 @@ func Confusion(m ConfusionMatrix) Figure {
 			middleOf := (float64(i) + 0.5) * cell
 			c.label(left-7, top+middleOf+4, left-34, end, "", name)
 			if slanted {
-				c.turned(left+middleOf+4, bottom+13, -38, end, "", fit(name, 96), name)
+				c.turned(left+middleOf+4, bottom+13, -38, end, "", fit(name, 120), name)
 			} else {
 				c.text(left+middleOf, bottom+16, middle, "", name)
 			}
@@ -93,7 +93,7 @@ func Confusion(m ConfusionMatrix) Figure {
 	if slanted {
 		longest := 0.0
 		for _, name := range m.Classes {
-			longest = math.Max(longest, math.Min(extent(name), 96))
+			longest = math.Max(longest, math.Min(extent(name), 120))
 		}
 		below = 13 + 0.62*longest
 	}

@@ -30,21 +30,24 @@ const layersWidth = 740
 func Layers(l LayerChart) Figure {
 	var c canvas
 	const row, top = 27.0, 58.0
-	const names, stairs, stairsEnd, bars = 150.0, 166.0, 366.0, 396.0
 	bottom := top + row*float64(len(l.Layers))
 
-	highest, measured := 1, false
-	var times []float64
+	highest, measured, names := 1, false, 80.0
+	var spent []float64
 	for _, layer := range l.Layers {
 		highest = max(highest, layer.Level)
+		names = math.Max(names, math.Min(extent(layer.Name)+8, 230))
 		measured = measured || layer.Measured > 0
-		times = append(times, layer.Estimated.Seconds(), layer.Measured.Seconds())
+		spent = append(spent, layer.Estimated.Seconds(), layer.Measured.Seconds())
 	}
+	stairs := names + 16
+	stairsEnd := stairs + 0.35*(layersWidth-stairs)
+	bars := stairsEnd + 30
 	levels := scale{lo: 0, hi: float64(highest), from: stairs, to: stairsEnd}
 	timeAxis := Axis{Format: format.Seconds}
-	time := timeAxis.scaleOf(bars, layersWidth-64, 0, append(times, 0)...)
-	if time.lo < 0 { // all times zero
-		time.lo = 0
+	times := timeAxis.scaleOf(bars, layersWidth-64, 0, append(spent, 0)...)
+	if times.lo < 0 { // all times zero
+		times.lo = 0
 	}
 
 	for i := range l.Layers {
@@ -70,8 +73,8 @@ func Layers(l LayerChart) Figure {
 		c.line(x, top-6, x, bottom, "grid")
 		c.text(x, top-12, middle, "soft small", fmt.Sprint(v))
 	}
-	for _, v := range time.ticks(5) {
-		x := time.at(v)
+	for _, v := range times.ticks(5) {
+		x := times.at(v)
 		c.line(x, top-6, x, bottom, "grid")
 		c.text(x, top-12, middle, "soft small", timeAxis.format(v))
 	}
@@ -81,7 +84,7 @@ func Layers(l LayerChart) Figure {
 	for i, layer := range l.Layers {
 		y := top + row*float64(i)
 		before, after := levels.at(float64(layer.Level)), levels.at(float64(layer.Level-layer.Rescale))
-		c.label(names-4, y+row/2+4, names, end, "", layer.Name)
+		c.label(names, y+row/2+4, names-8, end, "", layer.Name)
 		if d == "" {
 			d = fmt.Sprintf("M%s %s", num(before), num(y))
 		} else {
@@ -89,19 +92,22 @@ func Layers(l LayerChart) Figure {
 		}
 		d += fmt.Sprintf("V%sH%sV%s", num(y+row/2), num(after), num(y+row))
 		if layer.Measured > 0 {
-			x := time.at(layer.Measured.Seconds())
+			x := times.at(layer.Measured.Seconds())
 			c.rect(bars, y+6, math.Max(x-bars, 1), row-12, "blue", layer.Name+": measured "+format.Duration(layer.Measured))
 			used += layer.Measured.Seconds()
 		}
 		if layer.Estimated > 0 {
-			x := time.at(layer.Estimated.Seconds())
+			x := times.at(layer.Estimated.Seconds())
+			if !measured {
+				c.shade(bars, y+6, math.Max(x-bars, 1), row-12, 0.35, "orange", layer.Name+": estimated "+format.Duration(layer.Estimated))
+			}
 			c.line(x, y+3.5, x, y+row-3.5, "line s-orange")
 		}
 		shown := layer.Measured
 		if !measured {
 			shown = layer.Estimated
 		}
-		far := math.Max(time.at(layer.Measured.Seconds()), time.at(layer.Estimated.Seconds()))
+		far := math.Max(times.at(layer.Measured.Seconds()), times.at(layer.Estimated.Seconds()))
 		c.text(far+7, y+row/2+4, start, "small", format.Duration(shown))
 	}
 	c.path(d, "line s-green")
@@ -155,7 +161,7 @@ func Budget(m Modulus) Figure {
 		c.text(keyP+14, 16, start, "soft", fmt.Sprintf("P: %s bits", format.Number(p)))
 	}
 	c.line(bits.at(m.Limit), top-6, bits.at(m.Limit), top+height+6, "line s-orange")
-	c.text(math.Min(bits.at(m.Limit), layersWidth), 16, end, "soft", fmt.Sprintf("limit at 128 bits of security: %s", format.Number(m.Limit)))
+	c.text(layersWidth, 16, end, "soft", fmt.Sprintf("limit at 128 bits of security: %s", format.Number(m.Limit)))
 	description := fmt.Sprintf("%d primes of Q and %d of P take %s of %s bits.", len(m.Q), len(m.P), format.Number(q+p), format.Number(m.Limit))
 	return c.figure(m.ID, m.Title, description, layersWidth, top+height+8)
 }

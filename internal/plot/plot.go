@@ -7,7 +7,7 @@
 //	figure.Document() // a file of its own, to be shown from a README
 //
 // The same input gives the same bytes. Values that are not finite, and on a logarithmic axis those that are not
-// positive, are left out. Every text is escaped.
+// positive, are left out; so are those beyond 1e100. Every text is escaped.
 //
 // Danger: a Figure's ID must be unique in its page.
 package plot
@@ -180,7 +180,7 @@ func extent(s string) float64 { return em * float64(len([]rune(s))) }
 // fit cuts a text that would take more than room px.
 func fit(s string, room float64) string {
 	runes := []rune(s)
-	if n := int(room / em); len(runes) > n {
+	if n := int(room/em + 0.01); len(runes) > n {
 		return string(runes[:max(n-1, 0)]) + "…"
 	}
 	return s

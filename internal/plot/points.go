@@ -50,7 +50,7 @@ func Alternatives(t TradeOff) Figure {
 		name, class string
 	}{{"refused", "hollow s-soft"}, {"possible", "blue"}, {"chosen", "orange"}} {
 		c.text(key, f.top-28, end, "soft", k.name)
-		key -= extent(k.name) + 8
+		key -= extent(k.name) + 11
 		c.circle(key, f.top-32, 4.5, k.class, "")
 		key -= 16
 	}
@@ -139,7 +139,10 @@ type Bar struct {
 	Ours  bool // drawn in the first hue, the others in the second
 }
 
-const barsWidth = 740
+const (
+	barsWidth = 740
+	small     = 10.5 / 12 // size of small text against that of the rest
+)
 
 // Bars draws horizontal bars with their values at their ends. On a logarithmic axis they start at a round power of ten
 // below the smallest value.
@@ -149,7 +152,7 @@ func Bars(b BarChart) Figure {
 	names := 60.0
 	var values []float64
 	for _, bar := range b.Bars {
-		names = math.Max(names, math.Min(math.Max(extent(bar.Label), 0.88*extent(bar.Note)), 250))
+		names = math.Max(names, math.Min(math.Max(extent(bar.Label), small*extent(bar.Note)), 250))
 		if b.Axis.shows(bar.Value) {
 			values = append(values, bar.Value)
 		}
@@ -167,7 +170,7 @@ func Bars(b BarChart) Figure {
 		nameY := y + row/2 + 4
 		if bar.Note != "" {
 			nameY -= 6
-			c.label(names, nameY+13, names*1.12, end, "soft small", bar.Note)
+			c.label(names, nameY+13, names/small, end, "soft small", bar.Note)
 		}
 		class := ""
 		if bar.Ours {

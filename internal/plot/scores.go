@@ -79,7 +79,7 @@ func Scores(p ScorePairs) Figure {
 
 // errorReach is how far an axis of errors goes to either side: to the bound where that leaves the errors visible.
 func errorReach(largest, bound float64) float64 {
-	if largest == 0 && bound == 0 {
+	if math.Max(largest, bound) < 1/vast {
 		return 1
 	}
 	if bound > 0 && bound <= 8*largest || largest == 0 {
@@ -154,7 +154,7 @@ func Errors(h ErrorHistogram) Figure {
 	if h.Unit != "" {
 		xAxis.Label += " (" + h.Unit + ")"
 	}
-	yAxis := Axis{Label: "scores", Log: true}
+	yAxis := Axis{Label: "number of scores", Log: true}
 	f.x = xAxis.scaleOf(f.left, f.right, 0.04, -reach, reach)
 	f.y = scale{lo: 0.7, hi: float64(most) * 1.5, from: f.bottom, to: f.top, log: true}
 	c.xAxis(f, xAxis, 5, true)
