@@ -84,7 +84,7 @@ func (r *Report) keyFigures() []keyFigure {
 		key[len(key)-1].Bad = r.Scores.Bound > 0 && !r.Scores.Kept()
 	}
 	if t := r.Times.ServerAllCores; t.Runs > 0 {
-		add("Server time", format.Duration(t.Median), fmt.Sprintf("%d cores, median of %d", r.Machine.Cores, t.Runs))
+		add("Server time", format.Duration(t.Median), fmt.Sprintf("%s, median of %d", cores(r.Machine.Cores), t.Runs))
 	}
 	if t := r.Times.ServerOneCore; t.Runs > 0 {
 		add("Server time, one core", format.Duration(t.Median), fmt.Sprintf("median of %d", t.Runs))

@@ -334,7 +334,7 @@ func (r *Report) times() table {
 	add("client: key generation", r.Times.KeyGen)
 	add("client: encryption", r.Times.Encrypt)
 	add("server, one core", r.Times.ServerOneCore)
-	add(fmt.Sprintf("server, %d cores", r.Machine.Cores), r.Times.ServerAllCores).Strong = true
+	add("server, "+cores(r.Machine.Cores), r.Times.ServerAllCores).Strong = true
 	add("client: decryption", r.Times.Decrypt)
 	t.Note = r.Machine.String()
 	return t
@@ -345,10 +345,8 @@ func (m Machine) String() string {
 	if m.CPU != "" {
 		parts = append(parts, m.CPU)
 	}
-	if m.Cores == 1 {
-		parts = append(parts, "1 core")
-	} else if m.Cores > 1 {
-		parts = append(parts, fmt.Sprintf("%d cores", m.Cores))
+	if m.Cores > 0 {
+		parts = append(parts, cores(m.Cores))
 	}
 	if len(m.Features) > 0 {
 		parts = append(parts, strings.Join(m.Features, " "))
@@ -362,4 +360,14 @@ func (m Machine) String() string {
 // Named says whether the columns have names.
 func (t table) Named() bool {
 	return slices.ContainsFunc(t.Head, func(c column) bool { return c.Name != "" })
+}
+
+func cores(n int) string {
+	switch n {
+	case 0:
+		return "all cores"
+	case 1:
+		return "1 core"
+	}
+	return fmt.Sprintf("%d cores", n)
 }
