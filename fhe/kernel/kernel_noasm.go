@@ -1,3 +1,5 @@
+//go:build !amd64 || purego
+
 package kernel
 
 // Features names the implementation that serves primes below 2^50 on this machine.

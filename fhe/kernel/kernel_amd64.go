@@ -1,0 +1,62 @@
+//go:build amd64 && !purego
+
+package kernel
+
+import "golang.org/x/sys/cpu"
+
+var hasIFMA = cpu.X86.HasAVX512F && cpu.X86.HasAVX512DQ && cpu.X86.HasAVX512VL && cpu.X86.HasAVX512IFMA
+
+// Features names the implementation that serves primes below 2^50 on this machine.
+func Features() string {
+	if hasIFMA {
+		return "avx512ifma"
+	}
+	return "purego"
+}
+
+// maxVectorBits is the size of the primes that the vector code serves: it multiplies 52-bit words and needs room for 4q.
+const maxVectorBits = 50
+
+// acceleration holds what the vector code needs beside the plain tables.
+type acceleration struct {
+	enabled          bool
+	constants        [18]uint64
+	forward, inverse []uint64 // N twiddle factors, then floor(w * 2^52 / q) for each; nil for small rings
+	plan             plan
+}
+
+func (m *Modulus) accelerate() {
+	if !hasIFMA || m.q>>maxVectorBits != 0 {
+		return
+	}
+	m.enabled = true
+	q := m.q
+	lastRoot := m.Product(m.inverse.value[1], m.scale.value)
+	negFold, negUnfold := subOnce(0, m.fold.value, q), subOnce(0, m.unfold.value, q)
+	m.plan = newPlan(q, m.logN, m.conjugateInvariant)
+	m.constants = [...]uint64{
+		q, 1<<52 - q, 1 << 52 / q, 1, 1<<52 - 1,
+		m.plan.offset * q, -m.plan.reduction, 2 * q, 4 * q, 8 * q,
+		m.scale.value, m.shoup52(m.scale.value), lastRoot, m.shoup52(lastRoot),
+		negFold, m.shoup52(negFold), negUnfold, m.shoup52(negUnfold),
+	}
+	if m.plan.passes != nil {
+		m.acceleration.forward = vectorTable(&m.forward)
+		m.acceleration.inverse = vectorTable(&m.inverse)
+	}
+}
+
+// shoup52 returns floor(c * 2^52 / q).
+func (m *Modulus) shoup52(c uint64) uint64 { return m.scalar(c).shoup >> 12 }
+
+// vectorTable joins the factors with their 52-bit companions; the plain table then shares the factors.
+func vectorTable(table *shoupTable) []uint64 {
+	n := len(table.value)
+	joined := NewVector(2 * n)
+	copy(joined, table.value)
+	for i, s := range table.shoup {
+		joined[n+i] = s >> 12
+	}
+	table.value = joined[:n]
+	return joined
+}

@@ -1,0 +1,205 @@
+//go:build amd64 && !purego
+
+package kernel
+
+// The vector transform runs its stages in passes over memory: between 8 or 4 distant parts of a block at a time, and the
+// six stages inside 64 neighbours at once. After the first pass every part is finished before the next one is touched, so
+// that it stays in the first-level cache.
+
+// kind tells what a forward pass does against the growth of its values, which a stage widens by q in both directions.
+type kind uint8
+
+const (
+	addOffset  kind = iota // first pass: lifts the values so that they stay positive
+	plain                  // nothing
+	reduceOnly             // reduces the upper inputs before the first stage
+	reduceBoth             // last six stages only: before the first and the fourth
+	reduceEach             // before every stage
+)
+
+type pass struct {
+	log  uint8 // log2 of the number of parts
+	kind kind
+}
+
+type plan struct {
+	passes      []pass // nil: the ring is too small for the vector code
+	last        kind
+	offset      uint64 // what addOffset adds, in multiples of q
+	reduction   uint64 // reductions end in [reduction*q, (reduction+2)*q)
+	inverseEach bool   // reduce after every stage of the inverse
+}
+
+// lastStages is how many stages the last pass runs.
+const lastStages = 6
+
+func newPlan(q uint64, logN int, conjugateInvariant bool) plan {
+	room := uint64(1) << 52 / q // at least 4
+	p := plan{inverseEach: room < 16}
+
+	// After a reduction to [b, b+2)*q, s stages spread values over [b-s, b+2+s)*q. With b = s they stay positive and need
+	// room for 2s+2.
+	limit := (room - 2) / 2
+	if limit < 3 {
+		limit = 1
+	}
+	limit = min(limit, uint64(logN)+1)
+	p.reduction, p.offset = limit, limit
+	grown := uint64(0)
+	if conjugateInvariant { // folding counts as a stage: it leaves [0, 3)*q
+		p.offset, grown = limit-1, 1
+	}
+	next := func(stages uint64, keep kind) kind {
+		switch {
+		case grown+stages <= limit:
+			grown += stages
+			return keep
+		case stages <= limit:
+			grown = stages
+			return reduceOnly
+		case stages == lastStages && lastStages/2 <= limit:
+			return reduceBoth
+		}
+		return reduceEach
+	}
+	keep := addOffset
+	for rest := logN - lastStages; rest >= 2; {
+		log := 3
+		if rest == 2 || rest == 4 {
+			log = 2
+		}
+		rest -= log
+		p.passes = append(p.passes, pass{uint8(log), next(uint64(log), keep)})
+		keep = plain
+	}
+	p.last = next(lastStages, plain)
+	return p
+}
+
+func (m *Modulus) forwardTransform(dst, src []uint64) {
+	if m.acceleration.forward == nil {
+		m.forwardGeneric(dst, src)
+		return
+	}
+	c := &m.constants
+	if m.conjugateInvariant {
+		m.foldEdges(dst, src, m.fold)
+		foldForward(&dst[0], &src[0], uint64(len(dst)), c)
+		src = dst
+	}
+	first := m.plan.passes[0]
+	m.forwardPass(first, dst, src, 1, 1)
+	part := len(dst) >> first.log
+	for i := range 1 << first.log {
+		block, root, blocks := dst[i*part:(i+1)*part], uint64(1<<first.log+i), uint64(1)
+		for _, p := range m.plan.passes[1:] {
+			m.forwardPass(p, block, block, blocks, root)
+			blocks, root = blocks<<p.log, root<<p.log
+		}
+		table := &m.acceleration.forward[0]
+		size := uint64(len(dst))
+		switch m.plan.last {
+		case plain:
+			forwardLastPlain(&block[0], blocks, root, table, size, c)
+		case reduceOnly:
+			forwardLastReduce(&block[0], blocks, root, table, size, c)
+		case reduceBoth:
+			forwardLastHalves(&block[0], blocks, root, table, size, c)
+		default:
+			forwardLastEvery(&block[0], blocks, root, table, size, c)
+		}
+	}
+}
+
+// forwardPass runs a pass over so many equal blocks, the first of which has the given root.
+func (m *Modulus) forwardPass(p pass, dst, src []uint64, blocks, root uint64) {
+	part := uint64(len(dst)) / blocks >> p.log
+	d, s, table, size, c := &dst[0], &src[0], &m.acceleration.forward[0], uint64(1)<<m.logN, &m.constants
+	switch {
+	case p.log == 3 && p.kind == addOffset:
+		forward8Offset(d, s, part, blocks, root, table, size, c)
+	case p.log == 3 && p.kind == plain:
+		forward8Plain(d, s, part, blocks, root, table, size, c)
+	case p.log == 3 && p.kind == reduceOnly:
+		forward8Reduce(d, s, part, blocks, root, table, size, c)
+	case p.log == 3:
+		forward8Every(d, s, part, blocks, root, table, size, c)
+	case p.kind == addOffset:
+		forward4Offset(d, s, part, blocks, root, table, size, c)
+	case p.kind == plain:
+		forward4Plain(d, s, part, blocks, root, table, size, c)
+	case p.kind == reduceOnly:
+		forward4Reduce(d, s, part, blocks, root, table, size, c)
+	default:
+		forward4Every(d, s, part, blocks, root, table, size, c)
+	}
+}
+
+func (m *Modulus) inverseTransform(dst, src []uint64) {
+	if m.acceleration.inverse == nil {
+		m.inverseGeneric(dst, src)
+		return
+	}
+	c, table, size := &m.constants, &m.acceleration.inverse[0], uint64(len(dst))
+	passes := m.plan.passes
+	part := len(dst) >> passes[0].log
+	for i := range 1 << passes[0].log {
+		block, source := dst[i*part:(i+1)*part], src[i*part:(i+1)*part]
+		root, blocks := uint64(1<<passes[0].log+i), uint64(1)
+		for _, p := range passes[1:] {
+			blocks, root = blocks<<p.log, root<<p.log
+		}
+		if m.plan.inverseEach {
+			inverseFirstEvery(&block[0], &source[0], blocks, root, table, size, c)
+		} else {
+			inverseFirst(&block[0], &source[0], blocks, root, table, size, c)
+		}
+		for p := len(passes) - 1; p > 0; p-- {
+			blocks, root = blocks>>passes[p].log, root>>passes[p].log
+			m.inversePass(passes[p], block, blocks, root)
+		}
+	}
+	m.inversePass(passes[0], dst, 1, 1)
+	if m.conjugateInvariant {
+		m.foldEdges(dst, dst, m.unfold)
+		dst[0] = reduceOnce(2*dst[0], m.q)
+		foldInverse(&dst[0], &dst[0], size, c)
+	}
+}
+
+// inversePass runs a pass in place; the one at root 1 is the last.
+func (m *Modulus) inversePass(p pass, dst []uint64, blocks, root uint64) {
+	part := uint64(len(dst)) / blocks >> p.log
+	d, table, size, c := &dst[0], &m.acceleration.inverse[0], uint64(1)<<m.logN, &m.constants
+	each, last := m.plan.inverseEach, root == 1
+	switch {
+	case p.log == 3 && each && last:
+		inverse8EveryLast(d, d, part, blocks, root, table, size, c)
+	case p.log == 3 && each:
+		inverse8Every(d, d, part, blocks, root, table, size, c)
+	case p.log == 3 && last:
+		inverse8Last(d, d, part, blocks, root, table, size, c)
+	case p.log == 3:
+		inverse8(d, d, part, blocks, root, table, size, c)
+	case each && last:
+		inverse4EveryLast(d, d, part, blocks, root, table, size, c)
+	case each:
+		inverse4Every(d, d, part, blocks, root, table, size, c)
+	case last:
+		inverse4Last(d, d, part, blocks, root, table, size, c)
+	default:
+		inverse4(d, d, part, blocks, root, table, size, c)
+	}
+}
+
+// foldEdges folds the coefficients that stand alone in their vectors: below 8, their mirror images, and the middle.
+func (m *Modulus) foldEdges(dst, src []uint64, i scalar) {
+	n, q := len(dst), m.q
+	dst[0] = src[0]
+	for j := 1; j < 8; j++ {
+		x, y := src[j], src[n-j]
+		dst[j], dst[n-j] = subOnce(x, i.mul(y, q), q), subOnce(y, i.mul(x, q), q)
+	}
+	x := src[n/2]
+	dst[n/2] = subOnce(x, i.mul(x, q), q)
+}

@@ -1,0 +1,27 @@
+//go:build amd64 && !purego
+
+package kernel
+
+func (m *Modulus) add(dst, a, b []uint64)                    { addGeneric(dst, a, b, m.q) }
+func (m *Modulus) sub(dst, a, b []uint64)                    { subGeneric(dst, a, b, m.q) }
+func (m *Modulus) neg(dst, a []uint64)                       { negGeneric(dst, a, m.q) }
+func (m *Modulus) mul(dst, a, b []uint64)                    { m.mulGeneric(dst, a, b) }
+func (m *Modulus) addScalar(dst, a []uint64, c uint64)       { addScalarGeneric(dst, a, c, m.q) }
+func (m *Modulus) mulScalar(dst, a []uint64, c scalar)       { mulScalarGeneric(dst, a, c, m.q) }
+func (m *Modulus) mulScalarAdd(dst, a []uint64, c scalar)    { mulScalarAddGeneric(dst, a, c, m.q) }
+func (m *Modulus) subMulScalar(dst, a, b []uint64, c scalar) { subMulScalarGeneric(dst, a, b, c, m.q) }
+func (m *Modulus) lift(dst, src []uint64, p uint64)          { m.liftGeneric(dst, src, p) }
+func (m *Modulus) tensor(d0, d1, d2, a0, a1, b0, b1 []uint64) {
+	m.tensorGeneric(d0, d1, d2, a0, a1, b0, b1)
+}
+func (m *Modulus) tensorSquare(d0, d1, d2, a0, a1 []uint64) {
+	m.tensorSquareGeneric(d0, d1, d2, a0, a1)
+}
+func (m *Modulus) innerProduct(d []uint64, a, b [][]uint64, add bool) {
+	m.innerProductGeneric(d, a, b, add)
+}
+func (m *Modulus) innerProduct2(d0, d1 []uint64, a0, a1, b [][]uint64, add bool) {
+	m.innerProduct2Generic(d0, d1, a0, a1, b, add)
+}
+func (p *Permutation) apply(dst, src []uint64)        { p.applyGeneric(dst, src) }
+func (e *Extension) apply(dst, src [][]uint64, n int) { e.applyGeneric(dst, src, 0, n) }
