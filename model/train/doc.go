@@ -1,0 +1,44 @@
+// Package train fits linear models and small neural networks and returns them as model graphs.
+//
+//	known, unseen := set.StratifiedSplit(0.25, 1)
+//	graph, err := train.Network{
+//		Input:   set.Shape,
+//		Scaling: train.Scale(1.0 / 16),
+//		Layers:  []train.Layer{train.Conv{Filters: 8, Kernel: 3}, train.Square{}, train.Dense{Units: 10}},
+//	}.Fit(known, train.Options{Epochs: 100, Batch: 64, LearningRate: 0.005, Seed: 1})
+//
+// Linear models are fitted in double precision by L-BFGS (gonum), networks in single precision by Adam (GoMLX on its
+// backend in Go, without cgo). Every fit is deterministic: the same set, options and seed give the same bits,
+// whatever the number of cores. Other processor architectures may round differently.
+//
+// # Dangers
+//
+// A network of squares has no bound: an input far outside the training data gives an activation far outside the range
+// that a compiler calibrated. Scaling and weight decay keep ranges small; measure them on the training set.
+package train
+
+import (
+	"errors"
+	"fmt"
+	"math"
+
+	"cipherpoint/model/dataset"
+)
+
+// checkSamples refuses what nothing can be learnt from.
+func checkSamples(set *dataset.Set) error {
+	if err := set.Validate(); err != nil {
+		return err
+	}
+	if set.Len() == 0 || set.Y == nil {
+		return errors.New("train: the set has no samples with targets")
+	}
+	for i, row := range set.X {
+		for j, v := range row {
+			if math.IsNaN(v) || math.IsInf(v, 0) {
+				return fmt.Errorf("train: feature %d of sample %d is missing or not finite", j, i)
+			}
+		}
+	}
+	return nil
+}
