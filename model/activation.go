@@ -99,7 +99,7 @@ func plain(f func(float64) float64) function {
 }
 
 var functions = map[Function]function{
-	ReLU:            {0, func(x, _, _ float64) float64 { return leaky(x, 0) }},
+	ReLU:            plain(func(x float64) float64 { return max(x, 0) }),
 	LeakyReLU:       {1, func(x, a, _ float64) float64 { return leaky(x, a) }},
 	ThresholdedReLU: {1, thresholded},
 	ELU:             {1, func(x, a, _ float64) float64 { return elu(x, a, 1) }},

@@ -1,6 +1,7 @@
 package model
 
 import (
+	"errors"
 	"fmt"
 	"math"
 	"slices"
@@ -77,7 +78,7 @@ func (n *BatchNorm) Infer(in []Shape) (Shape, error) {
 		return nil, err
 	}
 	if len(x) == 0 {
-		return nil, fmt.Errorf("input is a scalar, want [channels, ...]")
+		return nil, errors.New("input is a scalar, want [channels, ...]")
 	}
 	for _, list := range [][]float64{n.Gamma, n.Beta, n.Mean, n.Variance} {
 		if len(list) != x[0] {
@@ -101,8 +102,10 @@ func (n *BatchNorm) Eval(in []Tensor) (Tensor, error) {
 	factor, offset := n.factors()
 	y := NewTensor(shape)
 	each := len(y.Data) / len(factor)
-	for i, v := range in[0].Data {
-		y.Data[i] = factor[i/each]*v + offset[i/each]
+	for c, f := range factor {
+		for i := c * each; i < (c+1)*each; i++ {
+			y.Data[i] = f*in[0].Data[i] + offset[c]
+		}
 	}
 	return y, nil
 }
@@ -210,7 +213,7 @@ func (*Concat) Kind() string { return "Concat" }
 
 func (c *Concat) Infer(in []Shape) (Shape, error) {
 	if len(in) == 0 {
-		return nil, fmt.Errorf("takes at least 1 input")
+		return nil, errors.New("takes at least 1 input")
 	}
 	if err := in[0].checkAxis(c.Axis); err != nil {
 		return nil, err
@@ -229,7 +232,7 @@ func (c *Concat) Infer(in []Shape) (Shape, error) {
 			break // refused by check, before it can overflow
 		}
 	}
-	return shape, shape.check()
+	return shape.checked()
 }
 
 func (c *Concat) Eval(in []Tensor) (Tensor, error) {

@@ -166,10 +166,16 @@ func (b *Builder) MaxPool(kernel []int, window Window) *Builder {
 	return b.Apply(&MaxPool{Kernel: kernel, Window: window})
 }
 
-// GlobalAveragePool is the mean over all dimensions but the channels, which are kept as 1: [channels, 1...].
+// GlobalAveragePool is the mean over all spatial dimensions, [channels, spatial...] to [channels, 1...].
 func (b *Builder) GlobalAveragePool() *Builder {
-	axes := steps(len(b.shapes[b.current]), 1)
-	return b.Apply(&ReduceMean{Axes: axes[min(1, len(axes)):], KeepDims: true})
+	rank := len(b.shapes[b.current])
+	if b.err == nil && rank < 2 {
+		b.err = fmt.Errorf("global average pool of shape %v, want [channels, spatial...]", []int(b.shapes[b.current]))
+	}
+	if b.err != nil {
+		return b
+	}
+	return b.Apply(&ReduceMean{Axes: steps(rank, 1)[1:], KeepDims: true})
 }
 
 // Scale adds factor·x + offset, where each list has one value for all elements or one for each index of axis 0:

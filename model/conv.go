@@ -68,7 +68,8 @@ func (w Window) spans(in Shape, kernel []int) (spans [2]span, out Shape, err err
 		spans[2-n+i] = s
 		out = append(out, s.out)
 	}
-	return spans, out, out.check()
+	out, err = out.checked()
+	return spans, out, err
 }
 
 // window returns a list of n values of at least low, all of them low if it is empty.
@@ -130,77 +131,95 @@ func (c *Conv) geometry(in []Shape) (spans [2]span, groups int, shape Shape, err
 		return spans, 0, nil, fmt.Errorf("bias has %d values, want %d or none", len(c.Bias), out)
 	}
 	shape[0] = out
-	return spans, groups, shape, shape.check()
+	shape, err = shape.checked()
+	return spans, groups, shape, err
 }
+
+// patchElements bounds the unfolded part of an input, so that it stays in the cache and a wide kernel over a large
+// input takes no more memory.
+const patchElements = 1 << 14
 
 // patches keeps the buffers of unfolded inputs.
 var patches = sync.Pool{New: func() any { return new([]float64) }}
 
-// Eval unfolds the input to a matrix [in/groups·kernel, positions] and multiplies the weights by it.
+// Eval unfolds the input, some output positions at a time, to a matrix [in/groups·kernel, positions] and multiplies the
+// weights by it.
 func (c *Conv) Eval(in []Tensor) (Tensor, error) {
-	if len(in) != 1 {
-		return Tensor{}, fmt.Errorf("takes 1 input, got %d", len(in))
-	}
-	if err := in[0].check(); err != nil {
+	shape, err := evalShape(c, in)
+	if err != nil {
 		return Tensor{}, err
 	}
-	spans, groups, shape, err := c.geometry([]Shape{in[0].Shape})
+	spans, groups, _, err := c.geometry([]Shape{in[0].Shape})
 	if err != nil {
 		return Tensor{}, err
 	}
 	y := NewTensor(shape)
 	positions := spans[0].out * spans[1].out
+	for o, offset := range c.Bias {
+		row := y.Data[o*positions : (o+1)*positions]
+		for i := range row {
+			row[i] = offset
+		}
+	}
 	channels := c.Weight.Shape[1]
 	taps := len(c.Weight.Data) / shape[0]
 	perGroup := shape[0] / groups
 	area := spans[0].in * spans[1].in
+	block := min(positions, max(1, patchElements/taps))
 
 	buffer := patches.Get().(*[]float64)
 	defer patches.Put(buffer)
-	*buffer = slices.Grow((*buffer)[:0], taps*positions)[:taps*positions]
+	*buffer = slices.Grow((*buffer)[:0], taps*block)
 	for g := range groups {
-		unfold(*buffer, in[0].Data[g*channels*area:(g+1)*channels*area], channels, spans)
-		for o := g * perGroup; o < (g+1)*perGroup; o++ {
-			row := y.Data[o*positions : (o+1)*positions]
-			if len(c.Bias) != 0 {
-				for i := range row {
-					row[i] = c.Bias[o]
-				}
+		group := in[0].Data[g*channels*area : (g+1)*channels*area]
+		for from := 0; from < positions; from += block {
+			to := min(from+block, positions)
+			matrix := (*buffer)[:taps*(to-from)]
+			unfold(matrix, group, spans, from, to)
+			for o := g * perGroup; o < (g+1)*perGroup; o++ {
+				combine(y.Data[o*positions+from:o*positions+to], c.Weight.Data[o*taps:(o+1)*taps], matrix)
 			}
-			combine(row, c.Weight.Data[o*taps:(o+1)*taps], *buffer)
 		}
 	}
 	return y, nil
 }
 
-// unfold writes to row (channel, ky, kx) of the matrix what that tap sees at every output position.
-func unfold(matrix, x []float64, channels int, spans [2]span) {
+// unfold writes to row (channel, ky, kx) of the matrix what that tap sees at the output positions from..to-1.
+func unfold(matrix, x []float64, spans [2]span, from, to int) {
 	h, w := spans[0], spans[1]
-	for ch := range channels {
-		image := x[ch*h.in*w.in : (ch+1)*h.in*w.in]
+	for area := h.in * w.in; len(x) > 0; x = x[area:] {
 		for ky := range h.kernel {
 			for kx := range w.kernel {
-				for oy := range h.out {
-					row := matrix[:w.out]
-					matrix = matrix[w.out:]
+				for position := from; position < to; {
+					oy, ox := position/w.out, position%w.out
+					line := matrix[:min(w.out-ox, to-position)]
+					matrix = matrix[len(line):]
+					position += len(line)
 					iy := oy*h.stride + ky*h.dilation - h.begin
 					if iy < 0 || iy >= h.in {
-						clear(row)
+						clear(line)
 						continue
 					}
-					line := image[iy*w.in : (iy+1)*w.in]
-					ix := kx*w.dilation - w.begin
-					for ox := range row {
-						if ix >= 0 && ix < len(line) {
-							row[ox] = line[ix]
-						} else {
-							row[ox] = 0
-						}
-						ix += w.stride
-					}
+					unfoldLine(line, x[iy*w.in:(iy+1)*w.in], ox*w.stride+kx*w.dilation-w.begin, w.stride)
 				}
 			}
 		}
+	}
+}
+
+// unfoldLine copies every stride-th element of the image's line from ix on, and zeros outside it.
+func unfoldLine(line, image []float64, ix, stride int) {
+	if stride == 1 && ix >= 0 && ix+len(line) <= len(image) {
+		copy(line, image[ix:])
+		return
+	}
+	for i := range line {
+		if ix >= 0 && ix < len(image) {
+			line[i] = image[ix]
+		} else {
+			line[i] = 0
+		}
+		ix += stride
 	}
 }
 

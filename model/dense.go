@@ -2,6 +2,7 @@ package model
 
 import (
 	"fmt"
+	"slices"
 )
 
 // Dense is y[…,o] = Σ_i Weight[o,i]·x[…,i] + Bias[o]: [..., in] to [..., out]. A product with a constant matrix is a
@@ -31,7 +32,7 @@ func (d *Dense) Infer(in []Shape) (Shape, error) {
 	if len(x) == 0 || x[len(x)-1] != width {
 		return nil, fmt.Errorf("input has shape %v, its last dimension must be %d", []int(x), width)
 	}
-	return append(append(Shape{}, x[:len(x)-1]...), out), nil
+	return append(slices.Clone(x[:len(x)-1]), out).checked()
 }
 
 func (d *Dense) Eval(in []Tensor) (Tensor, error) {
@@ -108,7 +109,7 @@ func (*MatMul) Infer(in []Shape) (Shape, error) {
 	if err != nil {
 		return nil, err
 	}
-	return append(lead, a[len(a)-2], b[len(b)-1]), nil
+	return append(lead, a[len(a)-2], b[len(b)-1]).checked()
 }
 
 func (m *MatMul) Eval(in []Tensor) (Tensor, error) {

@@ -57,15 +57,15 @@ func (o *OneHot) Eval(in []Tensor) (Tensor, error) {
 // Thermometer compares each feature with its edges: bit (f, t) is 1 where x_f ≥ Edges[f][t].
 // [features] to [Σ edges], one feature after the other. A missing value (NaN) gives only zeros.
 type Thermometer struct {
-	Edges [][]float64 `json:"edges"` // of each feature, ascending
+	Edges [][]float64 `json:"edges"` // of each feature, ascending; equal ones may repeat
 }
 
 func (*Thermometer) Kind() string { return "Thermometer" }
 
 func (t *Thermometer) Infer(in []Shape) (Shape, error) {
 	for f, edges := range t.Edges {
-		if err := ascending(edges); err != nil {
-			return nil, fmt.Errorf("edges of feature %d: %w", f, err)
+		if !slices.IsSorted(edges) {
+			return nil, fmt.Errorf("edges of feature %d do not ascend", f)
 		}
 	}
 	return inferFeatures(in, t.Edges)
@@ -87,7 +87,7 @@ func inferFeatures(in []Shape, lists [][]float64) (Shape, error) {
 	for _, list := range lists {
 		total += len(list)
 	}
-	return Shape{total}, Shape{total}.check()
+	return Shape{total}.checked()
 }
 
 // evalFeatures writes one bit for each value of each feature's list.
@@ -128,7 +128,7 @@ func (e *Embedding) Infer(in []Shape) (Shape, error) {
 		return nil, fmt.Errorf("table has shape %v, want [rows, width]", []int(e.Table.Shape))
 	}
 	shape := append(slices.Clone(x), e.Table.Shape[1])
-	return shape, shape.check()
+	return shape.checked()
 }
 
 func (e *Embedding) Eval(in []Tensor) (Tensor, error) {

@@ -51,7 +51,7 @@ func broadcast(a, b Shape) (Shape, error) {
 		}
 		out[i] = max(x, y)
 	}
-	return out, out.check()
+	return out.checked()
 }
 
 // broadcastIndices returns for every element of out the element of in that is stretched to it.

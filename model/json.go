@@ -18,11 +18,11 @@ const FormatVersion = 1
 //
 // with the operator's own fields in "op".
 type graphJSON struct {
-	Version int        `json:"version"`
-	Name    string     `json:"name"`
-	Inputs  []Port     `json:"inputs"`
-	Nodes   []nodeJSON `json:"nodes"`
-	Outputs []string   `json:"outputs"`
+	Version int               `json:"version"`
+	Name    string            `json:"name"`
+	Inputs  []Port            `json:"inputs"`
+	Nodes   []json.RawMessage `json:"nodes"` // of nodeJSON, decoded one by one to stop at the first that is wrong
+	Outputs []string          `json:"outputs"`
 }
 
 type nodeJSON struct {
@@ -43,18 +43,40 @@ func (g *Graph) MarshalJSON() ([]byte, error) {
 }
 
 func (g *Graph) encode() ([]byte, error) {
-	form := graphJSON{Version: FormatVersion, Name: g.Name, Inputs: g.Inputs, Nodes: make([]nodeJSON, len(g.Nodes)), Outputs: g.Outputs}
+	form := graphJSON{Version: FormatVersion, Name: g.Name, Inputs: g.Inputs, Nodes: make([]json.RawMessage, len(g.Nodes)), Outputs: g.Outputs}
 	for i, n := range g.Nodes {
-		op, err := json.Marshal(n.Op)
+		data, err := n.encode()
 		if err != nil {
 			return nil, fmt.Errorf("node %q (%s): %w", n.Name, n.Op.Kind(), err)
 		}
-		form.Nodes[i] = nodeJSON{Name: n.Name, Kind: n.Op.Kind(), Op: op, Inputs: n.Inputs, Output: n.Output}
-		if n.Inputs == nil {
-			form.Nodes[i].Inputs = []string{}
-		}
+		form.Nodes[i] = data
 	}
 	return json.Marshal(form)
+}
+
+func (n Node) encode() ([]byte, error) {
+	op, err := json.Marshal(n.Op)
+	if err != nil {
+		return nil, err
+	}
+	return json.Marshal(nodeJSON{Name: n.Name, Kind: n.Op.Kind(), Op: op, Inputs: n.Inputs, Output: n.Output})
+}
+
+func (n *Node) decode(data []byte) error {
+	var form nodeJSON
+	if err := decodeStrict(data, &form); err != nil {
+		return err
+	}
+	construct, ok := registry[form.Kind]
+	if !ok {
+		return fmt.Errorf("unknown kind %q", form.Kind)
+	}
+	op := construct()
+	if err := decodeStrict(form.Op, op); err != nil {
+		return fmt.Errorf("%s: %w", form.Kind, err)
+	}
+	*n = Node{Name: form.Name, Op: op, Inputs: form.Inputs, Output: form.Output}
+	return nil
 }
 
 // UnmarshalJSON reads and validates a graph. It accepts what MarshalJSON writes and nothing else, space between tokens
@@ -68,17 +90,13 @@ func (g *Graph) UnmarshalJSON(data []byte) error {
 	if form.Version != FormatVersion {
 		return fmt.Errorf("graph has format version %d, want %d", form.Version, FormatVersion)
 	}
-	decoded := Graph{Name: form.Name, Inputs: form.Inputs, Nodes: make([]Node, len(form.Nodes)), Outputs: form.Outputs}
-	for i, n := range form.Nodes {
-		construct, ok := registry[n.Kind]
-		if !ok {
-			return fmt.Errorf("node %d has unknown kind %q", i, n.Kind)
+	decoded := Graph{Name: form.Name, Inputs: form.Inputs, Outputs: form.Outputs}
+	for i, data := range form.Nodes {
+		var n Node
+		if err := n.decode(data); err != nil {
+			return fmt.Errorf("decode node %d: %w", i, err)
 		}
-		op := construct()
-		if err := decodeStrict(n.Op, op); err != nil {
-			return fmt.Errorf("decode node %d (%s): %w", i, n.Kind, err)
-		}
-		decoded.Nodes[i] = Node{Name: n.Name, Op: op, Inputs: n.Inputs, Output: n.Output}
+		decoded.Nodes = append(decoded.Nodes, n)
 	}
 	if err := decoded.Validate(); err != nil {
 		return err

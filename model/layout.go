@@ -150,6 +150,9 @@ func (p *Pad) offsets(in []Shape) (Shape, func() [][]int, error) {
 		}
 		shape[i] = p.Begin[i] + size + p.End[i]
 	}
+	if err := shape.check(); err != nil {
+		return nil, nil, err
+	}
 	return shape, func() [][]int {
 		strides := x.strides()
 		offsets := make([][]int, len(x))
@@ -163,7 +166,7 @@ func (p *Pad) offsets(in []Shape) (Shape, func() [][]int, error) {
 			}
 		}
 		return offsets
-	}, shape.check()
+	}, nil
 }
 
 // source returns the element that stands at position i of a padded dimension, where 0..size-1 is the input itself.
@@ -267,6 +270,9 @@ func (g *Gather) offsets(in []Shape) (Shape, func() [][]int, error) {
 	}
 	shape := slices.Clone(x)
 	shape[g.Axis] = len(g.Indices)
+	if err := shape.check(); err != nil {
+		return nil, nil, err
+	}
 	return shape, func() [][]int {
 		strides := x.strides()
 		offsets := make([][]int, len(x))
@@ -278,7 +284,7 @@ func (g *Gather) offsets(in []Shape) (Shape, func() [][]int, error) {
 			offsets[g.Axis][i] = k * strides[g.Axis]
 		}
 		return offsets
-	}, shape.check()
+	}, nil
 }
 
 func (g *Gather) Eval(in []Tensor) (Tensor, error)   { return evalSelector(g, in, 0) }
@@ -303,11 +309,8 @@ func evalSelector(op selector, in []Tensor, fill float64) (Tensor, error) {
 }
 
 func lowerSelector(op selector, in Shape, fill float64) (*AffineMap, error) {
-	shape, offsets, err := op.offsets([]Shape{in})
+	_, offsets, err := op.offsets([]Shape{in})
 	if err != nil {
-		return nil, err
-	}
-	if err := shape.check(); err != nil {
 		return nil, err
 	}
 	return selection(indices(offsets()), in.Size(), fill), nil

@@ -43,9 +43,9 @@ func (s *LogSoftmax) Eval(in []Tensor) (Tensor, error) {
 		for _, v := range line {
 			sum += math.Exp(v - top)
 		}
-		log := top + math.Log(sum)
+		log := math.Log(sum)
 		for i := range line {
-			line[i] -= log
+			line[i] = line[i] - top - log
 		}
 	})
 }
@@ -94,8 +94,9 @@ func (n *Normalizer) of(line []float64) float64 {
 		}
 	case NormL2:
 		for _, v := range line {
-			norm = math.Hypot(norm, v)
+			norm += v * v
 		}
+		norm = math.Sqrt(norm)
 	case NormMax:
 		norm = slices.Max(line)
 	case NormMaxAbs:
@@ -145,7 +146,10 @@ func inferAxis(in []Shape, axis int) (Shape, error) {
 	if err != nil {
 		return nil, err
 	}
-	return x, x.checkAxis(axis)
+	if err := x.checkAxis(axis); err != nil {
+		return nil, err
+	}
+	return x, nil
 }
 
 // eachLine calls f with a copy of the elements along the axis for every position of the other axes, in row-major

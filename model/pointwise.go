@@ -182,8 +182,10 @@ func (m *Map) Infer(in []Shape) (Shape, error) {
 	if len(m.Keys) == 0 || len(m.Keys) != len(m.Values) {
 		return nil, fmt.Errorf("%d keys and %d values", len(m.Keys), len(m.Values))
 	}
-	if err := ascending(m.Keys); err != nil {
-		return nil, fmt.Errorf("keys: %w", err)
+	for i := 1; i < len(m.Keys); i++ {
+		if !(m.Keys[i] > m.Keys[i-1]) {
+			return nil, fmt.Errorf("key %d is not above the one before it", i)
+		}
 	}
 	return one(in)
 }
@@ -196,14 +198,4 @@ func (m *Map) At(x float64) float64 {
 		return m.Values[i]
 	}
 	return m.Default
-}
-
-// ascending checks that each value is above the one before; NaN never is.
-func ascending(list []float64) error {
-	for i := range list {
-		if math.IsNaN(list[i]) || i > 0 && !(list[i] > list[i-1]) {
-			return fmt.Errorf("value %d is not above the one before it", i)
-		}
-	}
-	return nil
 }

@@ -57,6 +57,14 @@ func (s Shape) checkSize(limit int) error {
 
 func (s Shape) check() error { return s.checkSize(MaxElements) }
 
+// checked returns the shape if it may flow through a graph.
+func (s Shape) checked() (Shape, error) {
+	if err := s.check(); err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
 // strides are the distances in the flattened tensor between neighbours along each dimension.
 func (s Shape) strides() []int {
 	strides := make([]int, len(s))

@@ -56,7 +56,10 @@ func (t *TreeEnsemble) Infer(in []Shape) (Shape, error) {
 	if err := t.checkLengths(); err != nil {
 		return nil, err
 	}
-	return Shape{t.Outputs()}, t.checkTrees()
+	if err := t.checkTrees(); err != nil {
+		return nil, err
+	}
+	return Shape{t.Outputs()}, nil
 }
 
 // checkLengths is the part of the checks whose time does not depend on the number of nodes.
