@@ -26,6 +26,8 @@ type Extension struct {
 	factor   []scalar   // (D/d_i)^-1 mod d_i
 	inverse  []float64  // 1/d_i
 	weights  [][]uint64 // of target j: D/d_i mod q_j for every i, then -D mod q_j
+
+	extensionAcceleration
 }
 
 // NewExtension prepares the conversion from at most 32 distinct moduli to others of the same ring.
@@ -56,6 +58,7 @@ func NewExtension(from, to []*Modulus) (*Extension, error) {
 		weights = append(weights, subOnce(0, mod(product, t.q), t.q))
 		e.weights = append(e.weights, weights)
 	}
+	e.accelerate()
 	return e, nil
 }
 

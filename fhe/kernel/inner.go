@@ -56,9 +56,9 @@ const tile = 256
 
 type accumulators struct{ hi, lo [tile]uint64 }
 
-func (m *Modulus) innerProductGeneric(dst []uint64, a, b [][]uint64, add bool) {
+func (m *Modulus) innerProductGeneric(dst []uint64, a, b [][]uint64, start int, add bool) {
 	var sums accumulators
-	for start := 0; start < len(dst); start += tile {
+	for ; start < len(dst); start += tile {
 		d := dst[start:min(start+tile, len(dst))]
 		sums.load(d, add)
 		for k := range a {
@@ -71,9 +71,9 @@ func (m *Modulus) innerProductGeneric(dst []uint64, a, b [][]uint64, add bool) {
 	}
 }
 
-func (m *Modulus) innerProduct2Generic(dst0, dst1 []uint64, a0, a1, b [][]uint64, add bool) {
+func (m *Modulus) innerProduct2Generic(dst0, dst1 []uint64, a0, a1, b [][]uint64, start int, add bool) {
 	var sums0, sums1 accumulators
-	for start := 0; start < len(dst0); start += tile {
+	for ; start < len(dst0); start += tile {
 		end := min(start+tile, len(dst0))
 		d0, d1 := dst0[start:end], dst1[start:end]
 		sums0.load(d0, add)

@@ -2,7 +2,11 @@
 
 package kernel
 
-import "golang.org/x/sys/cpu"
+import (
+	"math/bits"
+
+	"golang.org/x/sys/cpu"
+)
 
 var hasIFMA = cpu.X86.HasAVX512F && cpu.X86.HasAVX512DQ && cpu.X86.HasAVX512VL && cpu.X86.HasAVX512IFMA
 
@@ -20,7 +24,8 @@ const maxVectorBits = 50
 // acceleration holds what the vector code needs beside the plain tables.
 type acceleration struct {
 	enabled          bool
-	constants        [18]uint64
+	constants        [22]uint64
+	vectorTerms      uint64   // bound on the products that a vector sum holds
 	forward, inverse []uint64 // N twiddle factors, then floor(w * 2^52 / q) for each; nil for small rings
 	plan             plan
 }
@@ -30,6 +35,7 @@ func (m *Modulus) accelerate() {
 		return
 	}
 	m.enabled = true
+	m.vectorTerms = vectorTerms(m.q)
 	q := m.q
 	lastRoot := m.Product(m.inverse.value[1], m.scale.value)
 	negFold, negUnfold := subOnce(0, m.fold.value, q), subOnce(0, m.unfold.value, q)
@@ -39,6 +45,7 @@ func (m *Modulus) accelerate() {
 		m.plan.offset * q, -m.plan.reduction, 2 * q, 4 * q, 8 * q,
 		m.scale.value, m.shoup52(m.scale.value), lastRoot, m.shoup52(lastRoot),
 		negFold, m.shoup52(negFold), negUnfold, m.shoup52(negUnfold),
+		m.vectorRadix(), m.shoup52(m.vectorRadix()), uint64(52 - bits.Len64(q)), barrett52(q),
 	}
 	if m.plan.passes != nil {
 		m.acceleration.forward = vectorTable(&m.forward)
@@ -48,6 +55,13 @@ func (m *Modulus) accelerate() {
 
 // shoup52 returns floor(c * 2^52 / q).
 func (m *Modulus) shoup52(c uint64) uint64 { return m.scalar(c).shoup >> 12 }
+
+// barrett52 returns floor(2^(k+51) / q) for a prime of k bits.
+func barrett52(q uint64) uint64 {
+	k := uint(bits.Len64(q))
+	quotient, _ := bits.Div64(1<<(k-1)>>12, 1<<(k-1)<<52, q)
+	return quotient
+}
 
 // vectorTable joins the factors with their 52-bit companions; the plain table then shares the factors.
 func vectorTable(table *shoupTable) []uint64 {

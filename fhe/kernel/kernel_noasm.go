@@ -9,6 +9,10 @@ type acceleration struct{}
 
 func (m *Modulus) accelerate() {}
 
+type extensionAcceleration struct{}
+
+func (e *Extension) accelerate() {}
+
 func (m *Modulus) forwardTransform(dst, src []uint64)        { m.forwardGeneric(dst, src) }
 func (m *Modulus) inverseTransform(dst, src []uint64)        { m.inverseGeneric(dst, src) }
 func (m *Modulus) add(dst, a, b []uint64)                    { addGeneric(dst, a, b, m.q) }
@@ -27,10 +31,10 @@ func (m *Modulus) tensorSquare(d0, d1, d2, a0, a1 []uint64) {
 	m.tensorSquareGeneric(d0, d1, d2, a0, a1)
 }
 func (m *Modulus) innerProduct(d []uint64, a, b [][]uint64, add bool) {
-	m.innerProductGeneric(d, a, b, add)
+	m.innerProductGeneric(d, a, b, 0, add)
 }
 func (m *Modulus) innerProduct2(d0, d1 []uint64, a0, a1, b [][]uint64, add bool) {
-	m.innerProduct2Generic(d0, d1, a0, a1, b, add)
+	m.innerProduct2Generic(d0, d1, a0, a1, b, 0, add)
 }
 func (p *Permutation) apply(dst, src []uint64)        { p.applyGeneric(dst, src) }
 func (e *Extension) apply(dst, src [][]uint64, n int) { e.applyGeneric(dst, src, 0, n) }

@@ -4,7 +4,7 @@
 
 #include "textflag.h"
 
-// func forward8Offset(dst *uint64, src *uint64, part uint64, blocks uint64, root uint64, table *uint64, tableSize uint64, c *[18]uint64)
+// func forward8Offset(dst *uint64, src *uint64, part uint64, blocks uint64, root uint64, table *uint64, tableSize uint64, c *[22]uint64)
 // Requires: AVX, AVX512F, AVX512IFMA
 TEXT ·forward8Offset(SB), NOSPLIT, $0-64
 	MOVQ         c+56(FP), AX
@@ -159,7 +159,7 @@ column:
 	VZEROUPPER
 	RET
 
-// func forward8Plain(dst *uint64, src *uint64, part uint64, blocks uint64, root uint64, table *uint64, tableSize uint64, c *[18]uint64)
+// func forward8Plain(dst *uint64, src *uint64, part uint64, blocks uint64, root uint64, table *uint64, tableSize uint64, c *[22]uint64)
 // Requires: AVX, AVX512F, AVX512IFMA
 TEXT ·forward8Plain(SB), NOSPLIT, $0-64
 	MOVQ         c+56(FP), AX
@@ -309,7 +309,7 @@ column:
 	VZEROUPPER
 	RET
 
-// func forward8Reduce(dst *uint64, src *uint64, part uint64, blocks uint64, root uint64, table *uint64, tableSize uint64, c *[18]uint64)
+// func forward8Reduce(dst *uint64, src *uint64, part uint64, blocks uint64, root uint64, table *uint64, tableSize uint64, c *[22]uint64)
 // Requires: AVX, AVX512F, AVX512IFMA
 TEXT ·forward8Reduce(SB), NOSPLIT, $0-64
 	MOVQ         c+56(FP), AX
@@ -473,7 +473,7 @@ column:
 	VZEROUPPER
 	RET
 
-// func forward8Every(dst *uint64, src *uint64, part uint64, blocks uint64, root uint64, table *uint64, tableSize uint64, c *[18]uint64)
+// func forward8Every(dst *uint64, src *uint64, part uint64, blocks uint64, root uint64, table *uint64, tableSize uint64, c *[22]uint64)
 // Requires: AVX, AVX512F, AVX512IFMA
 TEXT ·forward8Every(SB), NOSPLIT, $0-64
 	MOVQ         c+56(FP), AX
@@ -661,7 +661,7 @@ column:
 	VZEROUPPER
 	RET
 
-// func forward4Offset(dst *uint64, src *uint64, part uint64, blocks uint64, root uint64, table *uint64, tableSize uint64, c *[18]uint64)
+// func forward4Offset(dst *uint64, src *uint64, part uint64, blocks uint64, root uint64, table *uint64, tableSize uint64, c *[22]uint64)
 // Requires: AVX, AVX512F, AVX512IFMA
 TEXT ·forward4Offset(SB), NOSPLIT, $0-64
 	MOVQ         c+56(FP), AX
@@ -744,7 +744,7 @@ column:
 	VZEROUPPER
 	RET
 
-// func forward4Plain(dst *uint64, src *uint64, part uint64, blocks uint64, root uint64, table *uint64, tableSize uint64, c *[18]uint64)
+// func forward4Plain(dst *uint64, src *uint64, part uint64, blocks uint64, root uint64, table *uint64, tableSize uint64, c *[22]uint64)
 // Requires: AVX, AVX512F, AVX512IFMA
 TEXT ·forward4Plain(SB), NOSPLIT, $0-64
 	MOVQ         c+56(FP), AX
@@ -824,7 +824,7 @@ column:
 	VZEROUPPER
 	RET
 
-// func forward4Reduce(dst *uint64, src *uint64, part uint64, blocks uint64, root uint64, table *uint64, tableSize uint64, c *[18]uint64)
+// func forward4Reduce(dst *uint64, src *uint64, part uint64, blocks uint64, root uint64, table *uint64, tableSize uint64, c *[22]uint64)
 // Requires: AVX, AVX512F, AVX512IFMA
 TEXT ·forward4Reduce(SB), NOSPLIT, $0-64
 	MOVQ         c+56(FP), AX
@@ -912,7 +912,7 @@ column:
 	VZEROUPPER
 	RET
 
-// func forward4Every(dst *uint64, src *uint64, part uint64, blocks uint64, root uint64, table *uint64, tableSize uint64, c *[18]uint64)
+// func forward4Every(dst *uint64, src *uint64, part uint64, blocks uint64, root uint64, table *uint64, tableSize uint64, c *[22]uint64)
 // Requires: AVX, AVX512F, AVX512IFMA
 TEXT ·forward4Every(SB), NOSPLIT, $0-64
 	MOVQ         c+56(FP), AX
@@ -1006,7 +1006,7 @@ column:
 	VZEROUPPER
 	RET
 
-// func forwardLastPlain(dst *uint64, blocks uint64, root uint64, table *uint64, tableSize uint64, c *[18]uint64)
+// func forwardLastPlain(dst *uint64, blocks uint64, root uint64, table *uint64, tableSize uint64, c *[22]uint64)
 // Requires: AVX, AVX512DQ, AVX512F, AVX512IFMA
 TEXT ·forwardLastPlain(SB), NOSPLIT, $0-48
 	MOVQ         dst+0(FP), AX
@@ -1393,7 +1393,7 @@ DATA forwardShufflesPlain<>+496(SB)/8, $0x0000000000000007
 DATA forwardShufflesPlain<>+504(SB)/8, $0x000000000000000f
 GLOBL forwardShufflesPlain<>(SB), RODATA|NOPTR, $512
 
-// func forwardLastReduce(dst *uint64, blocks uint64, root uint64, table *uint64, tableSize uint64, c *[18]uint64)
+// func forwardLastReduce(dst *uint64, blocks uint64, root uint64, table *uint64, tableSize uint64, c *[22]uint64)
 // Requires: AVX, AVX512DQ, AVX512F, AVX512IFMA
 TEXT ·forwardLastReduce(SB), NOSPLIT, $0-48
 	MOVQ         dst+0(FP), AX
@@ -1793,7 +1793,7 @@ DATA forwardShufflesReduce<>+496(SB)/8, $0x0000000000000007
 DATA forwardShufflesReduce<>+504(SB)/8, $0x000000000000000f
 GLOBL forwardShufflesReduce<>(SB), RODATA|NOPTR, $512
 
-// func forwardLastHalves(dst *uint64, blocks uint64, root uint64, table *uint64, tableSize uint64, c *[18]uint64)
+// func forwardLastHalves(dst *uint64, blocks uint64, root uint64, table *uint64, tableSize uint64, c *[22]uint64)
 // Requires: AVX, AVX512DQ, AVX512F, AVX512IFMA
 TEXT ·forwardLastHalves(SB), NOSPLIT, $0-48
 	MOVQ         dst+0(FP), AX
@@ -2205,7 +2205,7 @@ DATA forwardShufflesHalves<>+496(SB)/8, $0x0000000000000007
 DATA forwardShufflesHalves<>+504(SB)/8, $0x000000000000000f
 GLOBL forwardShufflesHalves<>(SB), RODATA|NOPTR, $512
 
-// func forwardLastEvery(dst *uint64, blocks uint64, root uint64, table *uint64, tableSize uint64, c *[18]uint64)
+// func forwardLastEvery(dst *uint64, blocks uint64, root uint64, table *uint64, tableSize uint64, c *[22]uint64)
 // Requires: AVX, AVX512DQ, AVX512F, AVX512IFMA
 TEXT ·forwardLastEvery(SB), NOSPLIT, $0-48
 	MOVQ         dst+0(FP), AX
@@ -2665,7 +2665,7 @@ DATA forwardShufflesEvery<>+496(SB)/8, $0x0000000000000007
 DATA forwardShufflesEvery<>+504(SB)/8, $0x000000000000000f
 GLOBL forwardShufflesEvery<>(SB), RODATA|NOPTR, $512
 
-// func inverseFirst(dst *uint64, src *uint64, blocks uint64, root uint64, table *uint64, tableSize uint64, c *[18]uint64)
+// func inverseFirst(dst *uint64, src *uint64, blocks uint64, root uint64, table *uint64, tableSize uint64, c *[22]uint64)
 // Requires: AVX, AVX512DQ, AVX512F, AVX512IFMA
 TEXT ·inverseFirst(SB), NOSPLIT, $0-56
 	MOVQ         dst+0(FP), AX
@@ -3076,7 +3076,7 @@ DATA inverseShuffles<>+496(SB)/8, $0x000000000000000d
 DATA inverseShuffles<>+504(SB)/8, $0x000000000000000f
 GLOBL inverseShuffles<>(SB), RODATA|NOPTR, $512
 
-// func inverse8(dst *uint64, src *uint64, part uint64, blocks uint64, root uint64, table *uint64, tableSize uint64, c *[18]uint64)
+// func inverse8(dst *uint64, src *uint64, part uint64, blocks uint64, root uint64, table *uint64, tableSize uint64, c *[22]uint64)
 // Requires: AVX, AVX512F, AVX512IFMA
 TEXT ·inverse8(SB), NOSPLIT, $0-64
 	MOVQ         c+56(FP), AX
@@ -3263,7 +3263,7 @@ column:
 	VZEROUPPER
 	RET
 
-// func inverse8Last(dst *uint64, src *uint64, part uint64, blocks uint64, root uint64, table *uint64, tableSize uint64, c *[18]uint64)
+// func inverse8Last(dst *uint64, src *uint64, part uint64, blocks uint64, root uint64, table *uint64, tableSize uint64, c *[22]uint64)
 // Requires: AVX, AVX512F, AVX512IFMA
 TEXT ·inverse8Last(SB), NOSPLIT, $0-64
 	MOVQ         c+56(FP), AX
@@ -3486,7 +3486,7 @@ column:
 	VZEROUPPER
 	RET
 
-// func inverse4(dst *uint64, src *uint64, part uint64, blocks uint64, root uint64, table *uint64, tableSize uint64, c *[18]uint64)
+// func inverse4(dst *uint64, src *uint64, part uint64, blocks uint64, root uint64, table *uint64, tableSize uint64, c *[22]uint64)
 // Requires: AVX, AVX512F, AVX512IFMA
 TEXT ·inverse4(SB), NOSPLIT, $0-64
 	MOVQ         c+56(FP), AX
@@ -3581,7 +3581,7 @@ column:
 	VZEROUPPER
 	RET
 
-// func inverse4Last(dst *uint64, src *uint64, part uint64, blocks uint64, root uint64, table *uint64, tableSize uint64, c *[18]uint64)
+// func inverse4Last(dst *uint64, src *uint64, part uint64, blocks uint64, root uint64, table *uint64, tableSize uint64, c *[22]uint64)
 // Requires: AVX, AVX512F, AVX512IFMA
 TEXT ·inverse4Last(SB), NOSPLIT, $0-64
 	MOVQ         c+56(FP), AX
@@ -3694,7 +3694,7 @@ column:
 	VZEROUPPER
 	RET
 
-// func inverseFirstEvery(dst *uint64, src *uint64, blocks uint64, root uint64, table *uint64, tableSize uint64, c *[18]uint64)
+// func inverseFirstEvery(dst *uint64, src *uint64, blocks uint64, root uint64, table *uint64, tableSize uint64, c *[22]uint64)
 // Requires: AVX, AVX512DQ, AVX512F, AVX512IFMA
 TEXT ·inverseFirstEvery(SB), NOSPLIT, $0-56
 	MOVQ         dst+0(FP), AX
@@ -4153,7 +4153,7 @@ DATA inverseShufflesEvery<>+496(SB)/8, $0x000000000000000d
 DATA inverseShufflesEvery<>+504(SB)/8, $0x000000000000000f
 GLOBL inverseShufflesEvery<>(SB), RODATA|NOPTR, $512
 
-// func inverse8Every(dst *uint64, src *uint64, part uint64, blocks uint64, root uint64, table *uint64, tableSize uint64, c *[18]uint64)
+// func inverse8Every(dst *uint64, src *uint64, part uint64, blocks uint64, root uint64, table *uint64, tableSize uint64, c *[22]uint64)
 // Requires: AVX, AVX512F, AVX512IFMA
 TEXT ·inverse8Every(SB), NOSPLIT, $0-64
 	MOVQ         c+56(FP), AX
@@ -4364,7 +4364,7 @@ column:
 	VZEROUPPER
 	RET
 
-// func inverse8EveryLast(dst *uint64, src *uint64, part uint64, blocks uint64, root uint64, table *uint64, tableSize uint64, c *[18]uint64)
+// func inverse8EveryLast(dst *uint64, src *uint64, part uint64, blocks uint64, root uint64, table *uint64, tableSize uint64, c *[22]uint64)
 // Requires: AVX, AVX512F, AVX512IFMA
 TEXT ·inverse8EveryLast(SB), NOSPLIT, $0-64
 	MOVQ         c+56(FP), AX
@@ -4611,7 +4611,7 @@ column:
 	VZEROUPPER
 	RET
 
-// func inverse4Every(dst *uint64, src *uint64, part uint64, blocks uint64, root uint64, table *uint64, tableSize uint64, c *[18]uint64)
+// func inverse4Every(dst *uint64, src *uint64, part uint64, blocks uint64, root uint64, table *uint64, tableSize uint64, c *[22]uint64)
 // Requires: AVX, AVX512F, AVX512IFMA
 TEXT ·inverse4Every(SB), NOSPLIT, $0-64
 	MOVQ         c+56(FP), AX
@@ -4712,7 +4712,7 @@ column:
 	VZEROUPPER
 	RET
 
-// func inverse4EveryLast(dst *uint64, src *uint64, part uint64, blocks uint64, root uint64, table *uint64, tableSize uint64, c *[18]uint64)
+// func inverse4EveryLast(dst *uint64, src *uint64, part uint64, blocks uint64, root uint64, table *uint64, tableSize uint64, c *[22]uint64)
 // Requires: AVX, AVX512F, AVX512IFMA
 TEXT ·inverse4EveryLast(SB), NOSPLIT, $0-64
 	MOVQ         c+56(FP), AX
@@ -4831,7 +4831,7 @@ column:
 	VZEROUPPER
 	RET
 
-// func foldForward(dst *uint64, src *uint64, n uint64, c *[18]uint64)
+// func foldForward(dst *uint64, src *uint64, n uint64, c *[22]uint64)
 // Requires: AVX, AVX512F, AVX512IFMA
 TEXT ·foldForward(SB), NOSPLIT, $0-32
 	MOVQ         dst+0(FP), AX
@@ -4887,7 +4887,7 @@ DATA foldForwardReversed<>+48(SB)/8, $0x0000000000000001
 DATA foldForwardReversed<>+56(SB)/8, $0x0000000000000000
 GLOBL foldForwardReversed<>(SB), RODATA|NOPTR, $64
 
-// func foldInverse(dst *uint64, src *uint64, n uint64, c *[18]uint64)
+// func foldInverse(dst *uint64, src *uint64, n uint64, c *[22]uint64)
 // Requires: AVX, AVX512F, AVX512IFMA
 TEXT ·foldInverse(SB), NOSPLIT, $0-32
 	MOVQ         dst+0(FP), AX
@@ -4954,3 +4954,1021 @@ DATA foldInverseReversed<>+40(SB)/8, $0x0000000000000002
 DATA foldInverseReversed<>+48(SB)/8, $0x0000000000000001
 DATA foldInverseReversed<>+56(SB)/8, $0x0000000000000000
 GLOBL foldInverseReversed<>(SB), RODATA|NOPTR, $64
+
+// func addVector(dst *uint64, a *uint64, b *uint64, count uint64, c *[22]uint64)
+// Requires: AVX, AVX512F
+TEXT ·addVector(SB), NOSPLIT, $0-40
+	MOVQ         dst+0(FP), AX
+	MOVQ         a+8(FP), CX
+	MOVQ         b+16(FP), DX
+	MOVQ         count+24(FP), BX
+	MOVQ         c+32(FP), SI
+	VPBROADCASTQ (SI), Z0
+
+loop:
+	VMOVDQU64 (CX), Z2
+	VPADDQ    (DX), Z2, Z2
+	VPSUBQ    Z0, Z2, Z3
+	VPMINUQ   Z3, Z2, Z2
+	VMOVDQU64 Z2, (AX)
+	ADDQ      $0x40, AX
+	ADDQ      $0x40, CX
+	ADDQ      $0x40, DX
+	DECQ      BX
+	JNZ       loop
+	VZEROUPPER
+	RET
+
+// func subVector(dst *uint64, a *uint64, b *uint64, count uint64, c *[22]uint64)
+// Requires: AVX, AVX512F
+TEXT ·subVector(SB), NOSPLIT, $0-40
+	MOVQ         dst+0(FP), AX
+	MOVQ         a+8(FP), CX
+	MOVQ         b+16(FP), DX
+	MOVQ         count+24(FP), BX
+	MOVQ         c+32(FP), SI
+	VPBROADCASTQ (SI), Z0
+
+loop:
+	VMOVDQU64 (CX), Z2
+	VPSUBQ    (DX), Z2, Z2
+	VPADDQ    Z0, Z2, Z3
+	VPMINUQ   Z3, Z2, Z2
+	VMOVDQU64 Z2, (AX)
+	ADDQ      $0x40, AX
+	ADDQ      $0x40, CX
+	ADDQ      $0x40, DX
+	DECQ      BX
+	JNZ       loop
+	VZEROUPPER
+	RET
+
+// func negVector(dst *uint64, a *uint64, count uint64, c *[22]uint64)
+// Requires: AVX, AVX512F
+TEXT ·negVector(SB), NOSPLIT, $0-32
+	MOVQ         dst+0(FP), AX
+	MOVQ         a+8(FP), CX
+	MOVQ         count+16(FP), DX
+	MOVQ         c+24(FP), BX
+	VPBROADCASTQ (BX), Z0
+
+loop:
+	VPXORQ    Z2, Z2, Z2
+	VPSUBQ    (CX), Z2, Z2
+	VPADDQ    Z0, Z2, Z3
+	VPMINUQ   Z3, Z2, Z2
+	VMOVDQU64 Z2, (AX)
+	ADDQ      $0x40, AX
+	ADDQ      $0x40, CX
+	DECQ      DX
+	JNZ       loop
+	VZEROUPPER
+	RET
+
+// func addScalarVector(dst *uint64, a *uint64, count uint64, value uint64, c *[22]uint64)
+// Requires: AVX, AVX512F
+TEXT ·addScalarVector(SB), NOSPLIT, $0-40
+	MOVQ         dst+0(FP), AX
+	MOVQ         a+8(FP), CX
+	MOVQ         count+16(FP), DX
+	MOVQ         c+32(FP), BX
+	VPBROADCASTQ (BX), Z0
+	MOVQ         value+24(FP), BX
+	VPBROADCASTQ BX, Z1
+
+loop:
+	VMOVDQU64 (CX), Z3
+	VPADDQ    Z1, Z3, Z3
+	VPSUBQ    Z0, Z3, Z4
+	VPMINUQ   Z4, Z3, Z3
+	VMOVDQU64 Z3, (AX)
+	ADDQ      $0x40, AX
+	ADDQ      $0x40, CX
+	DECQ      DX
+	JNZ       loop
+	VZEROUPPER
+	RET
+
+// func mulScalarVector(dst *uint64, a *uint64, count uint64, value uint64, shoup uint64, c *[22]uint64)
+// Requires: AVX, AVX512F, AVX512IFMA
+TEXT ·mulScalarVector(SB), NOSPLIT, $0-48
+	MOVQ         dst+0(FP), AX
+	MOVQ         a+8(FP), CX
+	MOVQ         count+16(FP), DX
+	MOVQ         c+40(FP), BX
+	VPBROADCASTQ (BX), Z0
+	VPBROADCASTQ 8(BX), Z1
+	VPBROADCASTQ 32(BX), Z2
+	VPXORQ       Z3, Z3, Z3
+	MOVQ         value+24(FP), BX
+	VPBROADCASTQ BX, Z4
+	MOVQ         shoup+32(FP), BX
+	VPBROADCASTQ BX, Z5
+
+loop:
+	VMOVDQU64   (CX), Z7
+	VMOVDQA64   Z3, Z9
+	VPMADD52HUQ Z5, Z7, Z9
+	VMOVDQA64   Z3, Z8
+	VPMADD52LUQ Z4, Z7, Z8
+	VPMADD52LUQ Z1, Z9, Z8
+	VPANDQ      Z2, Z8, Z8
+	VPSUBQ      Z0, Z8, Z10
+	VPMINUQ     Z10, Z8, Z8
+	VMOVDQU64   Z8, (AX)
+	ADDQ        $0x40, AX
+	ADDQ        $0x40, CX
+	DECQ        DX
+	JNZ         loop
+	VZEROUPPER
+	RET
+
+// func mulScalarAddVector(dst *uint64, a *uint64, count uint64, value uint64, shoup uint64, c *[22]uint64)
+// Requires: AVX, AVX512F, AVX512IFMA
+TEXT ·mulScalarAddVector(SB), NOSPLIT, $0-48
+	MOVQ         dst+0(FP), AX
+	MOVQ         a+8(FP), CX
+	MOVQ         count+16(FP), DX
+	MOVQ         c+40(FP), BX
+	VPBROADCASTQ (BX), Z0
+	VPBROADCASTQ 8(BX), Z1
+	VPBROADCASTQ 32(BX), Z2
+	VPXORQ       Z3, Z3, Z3
+	MOVQ         value+24(FP), BX
+	VPBROADCASTQ BX, Z4
+	MOVQ         shoup+32(FP), BX
+	VPBROADCASTQ BX, Z5
+
+loop:
+	VMOVDQU64   (CX), Z7
+	VMOVDQA64   Z3, Z9
+	VPMADD52HUQ Z5, Z7, Z9
+	VMOVDQA64   Z3, Z8
+	VPMADD52LUQ Z4, Z7, Z8
+	VPMADD52LUQ Z1, Z9, Z8
+	VPANDQ      Z2, Z8, Z8
+	VPSUBQ      Z0, Z8, Z10
+	VPMINUQ     Z10, Z8, Z8
+	VPADDQ      (AX), Z8, Z8
+	VPSUBQ      Z0, Z8, Z11
+	VPMINUQ     Z11, Z8, Z8
+	VMOVDQU64   Z8, (AX)
+	ADDQ        $0x40, AX
+	ADDQ        $0x40, CX
+	DECQ        DX
+	JNZ         loop
+	VZEROUPPER
+	RET
+
+// func subMulScalarVector(dst *uint64, a *uint64, b *uint64, count uint64, value uint64, shoup uint64, c *[22]uint64)
+// Requires: AVX, AVX512F, AVX512IFMA
+TEXT ·subMulScalarVector(SB), NOSPLIT, $0-56
+	MOVQ         dst+0(FP), AX
+	MOVQ         a+8(FP), CX
+	MOVQ         b+16(FP), DX
+	MOVQ         count+24(FP), BX
+	MOVQ         c+48(FP), SI
+	VPBROADCASTQ (SI), Z0
+	VPBROADCASTQ 8(SI), Z1
+	VPBROADCASTQ 32(SI), Z2
+	VPXORQ       Z3, Z3, Z3
+	MOVQ         value+32(FP), SI
+	VPBROADCASTQ SI, Z4
+	MOVQ         shoup+40(FP), SI
+	VPBROADCASTQ SI, Z5
+
+loop:
+	VMOVDQU64   (CX), Z7
+	VPADDQ      Z0, Z7, Z7
+	VPSUBQ      (DX), Z7, Z7
+	VMOVDQA64   Z3, Z9
+	VPMADD52HUQ Z5, Z7, Z9
+	VMOVDQA64   Z3, Z8
+	VPMADD52LUQ Z4, Z7, Z8
+	VPMADD52LUQ Z1, Z9, Z8
+	VPANDQ      Z2, Z8, Z8
+	VPSUBQ      Z0, Z8, Z10
+	VPMINUQ     Z10, Z8, Z8
+	VMOVDQU64   Z8, (AX)
+	ADDQ        $0x40, AX
+	ADDQ        $0x40, CX
+	ADDQ        $0x40, DX
+	DECQ        BX
+	JNZ         loop
+	VZEROUPPER
+	RET
+
+// func mulVector(dst *uint64, a *uint64, b *uint64, count uint64, c *[22]uint64)
+// Requires: AVX, AVX512F, AVX512IFMA
+TEXT ·mulVector(SB), NOSPLIT, $0-40
+	MOVQ         dst+0(FP), AX
+	MOVQ         a+8(FP), CX
+	MOVQ         b+16(FP), DX
+	MOVQ         count+24(FP), BX
+	MOVQ         c+32(FP), SI
+	VPBROADCASTQ (SI), Z0
+	VPBROADCASTQ 8(SI), Z1
+	VPBROADCASTQ 32(SI), Z2
+	VPXORQ       Z3, Z3, Z3
+	VPBROADCASTQ 160(SI), Z4
+	VPBROADCASTQ 168(SI), Z5
+	VPBROADCASTQ 56(SI), Z6
+
+loop:
+	VMOVDQU64   (CX), Z8
+	VMOVDQU64   (DX), Z9
+	VMOVDQA64   Z3, Z10
+	VMOVDQA64   Z3, Z11
+	VMOVDQA64   Z3, Z12
+	VPSLLVQ     Z4, Z8, Z13
+	VPADDQ      Z9, Z9, Z14
+	VPMADD52HUQ Z14, Z13, Z11
+	VPMADD52LUQ Z8, Z9, Z10
+	VPMADD52HUQ Z5, Z11, Z12
+	VPMADD52LUQ Z1, Z12, Z10
+	VPANDQ      Z2, Z10, Z10
+	VPSUBQ      Z6, Z10, Z15
+	VPMINUQ     Z15, Z10, Z10
+	VPSUBQ      Z0, Z10, Z16
+	VPMINUQ     Z16, Z10, Z10
+	VMOVDQU64   Z10, (AX)
+	ADDQ        $0x40, AX
+	ADDQ        $0x40, CX
+	ADDQ        $0x40, DX
+	DECQ        BX
+	JNZ         loop
+	VZEROUPPER
+	RET
+
+// func tensorVector(d0 *uint64, d1 *uint64, d2 *uint64, a0 *uint64, a1 *uint64, b0 *uint64, b1 *uint64, count uint64, c *[22]uint64)
+// Requires: AVX, AVX512F, AVX512IFMA
+TEXT ·tensorVector(SB), NOSPLIT, $0-72
+	MOVQ         d0+0(FP), AX
+	MOVQ         d1+8(FP), CX
+	MOVQ         d2+16(FP), DX
+	MOVQ         a0+24(FP), BX
+	MOVQ         a1+32(FP), SI
+	MOVQ         b0+40(FP), DI
+	MOVQ         b1+48(FP), R8
+	MOVQ         count+56(FP), R9
+	MOVQ         c+64(FP), R10
+	VPBROADCASTQ (R10), Z0
+	VPBROADCASTQ 8(R10), Z1
+	VPBROADCASTQ 32(R10), Z2
+	VPXORQ       Z3, Z3, Z3
+	VPBROADCASTQ 160(R10), Z4
+	VPBROADCASTQ 168(R10), Z5
+	VPBROADCASTQ 56(R10), Z6
+
+loop:
+	VMOVDQU64   (BX), Z28
+	VMOVDQU64   (SI), Z29
+	VMOVDQU64   (DI), Z30
+	VMOVDQU64   (R8), Z31
+	VMOVDQA64   Z3, Z8
+	VMOVDQA64   Z3, Z9
+	VMOVDQA64   Z3, Z10
+	VPSLLVQ     Z4, Z28, Z11
+	VPADDQ      Z30, Z30, Z12
+	VPMADD52HUQ Z12, Z11, Z9
+	VPMADD52LUQ Z28, Z30, Z8
+	VPMADD52HUQ Z5, Z9, Z10
+	VPMADD52LUQ Z1, Z10, Z8
+	VPANDQ      Z2, Z8, Z8
+	VPSUBQ      Z6, Z8, Z13
+	VPMINUQ     Z13, Z8, Z8
+	VPSUBQ      Z0, Z8, Z14
+	VPMINUQ     Z14, Z8, Z8
+	VMOVDQU64   Z8, (AX)
+	VMOVDQA64   Z3, Z15
+	VMOVDQA64   Z3, Z16
+	VMOVDQA64   Z3, Z17
+	VPSLLVQ     Z4, Z28, Z18
+	VPADDQ      Z31, Z31, Z19
+	VPMADD52HUQ Z19, Z18, Z16
+	VPMADD52LUQ Z28, Z31, Z15
+	VPSLLVQ     Z4, Z29, Z20
+	VPADDQ      Z30, Z30, Z21
+	VPMADD52HUQ Z21, Z20, Z16
+	VPMADD52LUQ Z29, Z30, Z15
+	VPMADD52HUQ Z5, Z16, Z17
+	VPMADD52LUQ Z1, Z17, Z15
+	VPANDQ      Z2, Z15, Z15
+	VPSUBQ      Z6, Z15, Z22
+	VPMINUQ     Z22, Z15, Z15
+	VPSUBQ      Z0, Z15, Z23
+	VPMINUQ     Z23, Z15, Z15
+	VMOVDQU64   Z15, (CX)
+	VMOVDQA64   Z3, Z24
+	VMOVDQA64   Z3, Z25
+	VMOVDQA64   Z3, Z26
+	VPSLLVQ     Z4, Z29, Z27
+	VPADDQ      Z31, Z31, Z7
+	VPMADD52HUQ Z7, Z27, Z25
+	VPMADD52LUQ Z29, Z31, Z24
+	VPMADD52HUQ Z5, Z25, Z26
+	VPMADD52LUQ Z1, Z26, Z24
+	VPANDQ      Z2, Z24, Z24
+	VPSUBQ      Z6, Z24, Z8
+	VPMINUQ     Z8, Z24, Z24
+	VPSUBQ      Z0, Z24, Z9
+	VPMINUQ     Z9, Z24, Z24
+	VMOVDQU64   Z24, (DX)
+	ADDQ        $0x40, AX
+	ADDQ        $0x40, CX
+	ADDQ        $0x40, DX
+	ADDQ        $0x40, BX
+	ADDQ        $0x40, SI
+	ADDQ        $0x40, DI
+	ADDQ        $0x40, R8
+	DECQ        R9
+	JNZ         loop
+	VZEROUPPER
+	RET
+
+// func liftVector(dst *uint64, src *uint64, count uint64, half uint64, wrap uint64, c *[22]uint64)
+// Requires: AVX, AVX512F, AVX512IFMA
+TEXT ·liftVector(SB), NOSPLIT, $0-48
+	MOVQ         dst+0(FP), AX
+	MOVQ         src+8(FP), CX
+	MOVQ         count+16(FP), DX
+	MOVQ         c+40(FP), BX
+	VPBROADCASTQ (BX), Z0
+	VPBROADCASTQ 8(BX), Z1
+	VPBROADCASTQ 32(BX), Z2
+	VPXORQ       Z3, Z3, Z3
+	VPBROADCASTQ 16(BX), Z4
+	MOVQ         half+24(FP), BX
+	VPBROADCASTQ BX, Z5
+	MOVQ         wrap+32(FP), BX
+	VPBROADCASTQ BX, Z6
+
+loop:
+	VMOVDQU64   (CX), Z8
+	VPCMPUQ     $0x06, Z5, Z8, K1
+	VMOVDQA64   Z3, Z9
+	VPMADD52HUQ Z4, Z8, Z9
+	VPMADD52LUQ Z1, Z9, Z8
+	VPANDQ      Z2, Z8, Z8
+	VPSUBQ      Z0, Z8, Z10
+	VPMINUQ     Z10, Z8, Z8
+	VMOVDQA64   Z8, Z11
+	VPSUBQ      Z6, Z11, Z11
+	VPADDQ      Z0, Z11, Z12
+	VPMINUQ     Z12, Z11, Z11
+	VMOVDQA64   Z11, K1, Z8
+	VMOVDQU64   Z8, (AX)
+	ADDQ        $0x40, AX
+	ADDQ        $0x40, CX
+	DECQ        DX
+	JNZ         loop
+	VZEROUPPER
+	RET
+
+// func permuteVector(dst *uint64, src *uint64, blocks *uint32, count uint64, inner *[8][8]uint64)
+// Requires: AVX, AVX512F
+TEXT ·permuteVector(SB), NOSPLIT, $0-40
+	MOVQ dst+0(FP), AX
+	MOVQ src+8(FP), CX
+	MOVQ blocks+16(FP), DX
+	MOVQ count+24(FP), BX
+	MOVQ inner+32(FP), SI
+
+loop:
+	MOVL      (DX), DI
+	MOVL      DI, R8
+	ANDL      $0x07, R8
+	SHLL      $0x06, R8
+	ANDL      $-8, DI
+	VMOVDQU64 (SI)(R8*1), Z0
+	VPERMQ    (CX)(DI*8), Z0, Z1
+	VMOVDQU64 Z1, (AX)
+	ADDQ      $0x04, DX
+	ADDQ      $0x40, AX
+	DECQ      BX
+	JNZ       loop
+	VZEROUPPER
+	RET
+
+// func innerProductVector(dst *uint64, a *[]uint64, b *[]uint64, terms uint64, limit uint64, count uint64, add uint64, c *[22]uint64)
+// Requires: AVX, AVX512F, AVX512IFMA, CMOV
+TEXT ·innerProductVector(SB), NOSPLIT, $0-64
+	MOVQ         dst+0(FP), AX
+	MOVQ         a+8(FP), CX
+	MOVQ         b+16(FP), DX
+	MOVQ         count+40(FP), BX
+	MOVQ         c+56(FP), SI
+	VPBROADCASTQ 32(SI), Z0
+	XORQ         DI, DI
+
+wide:
+	CMPQ      BX, $0x04
+	JB        wideDone
+	VPXORQ    Z1, Z1, Z1
+	VPXORQ    Z3, Z3, Z3
+	VPXORQ    Z5, Z5, Z5
+	VPXORQ    Z7, Z7, Z7
+	MOVQ      add+48(FP), R8
+	TESTQ     R8, R8
+	JZ        wideStart
+	VMOVDQU64 (AX)(DI*1), Z1
+	VMOVDQU64 64(AX)(DI*1), Z3
+	VMOVDQU64 128(AX)(DI*1), Z5
+	VMOVDQU64 192(AX)(DI*1), Z7
+
+wideStart:
+	MOVQ terms+24(FP), R9
+	XORQ R8, R8
+
+wideChunk:
+	VPXORQ  Z2, Z2, Z2
+	VPXORQ  Z4, Z4, Z4
+	VPXORQ  Z6, Z6, Z6
+	VPXORQ  Z8, Z8, Z8
+	MOVQ    limit+32(FP), R10
+	CMPQ    R9, R10
+	CMOVQCS R9, R10
+	SUBQ    R10, R9
+	TESTQ   R10, R10
+	JZ      wideReduce
+
+wideTerm:
+	MOVQ        (DX)(R8*8), R11
+	VMOVDQU64   (R11)(DI*1), Z10
+	VMOVDQU64   64(R11)(DI*1), Z11
+	VMOVDQU64   128(R11)(DI*1), Z12
+	VMOVDQU64   192(R11)(DI*1), Z13
+	MOVQ        (CX)(R8*8), R11
+	VMOVDQU64   (R11)(DI*1), Z14
+	VPMADD52LUQ Z14, Z10, Z1
+	VPMADD52HUQ Z14, Z10, Z2
+	VMOVDQU64   64(R11)(DI*1), Z15
+	VPMADD52LUQ Z15, Z11, Z3
+	VPMADD52HUQ Z15, Z11, Z4
+	VMOVDQU64   128(R11)(DI*1), Z16
+	VPMADD52LUQ Z16, Z12, Z5
+	VPMADD52HUQ Z16, Z12, Z6
+	VMOVDQU64   192(R11)(DI*1), Z17
+	VPMADD52LUQ Z17, Z13, Z7
+	VPMADD52HUQ Z17, Z13, Z8
+	ADDQ        $0x03, R8
+	DECQ        R10
+	JNZ         wideTerm
+
+wideReduce:
+	VPSRLQ           $0x34, Z1, Z18
+	VPADDQ           Z18, Z2, Z2
+	VPXORQ           Z18, Z18, Z18
+	VPMADD52HUQ.BCST 16(SI), Z1, Z18
+	VPMADD52LUQ.BCST 8(SI), Z18, Z1
+	VPXORQ           Z20, Z20, Z20
+	VPMADD52HUQ.BCST 152(SI), Z2, Z20
+	VPMADD52LUQ.BCST 144(SI), Z2, Z1
+	VPMADD52LUQ.BCST 8(SI), Z20, Z1
+	VPANDQ           Z0, Z1, Z1
+	VPSUBQ.BCST      56(SI), Z1, Z19
+	VPMINUQ          Z19, Z1, Z1
+	VPSUBQ.BCST      (SI), Z1, Z19
+	VPMINUQ          Z19, Z1, Z1
+	VPSRLQ           $0x34, Z3, Z21
+	VPADDQ           Z21, Z4, Z4
+	VPXORQ           Z21, Z21, Z21
+	VPMADD52HUQ.BCST 16(SI), Z3, Z21
+	VPMADD52LUQ.BCST 8(SI), Z21, Z3
+	VPXORQ           Z23, Z23, Z23
+	VPMADD52HUQ.BCST 152(SI), Z4, Z23
+	VPMADD52LUQ.BCST 144(SI), Z4, Z3
+	VPMADD52LUQ.BCST 8(SI), Z23, Z3
+	VPANDQ           Z0, Z3, Z3
+	VPSUBQ.BCST      56(SI), Z3, Z22
+	VPMINUQ          Z22, Z3, Z3
+	VPSUBQ.BCST      (SI), Z3, Z22
+	VPMINUQ          Z22, Z3, Z3
+	VPSRLQ           $0x34, Z5, Z24
+	VPADDQ           Z24, Z6, Z6
+	VPXORQ           Z24, Z24, Z24
+	VPMADD52HUQ.BCST 16(SI), Z5, Z24
+	VPMADD52LUQ.BCST 8(SI), Z24, Z5
+	VPXORQ           Z26, Z26, Z26
+	VPMADD52HUQ.BCST 152(SI), Z6, Z26
+	VPMADD52LUQ.BCST 144(SI), Z6, Z5
+	VPMADD52LUQ.BCST 8(SI), Z26, Z5
+	VPANDQ           Z0, Z5, Z5
+	VPSUBQ.BCST      56(SI), Z5, Z25
+	VPMINUQ          Z25, Z5, Z5
+	VPSUBQ.BCST      (SI), Z5, Z25
+	VPMINUQ          Z25, Z5, Z5
+	VPSRLQ           $0x34, Z7, Z27
+	VPADDQ           Z27, Z8, Z8
+	VPXORQ           Z27, Z27, Z27
+	VPMADD52HUQ.BCST 16(SI), Z7, Z27
+	VPMADD52LUQ.BCST 8(SI), Z27, Z7
+	VPXORQ           Z29, Z29, Z29
+	VPMADD52HUQ.BCST 152(SI), Z8, Z29
+	VPMADD52LUQ.BCST 144(SI), Z8, Z7
+	VPMADD52LUQ.BCST 8(SI), Z29, Z7
+	VPANDQ           Z0, Z7, Z7
+	VPSUBQ.BCST      56(SI), Z7, Z28
+	VPMINUQ          Z28, Z7, Z7
+	VPSUBQ.BCST      (SI), Z7, Z28
+	VPMINUQ          Z28, Z7, Z7
+	TESTQ            R9, R9
+	JNZ              wideChunk
+	VMOVDQU64        Z1, (AX)(DI*1)
+	VMOVDQU64        Z3, 64(AX)(DI*1)
+	VMOVDQU64        Z5, 128(AX)(DI*1)
+	VMOVDQU64        Z7, 192(AX)(DI*1)
+	ADDQ             $0x00000100, DI
+	SUBQ             $0x04, BX
+	JMP              wide
+
+wideDone:
+narrow:
+	CMPQ      BX, $0x01
+	JB        narrowDone
+	VPXORQ    Z1, Z1, Z1
+	MOVQ      add+48(FP), R8
+	TESTQ     R8, R8
+	JZ        narrowStart
+	VMOVDQU64 (AX)(DI*1), Z1
+
+narrowStart:
+	MOVQ terms+24(FP), R9
+	XORQ R8, R8
+
+narrowChunk:
+	VPXORQ  Z2, Z2, Z2
+	MOVQ    limit+32(FP), R10
+	CMPQ    R9, R10
+	CMOVQCS R9, R10
+	SUBQ    R10, R9
+	TESTQ   R10, R10
+	JZ      narrowReduce
+
+narrowTerm:
+	MOVQ        (DX)(R8*8), R11
+	VMOVDQU64   (R11)(DI*1), Z4
+	MOVQ        (CX)(R8*8), R11
+	VMOVDQU64   (R11)(DI*1), Z5
+	VPMADD52LUQ Z5, Z4, Z1
+	VPMADD52HUQ Z5, Z4, Z2
+	ADDQ        $0x03, R8
+	DECQ        R10
+	JNZ         narrowTerm
+
+narrowReduce:
+	VPSRLQ           $0x34, Z1, Z6
+	VPADDQ           Z6, Z2, Z2
+	VPXORQ           Z6, Z6, Z6
+	VPMADD52HUQ.BCST 16(SI), Z1, Z6
+	VPMADD52LUQ.BCST 8(SI), Z6, Z1
+	VPXORQ           Z8, Z8, Z8
+	VPMADD52HUQ.BCST 152(SI), Z2, Z8
+	VPMADD52LUQ.BCST 144(SI), Z2, Z1
+	VPMADD52LUQ.BCST 8(SI), Z8, Z1
+	VPANDQ           Z0, Z1, Z1
+	VPSUBQ.BCST      56(SI), Z1, Z7
+	VPMINUQ          Z7, Z1, Z1
+	VPSUBQ.BCST      (SI), Z1, Z7
+	VPMINUQ          Z7, Z1, Z1
+	TESTQ            R9, R9
+	JNZ              narrowChunk
+	VMOVDQU64        Z1, (AX)(DI*1)
+	ADDQ             $0x00000040, DI
+	SUBQ             $0x01, BX
+	JMP              narrow
+
+narrowDone:
+	VZEROUPPER
+	RET
+
+// func innerProduct2Vector(dst0 *uint64, dst1 *uint64, a0 *[]uint64, a1 *[]uint64, b *[]uint64, terms uint64, limit uint64, count uint64, add uint64, c *[22]uint64)
+// Requires: AVX, AVX512F, AVX512IFMA, CMOV
+TEXT ·innerProduct2Vector(SB), NOSPLIT, $0-80
+	MOVQ         dst0+0(FP), AX
+	MOVQ         a0+16(FP), CX
+	MOVQ         dst1+8(FP), DX
+	MOVQ         a1+24(FP), BX
+	MOVQ         b+32(FP), SI
+	MOVQ         count+56(FP), DI
+	MOVQ         c+72(FP), R8
+	VPBROADCASTQ 32(R8), Z0
+	XORQ         R9, R9
+
+wide:
+	CMPQ      DI, $0x04
+	JB        wideDone
+	VPXORQ    Z1, Z1, Z1
+	VPXORQ    Z3, Z3, Z3
+	VPXORQ    Z5, Z5, Z5
+	VPXORQ    Z7, Z7, Z7
+	VPXORQ    Z9, Z9, Z9
+	VPXORQ    Z11, Z11, Z11
+	VPXORQ    Z13, Z13, Z13
+	VPXORQ    Z15, Z15, Z15
+	MOVQ      add+64(FP), R10
+	TESTQ     R10, R10
+	JZ        wideStart
+	VMOVDQU64 (AX)(R9*1), Z1
+	VMOVDQU64 64(AX)(R9*1), Z3
+	VMOVDQU64 128(AX)(R9*1), Z5
+	VMOVDQU64 192(AX)(R9*1), Z7
+	VMOVDQU64 (DX)(R9*1), Z9
+	VMOVDQU64 64(DX)(R9*1), Z11
+	VMOVDQU64 128(DX)(R9*1), Z13
+	VMOVDQU64 192(DX)(R9*1), Z15
+
+wideStart:
+	MOVQ terms+40(FP), R11
+	XORQ R10, R10
+
+wideChunk:
+	VPXORQ  Z2, Z2, Z2
+	VPXORQ  Z4, Z4, Z4
+	VPXORQ  Z6, Z6, Z6
+	VPXORQ  Z8, Z8, Z8
+	VPXORQ  Z10, Z10, Z10
+	VPXORQ  Z12, Z12, Z12
+	VPXORQ  Z14, Z14, Z14
+	VPXORQ  Z16, Z16, Z16
+	MOVQ    limit+48(FP), R12
+	CMPQ    R11, R12
+	CMOVQCS R11, R12
+	SUBQ    R12, R11
+	TESTQ   R12, R12
+	JZ      wideReduce
+
+wideTerm:
+	MOVQ        (SI)(R10*8), R13
+	VMOVDQU64   (R13)(R9*1), Z18
+	VMOVDQU64   64(R13)(R9*1), Z19
+	VMOVDQU64   128(R13)(R9*1), Z20
+	VMOVDQU64   192(R13)(R9*1), Z21
+	MOVQ        (CX)(R10*8), R13
+	VMOVDQU64   (R13)(R9*1), Z22
+	VPMADD52LUQ Z22, Z18, Z1
+	VPMADD52HUQ Z22, Z18, Z2
+	VMOVDQU64   64(R13)(R9*1), Z23
+	VPMADD52LUQ Z23, Z19, Z3
+	VPMADD52HUQ Z23, Z19, Z4
+	VMOVDQU64   128(R13)(R9*1), Z24
+	VPMADD52LUQ Z24, Z20, Z5
+	VPMADD52HUQ Z24, Z20, Z6
+	VMOVDQU64   192(R13)(R9*1), Z25
+	VPMADD52LUQ Z25, Z21, Z7
+	VPMADD52HUQ Z25, Z21, Z8
+	MOVQ        (BX)(R10*8), R13
+	VMOVDQU64   (R13)(R9*1), Z26
+	VPMADD52LUQ Z26, Z18, Z9
+	VPMADD52HUQ Z26, Z18, Z10
+	VMOVDQU64   64(R13)(R9*1), Z27
+	VPMADD52LUQ Z27, Z19, Z11
+	VPMADD52HUQ Z27, Z19, Z12
+	VMOVDQU64   128(R13)(R9*1), Z28
+	VPMADD52LUQ Z28, Z20, Z13
+	VPMADD52HUQ Z28, Z20, Z14
+	VMOVDQU64   192(R13)(R9*1), Z29
+	VPMADD52LUQ Z29, Z21, Z15
+	VPMADD52HUQ Z29, Z21, Z16
+	ADDQ        $0x03, R10
+	DECQ        R12
+	JNZ         wideTerm
+
+wideReduce:
+	VPSRLQ           $0x34, Z1, Z30
+	VPADDQ           Z30, Z2, Z2
+	VPXORQ           Z30, Z30, Z30
+	VPMADD52HUQ.BCST 16(R8), Z1, Z30
+	VPMADD52LUQ.BCST 8(R8), Z30, Z1
+	VPXORQ           Z17, Z17, Z17
+	VPMADD52HUQ.BCST 152(R8), Z2, Z17
+	VPMADD52LUQ.BCST 144(R8), Z2, Z1
+	VPMADD52LUQ.BCST 8(R8), Z17, Z1
+	VPANDQ           Z0, Z1, Z1
+	VPSUBQ.BCST      56(R8), Z1, Z31
+	VPMINUQ          Z31, Z1, Z1
+	VPSUBQ.BCST      (R8), Z1, Z31
+	VPMINUQ          Z31, Z1, Z1
+	VPSRLQ           $0x34, Z3, Z18
+	VPADDQ           Z18, Z4, Z4
+	VPXORQ           Z18, Z18, Z18
+	VPMADD52HUQ.BCST 16(R8), Z3, Z18
+	VPMADD52LUQ.BCST 8(R8), Z18, Z3
+	VPXORQ           Z20, Z20, Z20
+	VPMADD52HUQ.BCST 152(R8), Z4, Z20
+	VPMADD52LUQ.BCST 144(R8), Z4, Z3
+	VPMADD52LUQ.BCST 8(R8), Z20, Z3
+	VPANDQ           Z0, Z3, Z3
+	VPSUBQ.BCST      56(R8), Z3, Z19
+	VPMINUQ          Z19, Z3, Z3
+	VPSUBQ.BCST      (R8), Z3, Z19
+	VPMINUQ          Z19, Z3, Z3
+	VPSRLQ           $0x34, Z5, Z21
+	VPADDQ           Z21, Z6, Z6
+	VPXORQ           Z21, Z21, Z21
+	VPMADD52HUQ.BCST 16(R8), Z5, Z21
+	VPMADD52LUQ.BCST 8(R8), Z21, Z5
+	VPXORQ           Z23, Z23, Z23
+	VPMADD52HUQ.BCST 152(R8), Z6, Z23
+	VPMADD52LUQ.BCST 144(R8), Z6, Z5
+	VPMADD52LUQ.BCST 8(R8), Z23, Z5
+	VPANDQ           Z0, Z5, Z5
+	VPSUBQ.BCST      56(R8), Z5, Z22
+	VPMINUQ          Z22, Z5, Z5
+	VPSUBQ.BCST      (R8), Z5, Z22
+	VPMINUQ          Z22, Z5, Z5
+	VPSRLQ           $0x34, Z7, Z24
+	VPADDQ           Z24, Z8, Z8
+	VPXORQ           Z24, Z24, Z24
+	VPMADD52HUQ.BCST 16(R8), Z7, Z24
+	VPMADD52LUQ.BCST 8(R8), Z24, Z7
+	VPXORQ           Z26, Z26, Z26
+	VPMADD52HUQ.BCST 152(R8), Z8, Z26
+	VPMADD52LUQ.BCST 144(R8), Z8, Z7
+	VPMADD52LUQ.BCST 8(R8), Z26, Z7
+	VPANDQ           Z0, Z7, Z7
+	VPSUBQ.BCST      56(R8), Z7, Z25
+	VPMINUQ          Z25, Z7, Z7
+	VPSUBQ.BCST      (R8), Z7, Z25
+	VPMINUQ          Z25, Z7, Z7
+	VPSRLQ           $0x34, Z9, Z27
+	VPADDQ           Z27, Z10, Z10
+	VPXORQ           Z27, Z27, Z27
+	VPMADD52HUQ.BCST 16(R8), Z9, Z27
+	VPMADD52LUQ.BCST 8(R8), Z27, Z9
+	VPXORQ           Z29, Z29, Z29
+	VPMADD52HUQ.BCST 152(R8), Z10, Z29
+	VPMADD52LUQ.BCST 144(R8), Z10, Z9
+	VPMADD52LUQ.BCST 8(R8), Z29, Z9
+	VPANDQ           Z0, Z9, Z9
+	VPSUBQ.BCST      56(R8), Z9, Z28
+	VPMINUQ          Z28, Z9, Z9
+	VPSUBQ.BCST      (R8), Z9, Z28
+	VPMINUQ          Z28, Z9, Z9
+	VPSRLQ           $0x34, Z11, Z30
+	VPADDQ           Z30, Z12, Z12
+	VPXORQ           Z30, Z30, Z30
+	VPMADD52HUQ.BCST 16(R8), Z11, Z30
+	VPMADD52LUQ.BCST 8(R8), Z30, Z11
+	VPXORQ           Z17, Z17, Z17
+	VPMADD52HUQ.BCST 152(R8), Z12, Z17
+	VPMADD52LUQ.BCST 144(R8), Z12, Z11
+	VPMADD52LUQ.BCST 8(R8), Z17, Z11
+	VPANDQ           Z0, Z11, Z11
+	VPSUBQ.BCST      56(R8), Z11, Z31
+	VPMINUQ          Z31, Z11, Z11
+	VPSUBQ.BCST      (R8), Z11, Z31
+	VPMINUQ          Z31, Z11, Z11
+	VPSRLQ           $0x34, Z13, Z18
+	VPADDQ           Z18, Z14, Z14
+	VPXORQ           Z18, Z18, Z18
+	VPMADD52HUQ.BCST 16(R8), Z13, Z18
+	VPMADD52LUQ.BCST 8(R8), Z18, Z13
+	VPXORQ           Z20, Z20, Z20
+	VPMADD52HUQ.BCST 152(R8), Z14, Z20
+	VPMADD52LUQ.BCST 144(R8), Z14, Z13
+	VPMADD52LUQ.BCST 8(R8), Z20, Z13
+	VPANDQ           Z0, Z13, Z13
+	VPSUBQ.BCST      56(R8), Z13, Z19
+	VPMINUQ          Z19, Z13, Z13
+	VPSUBQ.BCST      (R8), Z13, Z19
+	VPMINUQ          Z19, Z13, Z13
+	VPSRLQ           $0x34, Z15, Z21
+	VPADDQ           Z21, Z16, Z16
+	VPXORQ           Z21, Z21, Z21
+	VPMADD52HUQ.BCST 16(R8), Z15, Z21
+	VPMADD52LUQ.BCST 8(R8), Z21, Z15
+	VPXORQ           Z23, Z23, Z23
+	VPMADD52HUQ.BCST 152(R8), Z16, Z23
+	VPMADD52LUQ.BCST 144(R8), Z16, Z15
+	VPMADD52LUQ.BCST 8(R8), Z23, Z15
+	VPANDQ           Z0, Z15, Z15
+	VPSUBQ.BCST      56(R8), Z15, Z22
+	VPMINUQ          Z22, Z15, Z15
+	VPSUBQ.BCST      (R8), Z15, Z22
+	VPMINUQ          Z22, Z15, Z15
+	TESTQ            R11, R11
+	JNZ              wideChunk
+	VMOVDQU64        Z1, (AX)(R9*1)
+	VMOVDQU64        Z3, 64(AX)(R9*1)
+	VMOVDQU64        Z5, 128(AX)(R9*1)
+	VMOVDQU64        Z7, 192(AX)(R9*1)
+	VMOVDQU64        Z9, (DX)(R9*1)
+	VMOVDQU64        Z11, 64(DX)(R9*1)
+	VMOVDQU64        Z13, 128(DX)(R9*1)
+	VMOVDQU64        Z15, 192(DX)(R9*1)
+	ADDQ             $0x00000100, R9
+	SUBQ             $0x04, DI
+	JMP              wide
+
+wideDone:
+narrow:
+	CMPQ      DI, $0x01
+	JB        narrowDone
+	VPXORQ    Z1, Z1, Z1
+	VPXORQ    Z3, Z3, Z3
+	MOVQ      add+64(FP), R10
+	TESTQ     R10, R10
+	JZ        narrowStart
+	VMOVDQU64 (AX)(R9*1), Z1
+	VMOVDQU64 (DX)(R9*1), Z3
+
+narrowStart:
+	MOVQ terms+40(FP), R11
+	XORQ R10, R10
+
+narrowChunk:
+	VPXORQ  Z2, Z2, Z2
+	VPXORQ  Z4, Z4, Z4
+	MOVQ    limit+48(FP), R12
+	CMPQ    R11, R12
+	CMOVQCS R11, R12
+	SUBQ    R12, R11
+	TESTQ   R12, R12
+	JZ      narrowReduce
+
+narrowTerm:
+	MOVQ        (SI)(R10*8), R13
+	VMOVDQU64   (R13)(R9*1), Z6
+	MOVQ        (CX)(R10*8), R13
+	VMOVDQU64   (R13)(R9*1), Z7
+	VPMADD52LUQ Z7, Z6, Z1
+	VPMADD52HUQ Z7, Z6, Z2
+	MOVQ        (BX)(R10*8), R13
+	VMOVDQU64   (R13)(R9*1), Z8
+	VPMADD52LUQ Z8, Z6, Z3
+	VPMADD52HUQ Z8, Z6, Z4
+	ADDQ        $0x03, R10
+	DECQ        R12
+	JNZ         narrowTerm
+
+narrowReduce:
+	VPSRLQ           $0x34, Z1, Z9
+	VPADDQ           Z9, Z2, Z2
+	VPXORQ           Z9, Z9, Z9
+	VPMADD52HUQ.BCST 16(R8), Z1, Z9
+	VPMADD52LUQ.BCST 8(R8), Z9, Z1
+	VPXORQ           Z11, Z11, Z11
+	VPMADD52HUQ.BCST 152(R8), Z2, Z11
+	VPMADD52LUQ.BCST 144(R8), Z2, Z1
+	VPMADD52LUQ.BCST 8(R8), Z11, Z1
+	VPANDQ           Z0, Z1, Z1
+	VPSUBQ.BCST      56(R8), Z1, Z10
+	VPMINUQ          Z10, Z1, Z1
+	VPSUBQ.BCST      (R8), Z1, Z10
+	VPMINUQ          Z10, Z1, Z1
+	VPSRLQ           $0x34, Z3, Z12
+	VPADDQ           Z12, Z4, Z4
+	VPXORQ           Z12, Z12, Z12
+	VPMADD52HUQ.BCST 16(R8), Z3, Z12
+	VPMADD52LUQ.BCST 8(R8), Z12, Z3
+	VPXORQ           Z14, Z14, Z14
+	VPMADD52HUQ.BCST 152(R8), Z4, Z14
+	VPMADD52LUQ.BCST 144(R8), Z4, Z3
+	VPMADD52LUQ.BCST 8(R8), Z14, Z3
+	VPANDQ           Z0, Z3, Z3
+	VPSUBQ.BCST      56(R8), Z3, Z13
+	VPMINUQ          Z13, Z3, Z3
+	VPSUBQ.BCST      (R8), Z3, Z13
+	VPMINUQ          Z13, Z3, Z3
+	TESTQ            R11, R11
+	JNZ              narrowChunk
+	VMOVDQU64        Z1, (AX)(R9*1)
+	VMOVDQU64        Z3, (DX)(R9*1)
+	ADDQ             $0x00000040, R9
+	SUBQ             $0x01, DI
+	JMP              narrow
+
+narrowDone:
+	VZEROUPPER
+	RET
+
+// func extendVector(dst *[]uint64, src *[]uint64, targets uint64, sources uint64, target *uint64, source *uint64, count uint64, digits *uint64)
+// Requires: AVX, AVX512DQ, AVX512F, AVX512IFMA
+TEXT ·extendVector(SB), NOSPLIT, $0-64
+	MOVQ         dst+0(FP), AX
+	MOVQ         src+8(FP), CX
+	MOVQ         target+32(FP), DX
+	MOVQ         source+40(FP), BX
+	MOVQ         digits+56(FP), SI
+	XORQ         DI, DI
+	MOVQ         $0x000fffffffffffff, R8
+	VPBROADCASTQ R8, Z0
+	MOVQ         $0x3fe0000000000000, R8
+	VPBROADCASTQ R8, Z1
+
+column:
+	VPXORQ Z2, Z2, Z2
+	VPXORQ Z3, Z3, Z3
+	MOVQ   sources+24(FP), R9
+	MOVQ   SI, R8
+	MOVQ   BX, R10
+	MOVQ   CX, R11
+
+source:
+	MOVQ             (R11), R12
+	VMOVDQU64        (R12)(DI*1), Z9
+	VPXORQ           Z10, Z10, Z10
+	VPXORQ           Z11, Z11, Z11
+	VPMADD52HUQ.BCST 16(R10), Z9, Z11
+	VPMADD52LUQ.BCST 8(R10), Z9, Z10
+	VPMADD52LUQ.BCST 32(R10), Z11, Z10
+	VPANDQ           Z0, Z10, Z10
+	VPSUBQ.BCST      (R10), Z10, Z12
+	VPMINUQ          Z12, Z10, Z10
+	VMOVDQU64        Z10, (R8)
+	VCVTUQQ2PD       Z10, Z10
+	VMULPD.BCST      24(R10), Z10, Z10
+	VADDPD           Z10, Z2, Z2
+	VMOVDQU64        64(R12)(DI*1), Z13
+	VPXORQ           Z14, Z14, Z14
+	VPXORQ           Z15, Z15, Z15
+	VPMADD52HUQ.BCST 16(R10), Z13, Z15
+	VPMADD52LUQ.BCST 8(R10), Z13, Z14
+	VPMADD52LUQ.BCST 32(R10), Z15, Z14
+	VPANDQ           Z0, Z14, Z14
+	VPSUBQ.BCST      (R10), Z14, Z16
+	VPMINUQ          Z16, Z14, Z14
+	VMOVDQU64        Z14, 64(R8)
+	VCVTUQQ2PD       Z14, Z14
+	VMULPD.BCST      24(R10), Z14, Z14
+	VADDPD           Z14, Z3, Z3
+	ADDQ             $0x28, R10
+	ADDQ             $0x00000080, R8
+	ADDQ             $0x18, R11
+	DECQ             R9
+	JNZ              source
+	VADDPD           Z1, Z2, Z2
+	VCVTTPD2UQQ      Z2, Z2
+	VMOVDQU64        Z2, (R8)
+	VADDPD           Z1, Z3, Z3
+	VCVTTPD2UQQ      Z3, Z3
+	VMOVDQU64        Z3, 64(R8)
+	MOVQ             targets+16(FP), R9
+	MOVQ             DX, R10
+	MOVQ             AX, R11
+
+target:
+	VPXORQ Z4, Z4, Z4
+	VPXORQ Z5, Z5, Z5
+	VPXORQ Z6, Z6, Z6
+	VPXORQ Z7, Z7, Z7
+	MOVQ   sources+24(FP), R12
+	INCQ   R12
+	MOVQ   SI, R8
+	MOVQ   R10, R13
+	ADDQ   $0x30, R10
+
+term:
+	VPBROADCASTQ     (R10), Z17
+	VMOVDQU64        (R8), Z18
+	VPMADD52LUQ      Z18, Z17, Z4
+	VPMADD52HUQ      Z18, Z17, Z5
+	VMOVDQU64        64(R8), Z19
+	VPMADD52LUQ      Z19, Z17, Z6
+	VPMADD52HUQ      Z19, Z17, Z7
+	ADDQ             $0x08, R10
+	ADDQ             $0x00000080, R8
+	DECQ             R12
+	JNZ              term
+	MOVQ             (R11), R8
+	VPSRLQ           $0x34, Z4, Z20
+	VPADDQ           Z20, Z5, Z5
+	VPXORQ           Z20, Z20, Z20
+	VPMADD52HUQ.BCST 16(R13), Z4, Z20
+	VPMADD52LUQ.BCST 8(R13), Z20, Z4
+	VPXORQ           Z22, Z22, Z22
+	VPMADD52HUQ.BCST 32(R13), Z5, Z22
+	VPMADD52LUQ.BCST 24(R13), Z5, Z4
+	VPMADD52LUQ.BCST 8(R13), Z22, Z4
+	VPANDQ           Z0, Z4, Z4
+	VPSUBQ.BCST      40(R13), Z4, Z21
+	VPMINUQ          Z21, Z4, Z4
+	VPSUBQ.BCST      (R13), Z4, Z21
+	VPMINUQ          Z21, Z4, Z4
+	VMOVDQU64        Z4, (R8)(DI*1)
+	VPSRLQ           $0x34, Z6, Z23
+	VPADDQ           Z23, Z7, Z7
+	VPXORQ           Z23, Z23, Z23
+	VPMADD52HUQ.BCST 16(R13), Z6, Z23
+	VPMADD52LUQ.BCST 8(R13), Z23, Z6
+	VPXORQ           Z25, Z25, Z25
+	VPMADD52HUQ.BCST 32(R13), Z7, Z25
+	VPMADD52LUQ.BCST 24(R13), Z7, Z6
+	VPMADD52LUQ.BCST 8(R13), Z25, Z6
+	VPANDQ           Z0, Z6, Z6
+	VPSUBQ.BCST      40(R13), Z6, Z24
+	VPMINUQ          Z24, Z6, Z6
+	VPSUBQ.BCST      (R13), Z6, Z24
+	VPMINUQ          Z24, Z6, Z6
+	VMOVDQU64        Z6, 64(R8)(DI*1)
+	ADDQ             $0x18, R11
+	DECQ             R9
+	JNZ              target
+	ADDQ             $0x00000080, DI
+	MOVQ             count+48(FP), R8
+	SHLQ             $0x07, R8
+	CMPQ             DI, R8
+	JB               column
+	VZEROUPPER
+	RET

@@ -2,26 +2,198 @@
 
 package kernel
 
-func (m *Modulus) add(dst, a, b []uint64)                    { addGeneric(dst, a, b, m.q) }
-func (m *Modulus) sub(dst, a, b []uint64)                    { subGeneric(dst, a, b, m.q) }
-func (m *Modulus) neg(dst, a []uint64)                       { negGeneric(dst, a, m.q) }
-func (m *Modulus) mul(dst, a, b []uint64)                    { m.mulGeneric(dst, a, b) }
-func (m *Modulus) addScalar(dst, a []uint64, c uint64)       { addScalarGeneric(dst, a, c, m.q) }
-func (m *Modulus) mulScalar(dst, a []uint64, c scalar)       { mulScalarGeneric(dst, a, c, m.q) }
-func (m *Modulus) mulScalarAdd(dst, a []uint64, c scalar)    { mulScalarAddGeneric(dst, a, c, m.q) }
-func (m *Modulus) subMulScalar(dst, a, b []uint64, c scalar) { subMulScalarGeneric(dst, a, b, c, m.q) }
-func (m *Modulus) lift(dst, src []uint64, p uint64)          { m.liftGeneric(dst, src, p) }
+import (
+	"math"
+	"math/bits"
+)
+
+// whole returns how many vectors of eight values the assembly takes of n values, and how many values that is. Plain Go
+// does the rest.
+func (m *Modulus) whole(n int) (count uint64, done int) {
+	if !m.enabled {
+		return 0, 0
+	}
+	return uint64(n / 8), n &^ 7
+}
+
+func (m *Modulus) add(dst, a, b []uint64) {
+	count, done := m.whole(len(dst))
+	if count > 0 {
+		addVector(&dst[0], &a[0], &b[0], count, &m.constants)
+	}
+	addGeneric(dst[done:], a[done:], b[done:], m.q)
+}
+
+func (m *Modulus) sub(dst, a, b []uint64) {
+	count, done := m.whole(len(dst))
+	if count > 0 {
+		subVector(&dst[0], &a[0], &b[0], count, &m.constants)
+	}
+	subGeneric(dst[done:], a[done:], b[done:], m.q)
+}
+
+func (m *Modulus) neg(dst, a []uint64) {
+	count, done := m.whole(len(dst))
+	if count > 0 {
+		negVector(&dst[0], &a[0], count, &m.constants)
+	}
+	negGeneric(dst[done:], a[done:], m.q)
+}
+
+func (m *Modulus) mul(dst, a, b []uint64) {
+	count, done := m.whole(len(dst))
+	if count > 0 {
+		mulVector(&dst[0], &a[0], &b[0], count, &m.constants)
+	}
+	m.mulGeneric(dst[done:], a[done:], b[done:])
+}
+
+func (m *Modulus) addScalar(dst, a []uint64, c uint64) {
+	count, done := m.whole(len(dst))
+	if count > 0 {
+		addScalarVector(&dst[0], &a[0], count, c, &m.constants)
+	}
+	addScalarGeneric(dst[done:], a[done:], c, m.q)
+}
+
+func (m *Modulus) mulScalar(dst, a []uint64, c scalar) {
+	count, done := m.whole(len(dst))
+	if count > 0 {
+		mulScalarVector(&dst[0], &a[0], count, c.value, c.shoup>>12, &m.constants)
+	}
+	mulScalarGeneric(dst[done:], a[done:], c, m.q)
+}
+
+func (m *Modulus) mulScalarAdd(dst, a []uint64, c scalar) {
+	count, done := m.whole(len(dst))
+	if count > 0 {
+		mulScalarAddVector(&dst[0], &a[0], count, c.value, c.shoup>>12, &m.constants)
+	}
+	mulScalarAddGeneric(dst[done:], a[done:], c, m.q)
+}
+
+func (m *Modulus) subMulScalar(dst, a, b []uint64, c scalar) {
+	count, done := m.whole(len(dst))
+	if count > 0 {
+		subMulScalarVector(&dst[0], &a[0], &b[0], count, c.value, c.shoup>>12, &m.constants)
+	}
+	subMulScalarGeneric(dst[done:], a[done:], b[done:], c, m.q)
+}
+
+func (m *Modulus) lift(dst, src []uint64, p uint64) {
+	count, done := m.whole(len(dst))
+	if p>>maxVectorBits != 0 {
+		count, done = 0, 0
+	}
+	if count > 0 {
+		liftVector(&dst[0], &src[0], count, p/2, m.Reduce(p), &m.constants)
+	}
+	m.liftGeneric(dst[done:], src[done:], p)
+}
+
 func (m *Modulus) tensor(d0, d1, d2, a0, a1, b0, b1 []uint64) {
-	m.tensorGeneric(d0, d1, d2, a0, a1, b0, b1)
+	count, done := m.whole(len(d0))
+	if count > 0 {
+		tensorVector(&d0[0], &d1[0], &d2[0], &a0[0], &a1[0], &b0[0], &b1[0], count, &m.constants)
+	}
+	m.tensorGeneric(d0[done:], d1[done:], d2[done:], a0[done:], a1[done:], b0[done:], b1[done:])
 }
+
 func (m *Modulus) tensorSquare(d0, d1, d2, a0, a1 []uint64) {
-	m.tensorSquareGeneric(d0, d1, d2, a0, a1)
+	count, done := m.whole(len(d0))
+	if count > 0 {
+		tensorVector(&d0[0], &d1[0], &d2[0], &a0[0], &a1[0], &a0[0], &a1[0], count, &m.constants)
+	}
+	m.tensorSquareGeneric(d0[done:], d1[done:], d2[done:], a0[done:], a1[done:])
 }
-func (m *Modulus) innerProduct(d []uint64, a, b [][]uint64, add bool) {
-	m.innerProductGeneric(d, a, b, add)
+
+// vectorTerms is how many products below q^2 a pair of 64-bit lanes sums up: the low 52-bit halves stay below 2^64, the
+// high ones, with the carry of the low ones, below 2^52.
+func vectorTerms(q uint64) uint64 {
+	return min(1<<12-1, (1<<52-1<<12)/(highHalf(q, q)+1))
 }
-func (m *Modulus) innerProduct2(d0, d1 []uint64, a0, a1, b [][]uint64, add bool) {
-	m.innerProduct2Generic(d0, d1, a0, a1, b, add)
+
+// highHalf returns floor(a*b / 2^52) for a, b below 2^50.
+func highHalf(a, b uint64) uint64 {
+	hi, lo := bits.Mul64(a, b)
+	return hi<<12 | lo>>52
 }
-func (p *Permutation) apply(dst, src []uint64)        { p.applyGeneric(dst, src) }
-func (e *Extension) apply(dst, src [][]uint64, n int) { e.applyGeneric(dst, src, 0, n) }
+
+func (m *Modulus) innerProduct(dst []uint64, a, b [][]uint64, add bool) {
+	count, done := m.whole(len(dst))
+	if len(a) == 0 {
+		count, done = 0, 0
+	}
+	if count > 0 {
+		innerProductVector(&dst[0], &a[0], &b[0], uint64(len(a)), m.vectorTerms, count, flag(add), &m.constants)
+	}
+	m.innerProductGeneric(dst, a, b, done, add)
+}
+
+func (m *Modulus) innerProduct2(dst0, dst1 []uint64, a0, a1, b [][]uint64, add bool) {
+	count, done := m.whole(len(dst0))
+	if len(b) == 0 {
+		count, done = 0, 0
+	}
+	if count > 0 {
+		innerProduct2Vector(&dst0[0], &dst1[0], &a0[0], &a1[0], &b[0], uint64(len(b)), m.vectorTerms, count, flag(add),
+			&m.constants)
+	}
+	m.innerProduct2Generic(dst0, dst1, a0, a1, b, done, add)
+}
+
+func flag(b bool) uint64 {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+func (p *Permutation) apply(dst, src []uint64) {
+	if hasIFMA {
+		permuteVector(&dst[0], &src[0], &p.blocks[0], uint64(len(p.blocks)), &p.inner)
+	} else {
+		p.applyGeneric(dst, src)
+	}
+}
+
+// extensionAcceleration holds the tables of the vector code, nil where a modulus is too large for it.
+type extensionAcceleration struct{ source, target []uint64 }
+
+func (e *Extension) accelerate() {
+	largest := uint64(0)
+	for _, m := range e.from {
+		if !m.enabled {
+			return
+		}
+		largest = max(largest, m.q)
+	}
+	for _, m := range e.to {
+		if !m.enabled || uint64(len(e.from)+1)*(highHalf(largest, m.q)+1) >= 1<<52-1<<12 {
+			return
+		}
+	}
+	for i, m := range e.from {
+		f := e.factor[i]
+		e.source = append(e.source, m.q, f.value, f.shoup>>12, math.Float64bits(e.inverse[i]), 1<<52-m.q)
+	}
+	for j, m := range e.to {
+		radix := m.vectorRadix()
+		e.target = append(e.target, m.q, 1<<52-m.q, 1<<52/m.q, radix, m.shoup52(radix), 2*m.q)
+		e.target = append(e.target, e.weights[j]...)
+	}
+}
+
+// vectorRadix returns 2^52 mod q.
+func (m *Modulus) vectorRadix() uint64 { return m.Reduce(1 << 52) }
+
+func (e *Extension) apply(dst, src [][]uint64, n int) {
+	done := 0
+	if count := uint64(n / 16); count > 0 && e.target != nil {
+		var buffer [16*(maxSources+1) + alignment/8 - 1]uint64
+		digits := aligned(buffer[:])
+		extendVector(&dst[0], &src[0], uint64(len(dst)), uint64(len(src)), &e.target[0], &e.source[0], count, &digits[0])
+		done = n &^ 15
+	}
+	e.applyGeneric(dst, src, done, n)
+}

@@ -7,13 +7,13 @@ const alignment = 64
 
 // NewVector returns n zeros that start on a 64-byte boundary.
 func NewVector(n int) []uint64 {
-	const spare = alignment/8 - 1
-	buffer := make([]uint64, n+spare)
-	offset := 0
-	if rest := uintptr(unsafe.Pointer(unsafe.SliceData(buffer))) % alignment; rest != 0 {
-		offset = int(alignment-rest) / 8
-	}
-	return buffer[offset : offset+n : offset+n]
+	return aligned(make([]uint64, n+alignment/8-1))[:n:n]
+}
+
+// aligned returns the part of the buffer that starts on a 64-byte boundary.
+func aligned(buffer []uint64) []uint64 {
+	address := uintptr(unsafe.Pointer(unsafe.SliceData(buffer)))
+	return buffer[-address%alignment/8:]
 }
 
 // NewVectors returns count vectors of n zeros each, one after the other in memory, each on a 64-byte boundary.

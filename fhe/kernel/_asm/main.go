@@ -12,6 +12,8 @@ import (
 func main() {
 	ConstraintExpr("amd64,!purego")
 	transforms()
+	vectors()
+	sums()
 	Generate()
 }
 
@@ -35,6 +37,10 @@ const (
 	constFoldShoup
 	constUnfold
 	constUnfoldShoup
+	constRadix
+	constRadixShoup
+	constBarrettShift
+	constBarrettMu
 )
 
 var zmm = []VecPhysical{

@@ -100,7 +100,7 @@ func rows(radix int, stride Register) func(base Register, row int) Mem {
 	}
 }
 
-const passArguments = "(dst, src *uint64, part, blocks, root uint64, table *uint64, tableSize uint64, c *[18]uint64)"
+const passArguments = "(dst, src *uint64, part, blocks, root uint64, table *uint64, tableSize uint64, c *[22]uint64)"
 
 // passLoop is the frame of a pass between distant parts: for every block it loads the block's roots into registers and
 // then calls body for each column of radix vectors.
@@ -284,7 +284,7 @@ func (r *blockRoots) lanes(t *transform, level, p int) factor {
 }
 
 func forwardLast(kind string) {
-	TEXT("forwardLast"+kind, NOSPLIT, "func(dst *uint64, blocks, root uint64, table *uint64, tableSize uint64, c *[18]uint64)")
+	TEXT("forwardLast"+kind, NOSPLIT, "func(dst *uint64, blocks, root uint64, table *uint64, tableSize uint64, c *[22]uint64)")
 	Pragma("noescape")
 	Doc(fmt.Sprintf("forwardLast%s runs the last six stages, inside blocks of 64 values, in place, and ends in [0, q).", kind))
 	t := &transform{}
