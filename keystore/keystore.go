@@ -33,7 +33,7 @@ const MaxPiece = 4 << 20
 const MaxKeySet = 64
 
 // MaxRanges is the largest number of separate ranges that an upload may consist of while it has gaps.
-const MaxRanges = 1024
+const MaxRanges = 256
 
 // The errors that callers branch on; others come only from the context or from the function given to Seal.
 // They are wrapped: compare with errors.Is.

@@ -26,8 +26,8 @@ func (r Ranges) Add(x Range) Ranges {
 func (r Ranges) Within(x Range) Ranges {
 	var parts Ranges
 	for _, y := range r {
-		if y.Begin < x.End && x.Begin < y.End {
-			parts = append(parts, Range{max(x.Begin, y.Begin), min(x.End, y.End)})
+		if begin, end := max(x.Begin, y.Begin), min(x.End, y.End); begin < end {
+			parts = append(parts, Range{begin, end})
 		}
 	}
 	return parts

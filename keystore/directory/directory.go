@@ -15,7 +15,8 @@
 // # Dangers
 //
 // Access to the folder is access to all uids: it is created with mode 0700. The age of a key is the modification time
-// of its state.json; a backup that restores old times restores keys that have expired.
+// of its state.json; a backup that restores old times restores keys that have expired. The number of keys is bounded
+// only by the room on the disk (keystore.ErrFull): give the folder a file system or a quota of its own.
 package directory
 
 import (

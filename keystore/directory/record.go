@@ -54,6 +54,10 @@ func (s *Store) load(uid string) (record, error) {
 		}
 		return r, err
 	}
+	// Where the whole store is gone, as with a volume that is not mounted, nothing is known of the uid.
+	if _, err := os.Stat(filepath.Join(s.root, keys)); err != nil {
+		return record{}, failure(err)
+	}
 	return record{}, keystore.ErrNotFound
 }
 

@@ -73,6 +73,7 @@ func Run(t *testing.T, open Opener, place func(testing.TB) Place) {
 		{"Kill", testKill},
 		{"Large", testLarge},
 		{"Outage", testOutage},
+		{"Outages", testOutages},
 		{"Full", testFull},
 		{"Damage", testDamage},
 	} {

@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"sync"
 	"testing"
 	"time"
 
@@ -151,10 +152,7 @@ func testKill(t *testing.T, b *bench) {
 		if n := info.Present.Len(); n > 0 && n < killedSize {
 			resumed++
 		}
-		for _, gap := range info.Present.Missing(info.Size) {
-			k.put(t, s, int(gap.Begin), int(gap.End))
-		}
-		must(t, s.Seal(t.Context(), k.uid, nil))
+		must(t, k.resume(t.Context(), s))
 		k.mustOpen(t, s)
 	}
 	t.Logf("%d of 12 uploads were cut off between two pieces", resumed)
@@ -197,6 +195,76 @@ func testOutage(t *testing.T, b *bench) {
 	b.eventually(func() error { return s.Ping(t.Context()) })
 	must(t, s.Seal(t.Context(), complete.uid, nil))
 	complete.mustOpen(t, s)
+}
+
+// testOutages breaks the place again and again while clients upload and retry as they should: each ends with its key,
+// and a key that was sealed once is never lost.
+func testOutages(t *testing.T, b *bench) {
+	if b.Outage == nil {
+		t.Skip("this store's place cannot be made unusable")
+	}
+	const clients, outages = 4, 4
+	stores := b.replicas(2)
+	breaking := make(chan struct{})
+	uploads := make([]int, clients)
+	var group sync.WaitGroup
+	for i := range clients {
+		group.Go(func() {
+			s := stores[i%2]
+			for ended := false; !ended; uploads[i]++ {
+				select {
+				case <-breaking:
+					ended = true // after one upload more
+				default:
+				}
+				k := newKey(700_000 + i)
+				if err := insist(t.Context(), func() error { return k.resume(t.Context(), s) }); err != nil {
+					t.Errorf("upload: %v", err)
+					return
+				}
+				if err := insist(t.Context(), func() error { return s.Touch(t.Context(), k.uid) }); err != nil {
+					t.Errorf("sealed key: %v", err)
+					return
+				}
+			}
+		})
+	}
+	for range outages {
+		time.Sleep(50 * time.Millisecond)
+		mend := b.Outage()
+		time.Sleep(20 * time.Millisecond)
+		mend()
+	}
+	close(breaking)
+	group.Wait()
+	t.Logf("uploads of each client during %d outages: %v", outages, uploads)
+}
+
+// resume does what is left to do until the key is sealed.
+func (k key) resume(ctx context.Context, s keystore.Store) error {
+	info, err := s.Begin(ctx, k.uid, k.upload)
+	if err != nil {
+		return err
+	}
+	for _, gap := range info.Present.Missing(info.Size) {
+		for begin := gap.Begin; begin < gap.End; begin += killedPiece {
+			if _, err := s.Put(ctx, k.uid, begin, k.data[begin:min(begin+killedPiece, gap.End)]); err != nil {
+				return err
+			}
+		}
+	}
+	return s.Seal(ctx, k.uid, nil)
+}
+
+// insist repeats what is unavailable.
+func insist(ctx context.Context, call func() error) (err error) {
+	for range 500 {
+		if err = call(); !errors.Is(err, keystore.ErrUnavailable) || ctx.Err() != nil {
+			return err
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+	return err
 }
 
 func mustBeUnavailable(err error) error {
