@@ -163,7 +163,7 @@ func TestUnmarshalErrors(t *testing.T) {
 
 // TestUnmarshalMemory decodes hostile files and bounds what they make the decoder allocate.
 func TestUnmarshalMemory(t *testing.T) {
-	const length = 1 << 20
+	const length = 1 << 17
 	fill := func(prefix, item, suffix string) []byte {
 		n := (length - len(prefix) - len(suffix)) / (len(item) + 1)
 		return []byte(prefix + strings.Repeat(item+",", n) + item + suffix)
