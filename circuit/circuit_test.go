@@ -29,10 +29,10 @@ func example(t testing.TB) *Circuit {
 				Babies: []Rotation{{1, 0}, {3, 1}}, Giants: []Rotation{{8, 0}},
 				Diagonals: []Diagonal{
 					{0, 0, NewVector(ramp)},
-					{3, 0, Vector{Values: []float64{1, 2}}},
-					{1, 8, Vector{Index: []uint32{5, 9}, Values: []float64{-1, 4}}},
+					{3, 0, Vector{Period: 2, Values: []float64{1, 2}}},
+					{1, 8, Vector{Period: n, Index: []uint32{5, 9}, Values: []float64{-1, 4}}},
 				},
-				Bias: Vector{Values: []float64{0.5}},
+				Bias: Vector{Period: 1, Values: []float64{0.5}},
 			}},
 			{Name: "square", In: []int{1, 1}, Level: 1, Multiply: &Multiply{}, Scale: math.Exp2(44)},
 			{Name: "square", In: []int{2}, Level: 1, Rescale: 1, Scale: math.Exp2(20), Combine: &Combine{Factors: []float64{2}, Constant: -1}},
@@ -92,8 +92,8 @@ func TestDotIsANegacyclicProduct(t *testing.T) {
 		Name: "dot", Parameters: p, Packing: Coefficients,
 		Inputs: []Input{{Name: "x", Level: 0, Scale: math.Exp2(15)}},
 		Nodes: []Node{{Name: "dot", In: []int{0}, Scale: math.Exp2(30), Dot: &Dot{
-			Weights: Vector{Index: []uint32{0, 2}, Values: []float64{3, -5}},
-			Bias:    Vector{Index: []uint32{1}, Values: []float64{7}},
+			Weights: Vector{Period: n, Index: []uint32{0, 2}, Values: []float64{3, -5}},
+			Bias:    Vector{Period: n, Index: []uint32{1}, Values: []float64{7}},
 		}}},
 		Outputs: []Output{{Value: 1, Coefficients: []int{0, 1, 2}, ModulusBits: 32}},
 	}
@@ -214,6 +214,10 @@ func TestNewVectorIsCompact(t *testing.T) {
 	if v := NewVector(full); len(v.Values) != 2 || !reflect.DeepEqual(v.Full(64), full) {
 		t.Errorf("sparse vector: %+v", v)
 	}
+	full[35], full[28] = 1, 2
+	if v := NewVector(full); len(v.Values) != 2 || v.Period != 32 || !reflect.DeepEqual(v.Full(64), full) {
+		t.Errorf("sparse periodic vector: %+v", v)
+	}
 	for j := range full {
 		full[j] = float64(j%4) + 1
 	}
@@ -228,7 +232,7 @@ func FuzzDecode(f *testing.F) {
 		f.Fatal(err)
 	}
 	f.Add(structure, weights)
-	f.Add([]byte(`{"nodes":[{"linear":{"diagonals":[{"values":{"count":65536}}]}}]}`), []byte{})
+	f.Add([]byte(`{"nodes":[{"linear":{"diagonals":[{"values":{"period":65536}}]}}]}`), []byte{})
 	f.Fuzz(func(t *testing.T, structure, weights []byte) {
 		c, err := Decode(structure, weights)
 		if err != nil {

@@ -12,13 +12,13 @@ import (
 
 // vectorShape is what circuit.json says of a vector; its numbers are in weights.bin.
 type vectorShape struct {
-	Count  int  `json:"count"`
-	Sparse bool `json:"sparse,omitempty"`
+	Period int `json:"period"`
+	Sparse int `json:"sparse,omitempty"` // number of entries, if not the whole period is written
 }
 
 // MarshalJSON writes the vector's shape only.
 func (v Vector) MarshalJSON() ([]byte, error) {
-	return json.Marshal(vectorShape{Count: len(v.Values), Sparse: v.Index != nil})
+	return json.Marshal(vectorShape{Period: v.Period, Sparse: len(v.Index)})
 }
 
 // UnmarshalJSON makes a vector that waits for its numbers. It allocates nothing for them.
@@ -27,10 +27,10 @@ func (v *Vector) UnmarshalJSON(data []byte) error {
 	if err := strictJSON(data, &shape); err != nil {
 		return err
 	}
-	if shape.Count < 0 || shape.Count > 1<<MaxLogN || shape.Sparse && shape.Count == 0 {
-		return fmt.Errorf("vector of %d values", shape.Count)
+	if shape.Period < 0 || shape.Period > 1<<MaxLogN || shape.Sparse < 0 || shape.Sparse > shape.Period {
+		return fmt.Errorf("vector of period %d with %d entries", shape.Period, shape.Sparse)
 	}
-	v.pending = shape
+	*v = Vector{Period: shape.Period, pending: shape.Sparse}
 	return nil
 }
 
@@ -99,29 +99,28 @@ func Decode(structure, weights []byte) (*Circuit, error) {
 		}
 	}
 	for _, v := range c.vectors() {
-		shape := v.pending
-		v.pending = vectorShape{}
-		size := 8 * shape.Count
-		if shape.Sparse {
-			size += 4 * shape.Count
+		sparse, count := v.pending, v.pending
+		v.pending = 0
+		if sparse == 0 {
+			count = v.Period
 		}
-		if size > len(weights) {
+		if 4*sparse+8*count > len(weights) {
 			return nil, errors.New("weights.bin is shorter than circuit.json says")
 		}
-		if shape.Sparse {
-			v.Index = make([]uint32, shape.Count)
-			for k := range v.Index {
-				v.Index[k] = binary.LittleEndian.Uint32(weights[4*k:])
-			}
-			weights = weights[4*shape.Count:]
+		if sparse > 0 {
+			v.Index = make([]uint32, sparse)
 		}
-		if shape.Count > 0 {
-			v.Values = make([]float64, shape.Count)
+		for k := range v.Index {
+			v.Index[k] = binary.LittleEndian.Uint32(weights[4*k:])
+		}
+		weights = weights[4*sparse:]
+		if count > 0 {
+			v.Values = make([]float64, count)
 		}
 		for k := range v.Values {
 			v.Values[k] = math.Float64frombits(binary.LittleEndian.Uint64(weights[8*k:]))
 		}
-		weights = weights[8*shape.Count:]
+		weights = weights[8*count:]
 	}
 	if len(weights) > 0 {
 		return nil, errors.New("weights.bin is longer than circuit.json says")

@@ -5,32 +5,34 @@ import (
 	"math"
 )
 
-// Vector is a plaintext vector of n reals in compact form: either Values repeated with period len(Values), which
-// divides n, or Values at the ascending Index and zero elsewhere. The zero Vector is zero.
+// Vector is a plaintext vector of n reals in compact form: a period, repeated until n, that is either written out in
+// Values, or given by Values at the ascending Index and zero elsewhere. The zero Vector is zero.
 type Vector struct {
+	Period int // divides n; len(Values) where Index is nil
 	Index  []uint32
 	Values []float64
 
-	pending vectorShape // while decoding: what is to be read from weights.bin
+	pending int // while decoding: how many values are to be read from weights.bin
 }
 
-// NewVector returns the compact form of a full vector: its shortest power-of-two period, or its non-zero entries where
-// these are few.
+// NewVector returns the compact form of a vector that repeats with period len(full): its shortest period, a power of
+// two times smaller, and of that only the non-zero entries where these are few.
 func NewVector(full []float64) Vector {
-	period := len(full)
-	for period%2 == 0 && periodic(full, period/2) {
-		period /= 2
+	v := Vector{Period: len(full)}
+	for v.Period%2 == 0 && periodic(full[:v.Period], v.Period/2) {
+		v.Period /= 2
 	}
-	var v Vector
-	for j, x := range full {
+	for j, x := range full[:v.Period] {
 		if x != 0 {
 			v.Index = append(v.Index, uint32(j))
 			v.Values = append(v.Values, x)
 		}
 	}
-	// An index costs half a value.
-	if len(v.Values)*3 > period*2 {
-		return Vector{Values: append([]float64(nil), full[:period]...)}
+	switch {
+	case len(v.Values) == 0:
+		return Vector{}
+	case len(v.Values)*3 > v.Period*2: // an index costs half a value
+		v.Index, v.Values = nil, append([]float64(nil), full[:v.Period]...)
 	}
 	return v
 }
@@ -50,47 +52,46 @@ func (v Vector) IsZero() bool { return len(v.Values) == 0 }
 // Full returns the vector's n values.
 func (v Vector) Full(n int) []float64 {
 	full := make([]float64, n)
-	if v.IsZero() {
-		return full
-	}
-	if v.Index == nil {
-		for j := range full {
-			full[j] = v.Values[j%len(v.Values)]
-		}
-		return full
-	}
-	for k, j := range v.Index {
-		full[j] = v.Values[k]
-	}
+	v.each(n, func(j int, value float64) { full[j] = value })
 	return full
 }
 
-// Norm2 returns the mean square of the vector's n values.
-func (v Vector) Norm2(n int) float64 {
+// each calls f with every entry, over all periods, that may not be zero.
+func (v Vector) each(n int, f func(j int, value float64)) {
+	if v.IsZero() {
+		return
+	}
+	for start := 0; start < n; start += v.Period {
+		if v.Index == nil {
+			for k, value := range v.Values {
+				f(start+k, value)
+			}
+		}
+		for k, j := range v.Index {
+			f(start+int(j), v.Values[k])
+		}
+	}
+}
+
+// MeanSquare returns the mean of the squares of the vector's values.
+func (v Vector) MeanSquare() float64 {
 	sum := 0.0
 	for _, x := range v.Values {
 		sum += x * x
 	}
-	if v.Index == nil && len(v.Values) > 0 {
-		return sum / float64(len(v.Values))
-	}
-	return sum / float64(n)
+	return sum / float64(max(v.Period, 1))
 }
 
 // addProduct adds v ⊙ rot(x, shift) to y.
 func (v Vector) addProduct(y, x []float64, shift int) {
 	n := len(y)
-	if v.Index != nil {
-		for k, j := range v.Index {
-			y[j] += v.Values[k] * x[(int(j)+shift)%n]
+	v.each(n, func(j int, value float64) {
+		at := j + shift
+		if at >= n {
+			at -= n
 		}
-		return
-	}
-	for start := 0; start < n && len(v.Values) > 0; start += len(v.Values) {
-		for k, value := range v.Values {
-			y[start+k] += value * x[(start+k+shift)%n]
-		}
-	}
+		y[j] += value * x[at]
+	})
 }
 
 func (v Vector) validate(n int) error {
@@ -99,18 +100,22 @@ func (v Vector) validate(n int) error {
 			return fmt.Errorf("vector has a value that is not finite")
 		}
 	}
-	if v.Index == nil {
-		if len(v.Values) > 0 && n%len(v.Values) != 0 {
-			return fmt.Errorf("vector of period %d does not divide %d slots", len(v.Values), n)
+	switch {
+	case v.IsZero():
+		if v.Period != 0 || v.Index != nil {
+			return fmt.Errorf("zero vector has a period or indexes")
 		}
 		return nil
-	}
-	if len(v.Index) != len(v.Values) {
+	case v.Period < 1 || n%v.Period != 0:
+		return fmt.Errorf("vector of period %d does not divide %d slots", v.Period, n)
+	case v.Index == nil && len(v.Values) != v.Period:
+		return fmt.Errorf("vector has %d values for a period of %d", len(v.Values), v.Period)
+	case v.Index != nil && len(v.Index) != len(v.Values):
 		return fmt.Errorf("vector has %d indexes for %d values", len(v.Index), len(v.Values))
 	}
 	for k, j := range v.Index {
-		if int(j) >= n || k > 0 && j <= v.Index[k-1] {
-			return fmt.Errorf("vector's indexes are not ascending below %d", n)
+		if int(j) >= v.Period || k > 0 && j <= v.Index[k-1] {
+			return fmt.Errorf("vector's indexes are not ascending below its period %d", v.Period)
 		}
 	}
 	return nil
