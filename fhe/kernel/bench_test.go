@@ -11,17 +11,6 @@ import (
 
 const benchmarkLogN = 13
 
-// implementations returns the modulus as this machine runs it and, if that differs, in plain Go.
-func implementations(m *Modulus) map[string]*Modulus {
-	all := map[string]*Modulus{Features(): m}
-	if Features() != "purego" {
-		plain := *m
-		plain.acceleration = acceleration{}
-		all["purego"] = &plain
-	}
-	return all
-}
-
 func BenchmarkTransform(b *testing.B) {
 	random := newRandom()
 	for _, conjugateInvariant := range []bool{false, true} {

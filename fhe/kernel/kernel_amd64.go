@@ -25,7 +25,7 @@ const maxVectorBits = 50
 type acceleration struct {
 	enabled          bool
 	constants        [22]uint64
-	vectorTerms      uint64   // bound on the products that a vector sum holds
+	vectorTerms      int      // how many products a vector sum holds
 	forward, inverse []uint64 // N twiddle factors, then floor(w * 2^52 / q) for each; nil for small rings
 	plan             plan
 }

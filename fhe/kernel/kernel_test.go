@@ -66,6 +66,17 @@ func samples(n int, q uint64, random *rand.Rand) map[string][]uint64 {
 	}
 }
 
+// implementations returns the modulus as this machine runs it and, if that differs, in plain Go.
+func implementations(m *Modulus) map[string]*Modulus {
+	all := map[string]*Modulus{Features(): m}
+	if Features() != "purego" {
+		plain := *m
+		plain.acceleration = acceleration{}
+		all["purego"] = &plain
+	}
+	return all
+}
+
 func newRandom() *rand.Rand { return rand.New(rand.NewPCG(1, 2)) }
 
 func randomVector(n int, q uint64, random *rand.Rand) []uint64 {
@@ -101,32 +112,43 @@ func equal(t *testing.T, what string, got, want []uint64) {
 func TestTransformEqualsLattigo(t *testing.T) {
 	eachRing(t, func(t *testing.T, logN int, conjugateInvariant bool) {
 		random := newRandom()
+		var qs []uint64
 		for _, bitLen := range []int{20, 25, 30, 36, 40, 45, 46, 47, 48, 49, 50, 51, 55, 60} {
 			if bitLen < logN+5 {
 				continue
 			}
-			q := primes(t, bitLen, logN, conjugateInvariant, 1)[0]
+			qs = append(qs, primes(t, bitLen, logN, conjugateInvariant, 1)...)
+			if bitLen >= 45 && bitLen <= 50 {
+				generator := ring.NewNTTFriendlyPrimesGenerator(uint64(bitLen), rootOrder(logN, conjugateInvariant))
+				q, err := generator.NextUpstreamPrime() // just above 2^bitLen: the first of the next size class
+				if err != nil {
+					t.Fatal(err)
+				}
+				qs = append(qs, q)
+			}
+		}
+		for _, q := range qs {
 			m := moduli(t, logN, conjugateInvariant, q)[0]
 			reference := lattigo(t, logN, conjugateInvariant, q).SubRings[0]
 			n := m.N()
 			for name, source := range samples(n, q, random) {
-				name = fmt.Sprintf("%s modulo %d", name, q)
-				want, got := make([]uint64, n), make([]uint64, n)
-				reference.NTT(source, want)
-				m.Forward(got, source)
-				equal(t, "forward "+name, got, want)
-				copy(got, source)
-				m.Forward(got, got)
-				equal(t, "forward in place "+name, got, want)
+				forward, inverse, got := make([]uint64, n), make([]uint64, n), make([]uint64, n)
+				reference.NTT(source, forward)
+				reference.INTT(source, inverse)
+				for implementation, m := range implementations(m) {
+					name := fmt.Sprintf("of %s modulo %d, %s", name, q, implementation)
+					m.Forward(got, source)
+					equal(t, "forward "+name, got, forward)
+					copy(got, source)
+					m.Forward(got, got)
+					equal(t, "forward in place "+name, got, forward)
 
-				reference.INTT(source, want)
-				m.Inverse(got, source)
-				equal(t, "inverse "+name, got, want)
-				copy(got, source)
-				m.Inverse(got, got)
-				equal(t, "inverse in place "+name, got, want)
-				m.Forward(got, got)
-				equal(t, "round trip "+name, got, source)
+					m.Inverse(got, source)
+					equal(t, "inverse "+name, got, inverse)
+					copy(got, source)
+					m.Inverse(got, got)
+					equal(t, "inverse in place "+name, got, inverse)
+				}
 			}
 		}
 	})
@@ -231,6 +253,38 @@ func TestNewVectors(t *testing.T) {
 			}
 			if n > 0 && address(v)%alignment != 0 {
 				t.Errorf("vector %d of %d values starts at %#x", i, n, address(v))
+			}
+		}
+	}
+}
+
+func TestNothingAllocates(t *testing.T) {
+	const logN = 10
+	ms := moduli(t, logN, true, primes(t, 48, logN, true, 4)...)
+	extension, err := NewExtension(ms[:2], ms[2:])
+	if err != nil {
+		t.Fatal(err)
+	}
+	permutation, err := NewPermutation(logN, true, 5)
+	if err != nil {
+		t.Fatal(err)
+	}
+	v := NewVectors(64, 1<<logN)
+	for _, m := range implementations(ms[0]) {
+		for name, run := range map[string]func(){
+			"forward":         func() { m.Forward(v[0], v[1]) },
+			"inverse":         func() { m.Inverse(v[0], v[1]) },
+			"mul":             func() { m.Mul(v[0], v[1], v[2]) },
+			"mul scalar":      func() { m.MulScalar(v[0], v[1], 3) },
+			"tensor":          func() { m.Tensor(v[0], v[1], v[2], v[3], v[4], v[5], v[6]) },
+			"lift":            func() { m.Lift(v[0], v[1], ms[1]) },
+			"inner product":   func() { m.InnerProduct(v[0], v[1:32], v[32:63]) },
+			"inner product 2": func() { m.InnerProduct2(v[0], v[1], v[2:22], v[22:42], v[42:62]) },
+			"extension":       func() { extension.Apply(v[:2], v[2:4]) },
+			"permutation":     func() { permutation.Apply(v[0], v[1]) },
+		} {
+			if allocations := testing.AllocsPerRun(3, run); allocations != 0 {
+				t.Errorf("%s allocates %v times", name, allocations)
 			}
 		}
 	}

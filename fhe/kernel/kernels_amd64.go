@@ -179,17 +179,15 @@ func liftVector(dst *uint64, src *uint64, count uint64, half uint64, wrap uint64
 //go:noescape
 func permuteVector(dst *uint64, src *uint64, blocks *uint32, count uint64, inner *[8][8]uint64)
 
-// innerProductVector writes the sum of a[k]*b[k] mod q, or adds it to dst.
-// At most limit terms are summed up between reductions.
+// sumProducts sums up a[k]*b[k].
 //
 //go:noescape
-func innerProductVector(dst *uint64, a *[]uint64, b *[]uint64, terms uint64, limit uint64, count uint64, add uint64, c *[22]uint64)
+func sumProducts(dst *uint64, a *[]uint64, b *[]uint64, terms uint64, offset uint64, count uint64, start uint64, end uint64, running *uint64, c *[22]uint64)
 
-// innerProduct2Vector writes the sums of a0[k]*b[k] and a1[k]*b[k] mod q, or adds them.
-// At most limit terms are summed up between reductions.
+// sumProducts2 sums up a0[k]*b[k] and a1[k]*b[k].
 //
 //go:noescape
-func innerProduct2Vector(dst0 *uint64, dst1 *uint64, a0 *[]uint64, a1 *[]uint64, b *[]uint64, terms uint64, limit uint64, count uint64, add uint64, c *[22]uint64)
+func sumProducts2(dst0 *uint64, dst1 *uint64, a0 *[]uint64, a1 *[]uint64, b *[]uint64, terms uint64, offset uint64, count uint64, start uint64, end uint64, running *uint64, c *[22]uint64)
 
 // extendVector converts count pairs of vectors of eight values from one base to another.
 //

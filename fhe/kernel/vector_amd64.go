@@ -2,10 +2,7 @@
 
 package kernel
 
-import (
-	"math"
-	"math/bits"
-)
+import "math"
 
 // whole returns how many vectors of eight values the assembly takes of n values, and how many values that is. Plain Go
 // does the rest.
@@ -105,48 +102,6 @@ func (m *Modulus) tensorSquare(d0, d1, d2, a0, a1 []uint64) {
 		tensorVector(&d0[0], &d1[0], &d2[0], &a0[0], &a1[0], &a0[0], &a1[0], count, &m.constants)
 	}
 	m.tensorSquareGeneric(d0[done:], d1[done:], d2[done:], a0[done:], a1[done:])
-}
-
-// vectorTerms is how many products below q^2 a pair of 64-bit lanes sums up: the low 52-bit halves stay below 2^64, the
-// high ones, with the carry of the low ones, below 2^52.
-func vectorTerms(q uint64) uint64 {
-	return min(1<<12-1, (1<<52-1<<12)/(highHalf(q, q)+1))
-}
-
-// highHalf returns floor(a*b / 2^52) for a, b below 2^50.
-func highHalf(a, b uint64) uint64 {
-	hi, lo := bits.Mul64(a, b)
-	return hi<<12 | lo>>52
-}
-
-func (m *Modulus) innerProduct(dst []uint64, a, b [][]uint64, add bool) {
-	count, done := m.whole(len(dst))
-	if len(a) == 0 {
-		count, done = 0, 0
-	}
-	if count > 0 {
-		innerProductVector(&dst[0], &a[0], &b[0], uint64(len(a)), m.vectorTerms, count, flag(add), &m.constants)
-	}
-	m.innerProductGeneric(dst, a, b, done, add)
-}
-
-func (m *Modulus) innerProduct2(dst0, dst1 []uint64, a0, a1, b [][]uint64, add bool) {
-	count, done := m.whole(len(dst0))
-	if len(b) == 0 {
-		count, done = 0, 0
-	}
-	if count > 0 {
-		innerProduct2Vector(&dst0[0], &dst1[0], &a0[0], &a1[0], &b[0], uint64(len(b)), m.vectorTerms, count, flag(add),
-			&m.constants)
-	}
-	m.innerProduct2Generic(dst0, dst1, a0, a1, b, done, add)
-}
-
-func flag(b bool) uint64 {
-	if b {
-		return 1
-	}
-	return 0
 }
 
 func (p *Permutation) apply(dst, src []uint64) {

@@ -44,46 +44,47 @@ func (s sum) reduce(f fieldsOf, temp func() VecPhysical) {
 }
 
 func sums() {
-	innerProduct("innerProductVector", "writes the sum of a[k]*b[k] mod q, or adds it to dst.", []string{""})
-	innerProduct("innerProduct2Vector", "writes the sums of a0[k]*b[k] and a1[k]*b[k] mod q, or adds them.", []string{"0", "1"})
+	innerProduct("sumProducts", "a[k]*b[k]", []string{""})
+	innerProduct("sumProducts2", "a0[k]*b[k] and a1[k]*b[k]", []string{"0", "1"})
 	extend()
 }
 
-// width is how many vectors of eight values of each sum stand in registers.
-const width = 4
-
-func innerProduct(name, doc string, sides []string) {
+// innerProduct generates the sum of a few terms, started from nothing, from the result vectors (start = 1) or from the
+// memory of running sums (start = 2), and ended in the result vectors or, whole (end = 1) or reduced (end = 2), in the
+// memory of running sums. Slices are addressed from the given byte offset on.
+func innerProduct(name, what string, sides []string) {
 	dstNames, aNames := "dst"+sides[0], "a"+sides[0]
 	if len(sides) == 2 {
 		dstNames, aNames = dstNames+", dst1", aNames+", a1"
 	}
-	TEXT(name, NOSPLIT, "func("+dstNames+" *uint64, "+aNames+", b *[]uint64, terms, limit, count, add uint64, c *[22]uint64)")
+	TEXT(name, NOSPLIT,
+		"func("+dstNames+" *uint64, "+aNames+", b *[]uint64, terms, offset, count, start, end uint64, running *uint64, c *[22]uint64)")
 	Pragma("noescape")
-	Doc(name+" "+doc, "At most limit terms are summed up between reductions.")
-	var dst, a []GPVirtual
+	Doc(name + " sums up " + what + ".")
+	var p innerProductRegisters
 	for _, side := range sides {
-		dst, a = append(dst, argument("dst"+side)), append(a, argument("a"+side))
+		p.dst, p.a = append(p.dst, argument("dst"+side)), append(p.a, argument("a"+side))
 	}
-	b, count := argument("b"), argument("count")
-	c := argument("c")
-	var r registers
-	mask := r.broadcast(c, constMask)
-	f := fieldsOf{
+	p.b, p.offset, p.running = argument("b"), argument("offset"), argument("running")
+	count, c := argument("count"), argument("c")
+	p.fields = fieldsOf{
 		negQ: Mem{Base: c, Disp: constNegQ}, mu: Mem{Base: c, Disp: constMu},
 		radix: Mem{Base: c, Disp: constRadix}, radixShoup: Mem{Base: c, Disp: constRadixShoup},
-		mask: mask, twoQ: Mem{Base: c, Disp: constTwoQ}, q: Mem{Base: c, Disp: constQ},
+		mask: p.broadcast(c, constMask), twoQ: Mem{Base: c, Disp: constTwoQ}, q: Mem{Base: c, Disp: constQ},
 	}
-	offset := GP64()
-	XORQ(offset, offset)
 	for _, tile := range []struct {
 		label string
 		width int
-	}{{"wide", width}, {"narrow", 1}} {
+	}{{"wide", 4}, {"narrow", 1}} {
 		Label(tile.label)
 		CMPQ(count, U8(tile.width))
 		JB(LabelRef(tile.label + "Done"))
-		innerProductTile(r, tile.label, tile.width, dst, a, b, offset, f)
-		ADDQ(U32(64*tile.width), offset)
+		p.column(tile.label, tile.width)
+		ADDQ(U32(64*tile.width), p.offset)
+		ADDQ(U32(128*tile.width*len(sides)), p.running)
+		for _, dst := range p.dst {
+			ADDQ(U32(64*tile.width), dst)
+		}
 		SUBQ(U8(tile.width), count)
 		JMP(LabelRef(tile.label))
 		Label(tile.label + "Done")
@@ -91,72 +92,90 @@ func innerProduct(name, doc string, sides []string) {
 	finish()
 }
 
-func innerProductTile(r registers, label string, width int, dst, a []GPVirtual, b, offset GPVirtual, f fieldsOf) {
-	sums := make([][]sum, len(dst))
-	for side := range dst {
-		sums[side] = make([]sum, width)
-		for i := range sums[side] {
-			sums[side][i] = sum{r.take(), r.take()}
-			VPXORQ(sums[side][i].low, sums[side][i].low, sums[side][i].low)
-		}
-	}
-	r.rest()
-	add := argument("add")
-	TESTQ(add, add)
-	JZ(LabelRef(label + "Start"))
-	for side := range dst {
-		for i, s := range sums[side] {
-			VMOVDQU64(Mem{Base: dst[side], Index: offset, Scale: 1, Disp: 64 * i}, s.low)
-		}
-	}
-	Label(label + "Start")
-	term, rest, chunk := GP64(), argument("terms"), GP64()
-	XORQ(term, term)
+type innerProductRegisters struct {
+	registers
+	dst, a             []GPVirtual
+	b, offset, running GPVirtual
+	fields             fieldsOf
+}
 
-	Label(label + "Chunk")
-	for side := range dst {
-		for _, s := range sums[side] {
-			VPXORQ(s.high, s.high, s.high)
+// column sums up the terms of width vectors of eight values of each side.
+func (p innerProductRegisters) column(label string, width int) {
+	var all []sum
+	for range width * len(p.dst) {
+		all = append(all, sum{p.take(), p.take()})
+	}
+	p.rest()
+	side := func(i int) []sum { return all[i*width : (i+1)*width] }
+	running := func(i, half int) Mem { return Mem{Base: p.running, Disp: 128*i + 64*half} }
+
+	start := argument("start")
+	CMPQ(start, U8(1))
+	JA(LabelRef(label + "Continue"))
+	for _, s := range all {
+		VPXORQ(s.low, s.low, s.low)
+		VPXORQ(s.high, s.high, s.high)
+	}
+	JB(LabelRef(label + "Terms"))
+	for i, dst := range p.dst {
+		for v, s := range side(i) {
+			VMOVDQU64(Mem{Base: dst, Disp: 64 * v}, s.low)
 		}
 	}
-	Load(Param("limit"), chunk)
-	CMPQ(rest, chunk)
-	CMOVQCS(rest, chunk)
-	SUBQ(chunk, rest)
-	TESTQ(chunk, chunk)
-	JZ(LabelRef(label + "Reduce"))
-	loop(label+"Term", chunk, func() {
+	JMP(LabelRef(label + "Terms"))
+	Label(label + "Continue")
+	for i, s := range all {
+		VMOVDQU64(running(i, 0), s.low)
+		VMOVDQU64(running(i, 1), s.high)
+	}
+
+	Label(label + "Terms")
+	term, terms := GP64(), argument("terms")
+	XORQ(term, term)
+	loop(label+"Term", terms, func() {
 		pointer := GP64()
-		MOVQ(Mem{Base: b, Index: term, Scale: 8}, pointer)
+		MOVQ(Mem{Base: p.b, Index: term, Scale: 8}, pointer)
 		y := make([]VecPhysical, width)
-		for i := range y {
-			y[i] = r.temp()
-			VMOVDQU64(Mem{Base: pointer, Index: offset, Scale: 1, Disp: 64 * i}, y[i])
+		for v := range y {
+			y[v] = p.temp()
+			VMOVDQU64(Mem{Base: pointer, Index: p.offset, Scale: 1, Disp: 64 * v}, y[v])
 		}
-		for side := range dst {
+		for i, a := range p.a {
 			pointer := GP64()
-			MOVQ(Mem{Base: a[side], Index: term, Scale: 8}, pointer)
-			for i, s := range sums[side] {
-				x := r.temp()
-				VMOVDQU64(Mem{Base: pointer, Index: offset, Scale: 1, Disp: 64 * i}, x)
-				s.add(x, y[i])
+			MOVQ(Mem{Base: a, Index: term, Scale: 8}, pointer)
+			for v, s := range side(i) {
+				x := p.temp()
+				VMOVDQU64(Mem{Base: pointer, Index: p.offset, Scale: 1, Disp: 64 * v}, x)
+				s.add(x, y[v])
 			}
 		}
 		ADDQ(U8(3), term) // a slice header is three words
 	})
-	Label(label + "Reduce")
-	for side := range dst {
-		for _, s := range sums[side] {
-			s.reduce(f, r.temp)
+
+	end := argument("end")
+	CMPQ(end, U8(1))
+	JE(LabelRef(label + "Keep"))
+	for _, s := range all {
+		s.reduce(p.fields, p.temp)
+	}
+	CMPQ(end, U8(1))
+	JA(LabelRef(label + "Reduced"))
+	for i, dst := range p.dst {
+		for v, s := range side(i) {
+			VMOVDQU64(s.low, Mem{Base: dst, Disp: 64 * v})
 		}
 	}
-	TESTQ(rest, rest)
-	JNZ(LabelRef(label + "Chunk"))
-	for side := range dst {
-		for i, s := range sums[side] {
-			VMOVDQU64(s.low, Mem{Base: dst[side], Index: offset, Scale: 1, Disp: 64 * i})
-		}
+	JMP(LabelRef(label + "End"))
+	Label(label + "Reduced")
+	for _, s := range all {
+		VPXORQ(s.high, s.high, s.high)
 	}
+	Label(label + "Keep")
+	for i, s := range all {
+		VMOVDQU64(s.low, running(i, 0))
+		VMOVDQU64(s.high, running(i, 1))
+	}
+	Label(label + "End")
 }
 
 // Layout of the tables of an extension, in words: for each source d, (D/d)^-1, its Shoup companion, 1/d as a float, 2^52-d;
