@@ -102,25 +102,23 @@ func (e *Encoder) order(period int) []int32 {
 	return o.slots
 }
 
-// Encode writes the coefficients of the vector times the scale, rounded, modulo each of the moduli. A vector in slots
-// has a period that divides N, and one in coefficients at most N values. Values are trusted to be finite.
+// Encode writes the coefficients of the vector times the scale, rounded, modulo each of the moduli. The vector is
+// trusted to be one that circuit.Circuit.Validate accepts.
 func (e *Encoder) Encode(dst [][]uint64, moduli []*kernel.Modulus, vector circuit.Vector, scale float64) {
 	s := e.scratch.Get().(*encoding)
 	defer e.scratch.Put(s)
-	values, step := vector.Values, 1
-	if vector.Index != nil {
-		values = s.coefficients
-		clear(values)
-		for k, j := range vector.Index {
-			values[j] = vector.Values[k]
+	c, step := s.coefficients, 1
+	switch {
+	case vector.IsZero():
+		c = c[:0]
+	case e.packing == circuit.Slots:
+		c, step = c[:vector.Period], e.n/vector.Period
+		onePeriod(c, vector)
+		e.toCoefficients(c, c, s.points)
+	default:
+		for start := 0; start < e.n; start += vector.Period {
+			onePeriod(c[start:start+vector.Period], vector)
 		}
-	}
-	c := s.coefficients[:len(values)]
-	if e.packing == circuit.Slots && len(values) > 0 {
-		step = e.n / len(values)
-		e.toCoefficients(c, values, s.points)
-	} else {
-		copy(c, values)
 	}
 	largest := 0.0
 	for i := range c {
@@ -144,6 +142,18 @@ func (e *Encoder) Encode(dst [][]uint64, moduli []*kernel.Modulus, vector circui
 	}
 	for j, m := range moduli {
 		residues(dst[j], m, integers, step, largest)
+	}
+}
+
+// onePeriod writes the values of one period.
+func onePeriod(dst []float64, vector circuit.Vector) {
+	if vector.Index == nil {
+		copy(dst, vector.Values)
+		return
+	}
+	clear(dst)
+	for k, j := range vector.Index {
+		dst[j] = vector.Values[k]
 	}
 }
 
@@ -193,7 +203,8 @@ func Residue(m *kernel.Modulus, x float64) uint64 {
 	return r
 }
 
-// toCoefficients writes the polynomial in the subring of degree len(values) with these values in its slots.
+// toCoefficients writes the polynomial in the subring of degree len(values) with these values in its slots. c may be
+// values.
 func (e *Encoder) toCoefficients(c, values []float64, points []complex128) {
 	period := len(values)
 	if period == 1 {

@@ -131,7 +131,7 @@ func TestEncoderMatchesLattigo(t *testing.T) {
 		logScale float64
 	}{{4096, 40}, {4096, 20}, {512, 40}, {1, 40}, {4096, 64}, {4096, 80}} {
 		values := uniform(rng, test.period)
-		full := circuit.Vector{Values: values}.Full(literal.N())
+		full := circuit.Vector{Period: len(values), Values: values}.Full(literal.N())
 		scale := math.Exp2(test.logScale)
 		pt := hefloat.NewPlaintext(params, 1)
 		pt.Scale = rlwe.NewScale(scale)
@@ -141,7 +141,7 @@ func TestEncoderMatchesLattigo(t *testing.T) {
 		params.RingQ().INTT(pt.Value, pt.Value)
 		moduli := ours.Moduli(1, 0)
 		got := [][]uint64{make([]uint64, literal.N()), make([]uint64, literal.N())}
-		ours.Encoder().Encode(got, moduli, circuit.Vector{Values: values}, scale)
+		ours.Encoder().Encode(got, moduli, circuit.Vector{Period: len(values), Values: values}, scale)
 		// Both transforms work on 53 bits, so that larger scales agree to that only.
 		tolerance := int64(1 + scale*1e-14)
 		for limb, m := range moduli {

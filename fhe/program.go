@@ -128,7 +128,8 @@ func (b *builder) plaintext(v circuit.Vector, scale float64, level int) poly {
 }
 
 func fingerprint(v circuit.Vector) [sha256.Size]byte {
-	b := make([]byte, 0, 8+4*len(v.Index)+8*len(v.Values))
+	b := make([]byte, 0, 16+4*len(v.Index)+8*len(v.Values))
+	b = binary.LittleEndian.AppendUint64(b, uint64(v.Period))
 	b = binary.LittleEndian.AppendUint64(b, uint64(len(v.Index)))
 	for _, j := range v.Index {
 		b = binary.LittleEndian.AppendUint32(b, j)
@@ -222,10 +223,7 @@ func (b *builder) buildCombine(node circuit.Node) (operation, error) {
 	}
 	constant := circuit.Vector{}
 	if p.circuit.Packing == circuit.Coefficients && node.Combine.Constant != 0 {
-		constant.Values = make([]float64, p.params.N())
-		for j := range constant.Values {
-			constant.Values[j] = node.Combine.Constant
-		}
+		constant = circuit.Vector{Period: 1, Values: []float64{node.Combine.Constant}}
 	} else {
 		o.constant = residuesOf(moduli, node.Combine.Constant*node.Scale*p.circuit.Divisor(node))
 	}

@@ -45,7 +45,7 @@ func (k *Key) encrypt(s *fhe.Signature, model fhe.ID, vectors [][]float64, rando
 		seed, errors := randomness(i)
 		ct := fhe.NewCiphertext(k.params, seed, i, in.Level)
 		first, second := ct.Parts()
-		k.params.Encoder().Encode(first, moduli, circuit.Vector{Values: vectors[i]}, in.Scale)
+		k.params.Encoder().Encode(first, moduli, circuit.Vector{Period: n, Values: vectors[i]}, in.Scale)
 		errors.gaussian(noise)
 		product := kernel.NewVector(n)
 		for limb, m := range moduli {
