@@ -1,0 +1,347 @@
+// Package compiler turns a float model into a circuit that runs on encrypted vectors, and into the client's side of it.
+//
+//	result, err := compiler.Compile(graph, rows, compiler.Options{})
+//
+// It cuts the model into what the client runs before encryption and after decryption and what runs encrypted; folds
+// chains of linear layers into one sparse matrix; packs vectors into slots; and searches ring degree, primes, scales,
+// rotations and the reply's modulus for the cheapest circuit that is 128-bit secure and keeps the scores within the
+// stated error. Nothing is tuned by hand, and Result.Candidates says what was compared.
+//
+// Danger: calibration rows decide ranges. Rows far outside what they cover may wrap around and decrypt to nonsense:
+// use real ones, a hundred or more. The error bound is a prediction from measured noise; simulate (Result.Simulate) and
+// try encrypted samples before an artifact is given away, as creating_models does.
+package compiler
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"slices"
+	"sync"
+
+	"cipherpoint/circuit"
+	"cipherpoint/model"
+	"cipherpoint/pipeline"
+)
+
+// Options steer the compiler. The zero value is right for most models.
+type Options struct {
+	// MaxScoreError is the largest error of a score that is accepted; 0 means 1/256 of the scores' range on the
+	// calibration rows.
+	MaxScoreError float64
+	// Prefer moves the balance of latency and sizes.
+	Prefer Preference
+	// Grid holds the public edges of each feature on which trees were trained; the client compares with all of them,
+	// so that it learns nothing of the thresholds used. Without it, the client learns the thresholds.
+	Grid [][]float64
+	// Classes names the labels of a classifier.
+	Classes []string
+	// Progress is told what the compiler is at.
+	Progress func(step string)
+}
+
+// Preference names a balance.
+type Preference string
+
+const (
+	PreferBalance Preference = ""
+	PreferLatency Preference = "latency"
+	PreferKeys    Preference = "keys"
+)
+
+// Weights are what a megabyte is worth in milliseconds of server time.
+type Weights struct{ Keys, Messages float64 }
+
+var weightsOf = map[Preference]Weights{
+	PreferBalance: {Keys: 1, Messages: 20},
+	PreferLatency: {Keys: 0.05, Messages: 10},
+	PreferKeys:    {Keys: 20, Messages: 20},
+}
+
+// Result is a compiled model.
+type Result struct {
+	Circuit    *circuit.Circuit
+	Pipeline   *pipeline.Pipeline
+	Candidates []Candidate // cheapest first; the first is the chosen one
+	// MaxScoreError is the bound that the circuit was chosen for.
+	MaxScoreError float64
+
+	packing *packing
+	profile *profile
+}
+
+// bound is the caller's bound, or a share of the scores' range.
+func (o Options) bound(scores [][]float64) float64 {
+	if o.MaxScoreError > 0 {
+		return o.MaxScoreError
+	}
+	return spread(scores) / 256
+}
+
+// calibrationRows is how many of the caller's rows are run through each packing.
+const calibrationRows = 48
+
+// Compile compiles a model. Rows are samples of its inputs, flattened, as it will meet them.
+func Compile(g *model.Graph, rows [][]float64, o Options) (*Result, error) {
+	if len(rows) == 0 {
+		return nil, errors.New("compiling needs calibration rows")
+	}
+	weights, known := weightsOf[o.Prefer]
+	if !known {
+		return nil, fmt.Errorf("unknown preference %q: want latency or keys, or none", o.Prefer)
+	}
+	progress := o.Progress
+	if progress == nil {
+		progress = func(string) {}
+	}
+	want, err := g.RunRows(rows)
+	if err != nil {
+		return nil, fmt.Errorf("running the model on the calibration rows: %w", err)
+	}
+	progress("cutting and folding the model")
+	// Half of the error may come from approximation, half from noise.
+	polynomials, err := approximate(g, rows, want, o.bound(want)/2)
+	if err != nil {
+		return nil, err
+	}
+	if want, err = polynomials.RunRows(rows); err != nil {
+		return nil, err
+	}
+	s, err := lower(polynomials, o.Grid)
+	if err != nil {
+		return nil, err
+	}
+	k := &compilation{split: s, options: o, weights: weights, progress: progress}
+	if err := k.calibrate(rows); err != nil {
+		return nil, err
+	}
+	if err := k.compare(); err != nil {
+		return nil, err
+	}
+	result, err := k.choose()
+	if err != nil {
+		return nil, err
+	}
+	return result, result.check(rows, want)
+}
+
+type compilation struct {
+	split      *split
+	options    Options
+	weights    Weights
+	progress   func(string)
+	encoded    [][][]float64 // of each calibration row, what each input of the program holds
+	candidates []Candidate
+}
+
+// calibrate encodes the rows on the client's side, once for all packings.
+func (k *compilation) calibrate(rows [][]float64) error {
+	for i := range min(calibrationRows, len(rows)) {
+		row := rows[i*len(rows)/min(calibrationRows, len(rows))]
+		inputs := make([]model.Tensor, len(k.split.prefix.Inputs))
+		for j, port := range k.split.prefix.Inputs {
+			n := port.Shape.Size()
+			inputs[j] = model.Tensor{Shape: port.Shape, Data: row[:n:n]}
+			row = row[n:]
+		}
+		tensors, err := k.split.prefix.Run(inputs...)
+		if err != nil {
+			return fmt.Errorf("client's side of the model: %w", err)
+		}
+		var vectors [][]float64
+		for _, t := range tensors {
+			vectors = append(vectors, t.Data)
+		}
+		k.encoded = append(k.encoded, vectors)
+	}
+	return nil
+}
+
+// spreadOut puts the encoded rows into the slots of a packing.
+func (k *compilation) spreadOut(p *packing) [][][]float64 {
+	n := p.circuit.Parameters.Slots()
+	rows := make([][][]float64, len(k.encoded))
+	for i, vectors := range k.encoded {
+		for _, gather := range p.inputs {
+			slots := make([]float64, n)
+			for j := range slots {
+				if e := gather.Elements[j%len(gather.Elements)]; e >= 0 {
+					slots[j] = vectors[gather.Output][e]
+				}
+			}
+			rows[i] = append(rows[i], slots)
+		}
+	}
+	return rows
+}
+
+// packingsTried is the number of packings at each ring degree whose parameters are searched, out of all by nominal cost.
+const packingsTried = 6
+
+// compare fills in the candidates, from the smallest ring degree up, until a larger one is no longer better.
+func (k *compilation) compare() error {
+	if c, ok, err := k.dot(); err != nil {
+		return err
+	} else if ok {
+		k.candidates = append(k.candidates, c)
+	}
+	for logN := circuit.MinLogN; logN <= circuit.MaxLogN; logN++ {
+		// A degree costs about twice the one below: two degrees above a solution there is none better.
+		if len(k.candidates) > 0 && logN > slices.MinFunc(k.candidates, compareCandidates).LogN+1 {
+			break
+		}
+		k.progress(fmt.Sprintf("searching ring degree 2^%d", logN))
+		packings, err := k.packings(logN)
+		if err != nil {
+			return err
+		}
+		results := make([][]Candidate, len(packings))
+		errs := make([]error, len(packings))
+		var wait sync.WaitGroup
+		for i, p := range packings {
+			wait.Go(func() { results[i], errs[i] = k.explore(p) })
+		}
+		wait.Wait()
+		for i := range packings {
+			if errs[i] != nil {
+				return errs[i]
+			}
+			k.candidates = append(k.candidates, results[i]...)
+		}
+	}
+	if len(k.candidates) == 0 {
+		return fmt.Errorf("no parameters up to ring degree 2^%d keep the scores within the error allowed: allow a larger one, or use fewer layers and lower degrees",
+			circuit.MaxLogN)
+	}
+	return nil
+}
+
+// packings returns the packings with the lowest nominal cost.
+func (k *compilation) packings(logN int) ([]*packing, error) {
+	var list []*packing
+	for _, d := range k.split.encrypted.decisions(logN) {
+		d.style = rotationStyles[0]
+		p, err := k.split.encrypted.pack(logN, d)
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, p)
+	}
+	slices.SortStableFunc(list, func(a, b *packing) int {
+		return int(math.Copysign(1, nominalCost(a.circuit)-nominalCost(b.circuit)))
+	})
+	return list[:min(packingsTried, len(list))], nil
+}
+
+func nominalCost(c *circuit.Circuit) float64 {
+	cost := 0.0
+	for i, node := range c.Nodes {
+		weight := float64(len(c.Nodes) - i) // early nodes run on more limbs
+		switch {
+		case node.Linear != nil:
+			cost += weight * (nominalHoisted*float64(len(node.Linear.Babies)) + float64(len(node.Linear.Giants)) +
+				nominalDiagonal*float64(len(node.Linear.Diagonals)))
+		case node.Fold != nil:
+			cost += weight * float64(len(node.Fold.Steps))
+		}
+	}
+	return cost
+}
+
+// explore measures a packing once and searches the parameters for each style of rotations.
+func (k *compilation) explore(p *packing) ([]Candidate, error) {
+	f, err := measure(p, k.spreadOut(p))
+	if err != nil {
+		return nil, err
+	}
+	var list []Candidate
+	for _, style := range rotationStyles {
+		d := p.decision
+		d.style = style
+		styled, err := k.split.encrypted.pack(p.circuit.Parameters.LogN, d)
+		if err != nil {
+			return nil, err
+		}
+		if style != rotationStyles[0] && styled.circuit.Keys().Count() == p.circuit.Keys().Count() {
+			continue
+		}
+		own := *f
+		own.linear = map[int]linearProfile{}
+		styled.profileLinears(&own)
+		for _, c := range search(styled, &own, k.options.bound(f.scores), k.weights) {
+			c.Packing = fmt.Sprintf("%s; babies %s, giants %s", openingNames(d), style[0], style[1])
+			list = append(list, c)
+		}
+	}
+	return list, nil
+}
+
+func openingNames(d decision) string {
+	name := ""
+	for i, o := range d.openings {
+		if i > 0 {
+			name += ", "
+		}
+		name += o.name
+	}
+	return name
+}
+
+// choose takes the candidates in order of cost and returns the first whose exact circuit is valid and whose simulated
+// noise keeps the bound.
+func (k *compilation) choose() (*Result, error) {
+	slices.SortStableFunc(k.candidates, compareCandidates)
+	for i := range k.candidates {
+		c := &k.candidates[i]
+		bound := k.options.bound(c.profile.scores)
+		k.progress("simulating the noise")
+		result, err := k.build(c, bound)
+		if err != nil {
+			c.Reason = err.Error()
+			continue
+		}
+		c.Reason = "chosen: cheapest within the bound"
+		chosen := k.candidates[i]
+		list := slices.Delete(slices.Clone(k.candidates), i, i+1)
+		for j := range list {
+			if list[j].Reason == "" {
+				list[j].Reason = "costs more"
+			}
+		}
+		result.Candidates = append([]Candidate{chosen}, list...)
+		return result, nil
+	}
+	return nil, fmt.Errorf("no candidate keeps its bound in simulation; the cheapest: %s", k.candidates[0].Reason)
+}
+
+// build makes the exact circuit of a candidate with real primes.
+func (k *compilation) build(c *Candidate, bound float64) (*Result, error) {
+	out := copyOf(c.packing.circuit)
+	parameters, err := circuit.NewParameters(c.LogN, out.Parameters.Ring, c.QBits, c.PBits)
+	if err != nil {
+		return nil, err
+	}
+	out.Name, out.Parameters = k.split.prefix.Inputs[0].Name, parameters
+	if !schedule(out, c.profile, c.scales) || !replyBits(out, c.packing, bound) {
+		return nil, errors.New("the primes found are too far from the sizes planned")
+	}
+	result := &Result{
+		Circuit: out, MaxScoreError: bound, packing: c.packing, profile: c.profile,
+		Pipeline: &pipeline.Pipeline{Prefix: k.split.prefix, Inputs: c.packing.inputs, Outputs: c.packing.outputs,
+			Suffix: k.split.suffix, Classes: k.options.Classes},
+	}
+	if err := out.Validate(); err != nil {
+		return nil, err
+	}
+	if err := result.Pipeline.Validate(parameters.Slots(), out.Inputs, out.Outputs); err != nil {
+		return nil, err
+	}
+	largest, err := result.simulateVectors(k.spreadOut(c.packing))
+	if err != nil {
+		return nil, err
+	}
+	if largest > bound {
+		return nil, fmt.Errorf("simulated error %.3g is above the bound %.3g", largest, bound)
+	}
+	return result, nil
+}

@@ -1,0 +1,300 @@
+package compiler
+
+import (
+	"fmt"
+	"slices"
+
+	"cipherpoint/model"
+)
+
+// split is a model cut in three: what the client does before encryption, what runs encrypted, what the client does
+// after decryption.
+type split struct {
+	prefix, suffix *model.Graph
+	encrypted      *program
+}
+
+// side says where a node runs.
+type side int
+
+const (
+	onServer side = iota
+	before
+	after
+)
+
+// movesOnly holds for operators that only put elements elsewhere.
+func movesOnly(op model.Op) bool {
+	switch op.(type) {
+	case *model.Flatten, *model.Reshape, *model.Transpose, *model.Pad, *model.Slice, *model.Gather, *model.Concat:
+		return true
+	}
+	return false
+}
+
+// canStart holds for operators that the client can run on its features: they treat each feature, or channel, alone.
+func canStart(op model.Op) bool {
+	switch op.(type) {
+	case *model.Scale, *model.BatchNorm, *model.Compare, *model.Map, *model.Normalizer, *model.Imputer, *model.OneHot,
+		*model.Thermometer, *model.Embedding, model.Pointwise, model.ChannelPointwise:
+		return true
+	}
+	return movesOnly(op)
+}
+
+// canEnd holds for operators that are cheap on the answers and tell no more than these.
+func canEnd(op model.Op) bool {
+	switch op.(type) {
+	case *model.Softmax, *model.LogSoftmax, *model.ArgMax, *model.Normalizer, *model.Compare, *model.Map, *model.Scale,
+		model.Pointwise:
+		return true
+	}
+	return movesOnly(op)
+}
+
+// assign says for every node where it runs: the longest starts and ends that the client can take.
+func assign(g *model.Graph) []side {
+	sides := make([]side, len(g.Nodes))
+	clear := map[string]bool{}
+	for _, port := range g.Inputs {
+		clear[port.Name] = true
+	}
+	for i, node := range g.Nodes {
+		all := !slices.ContainsFunc(node.Inputs, func(name string) bool { return !clear[name] })
+		if all && canStart(node.Op) {
+			sides[i] = before
+			clear[node.Output] = true
+		}
+	}
+	readByServer := map[string]bool{}
+	for i := len(g.Nodes) - 1; i >= 0; i-- {
+		node := g.Nodes[i]
+		if sides[i] == onServer && canEnd(node.Op) && !readByServer[node.Output] {
+			sides[i] = after
+			continue
+		}
+		for _, name := range node.Inputs {
+			readByServer[name] = true
+		}
+	}
+	// What only the end uses may still need a value from the start: the client has it.
+	return sides
+}
+
+// lower cuts the model and turns its encrypted part into a program.
+func lower(g *model.Graph, grid [][]float64) (*split, error) {
+	if err := g.Validate(); err != nil {
+		return nil, err
+	}
+	shapes, err := g.Shapes()
+	if err != nil {
+		return nil, err
+	}
+	l := &lowering{
+		graph: g, shapes: shapes, sides: assign(g), grid: grid, program: new(program), values: map[string]int{},
+		prefix: &model.Graph{Name: g.Name + " before encryption", Inputs: g.Inputs},
+		suffix: &model.Graph{Name: g.Name + " after decryption"},
+	}
+	if err := l.run(); err != nil {
+		return nil, err
+	}
+	return &split{prefix: l.prefix, suffix: l.suffix, encrypted: l.program}, l.program.fold()
+}
+
+type lowering struct {
+	graph          *model.Graph
+	shapes         map[string]model.Shape
+	sides          []side
+	grid           [][]float64 // public edges of each feature, or nil
+	program        *program
+	values         map[string]int // of the program, by the graph's names
+	prefix, suffix *model.Graph
+}
+
+func (l *lowering) run() error {
+	clear := map[string]bool{}
+	for _, port := range l.graph.Inputs {
+		clear[port.Name] = true
+	}
+	for i, node := range l.graph.Nodes {
+		if l.sides[i] == before {
+			clear[node.Output] = true
+			l.prefix.Nodes = append(l.prefix.Nodes, node)
+		}
+	}
+	// Inputs of the encrypted part come first in the numbering.
+	for i, node := range l.graph.Nodes {
+		if l.sides[i] != onServer {
+			continue
+		}
+		for _, name := range node.Inputs {
+			if !clear[name] {
+				continue
+			}
+			if ensemble, ok := node.Op.(*model.TreeEnsemble); ok {
+				l.treeInput(node, ensemble, name)
+			} else if _, known := l.values[name]; !known {
+				l.input(name, name, l.shapes[name], false)
+			}
+		}
+	}
+	if len(l.program.inputs) == 0 {
+		return fmt.Errorf("model %q has nothing to encrypt: every operation can run on the client", l.graph.Name)
+	}
+	for i, node := range l.graph.Nodes {
+		if l.sides[i] != onServer {
+			continue
+		}
+		v, err := l.node(node)
+		if err != nil {
+			return fmt.Errorf("node %q (%s, result of shape %v): %w", node.Name, node.Op.Kind(), []int(l.shapes[node.Output]), err)
+		}
+		l.values[node.Output] = v
+	}
+	return l.finish(clear)
+}
+
+// input makes the prefix's value an input of the program under the key that the nodes look it up by.
+func (l *lowering) input(key, name string, shape model.Shape, public bool) {
+	l.values[key] = len(l.program.inputs)
+	l.program.inputs = append(l.program.inputs, vector{name: name, shape: shape, public: public})
+	l.prefix.Outputs = append(l.prefix.Outputs, name)
+}
+
+// finish makes the suffix: the nodes after, fed by the encrypted values that they or the outputs read.
+func (l *lowering) finish(clear map[string]bool) error {
+	have := map[string]bool{}
+	take := func(name string) error {
+		switch v, encrypted := l.values[name]; {
+		case have[name]:
+			return nil
+		case clear[name]:
+			return fmt.Errorf("value %q is used both before encryption and after decryption: compute it in one place", name)
+		case !encrypted:
+			return fmt.Errorf("no value %q", name)
+		default:
+			have[name] = true
+			l.suffix.Inputs = append(l.suffix.Inputs, model.Port{Name: name, Shape: l.shapes[name]})
+			l.program.outputs = append(l.program.outputs, v)
+			return nil
+		}
+	}
+	for i, node := range l.graph.Nodes {
+		if l.sides[i] != after {
+			continue
+		}
+		for _, name := range node.Inputs {
+			if err := take(name); err != nil {
+				return err
+			}
+		}
+		have[node.Output] = true
+		l.suffix.Nodes = append(l.suffix.Nodes, node)
+	}
+	for _, name := range l.graph.Outputs {
+		if err := take(name); err != nil {
+			return err
+		}
+	}
+	l.suffix.Outputs = l.graph.Outputs
+	return nil
+}
+
+// node appends one encrypted node and returns its value.
+func (l *lowering) node(node model.Node) (int, error) {
+	p := l.program
+	shape := l.shapes[node.Output]
+	if ensemble, ok := node.Op.(*model.TreeEnsemble); ok {
+		return l.trees(node, ensemble)
+	}
+	in := make([]int, len(node.Inputs))
+	shapes := make([]model.Shape, len(node.Inputs))
+	for k, name := range node.Inputs {
+		in[k], shapes[k] = l.values[name], l.shapes[name]
+	}
+	switch op := node.Op.(type) {
+	case model.Affine:
+		m, err := op.Lower(shapes[0])
+		if err != nil {
+			return 0, err
+		}
+		return p.affine(node.Name, shape, in, []*model.Sparse{m.Matrix}, m.Bias), nil
+	case model.MultiAffine:
+		maps, err := op.LowerEach(shapes)
+		if err != nil {
+			return 0, err
+		}
+		bias := make([]float64, shape.Size())
+		matrices := make([]*model.Sparse, len(maps))
+		for k, m := range maps {
+			matrices[k] = m.Matrix
+			for r, b := range m.Bias {
+				bias[r] += b
+			}
+		}
+		return p.affine(node.Name, shape, in, matrices, bias), nil
+	case model.Pointwise:
+		if c, exact := op.Polynomial(); exact {
+			return l.apply(node.Name, in[0], c), nil
+		}
+	case model.ChannelPointwise:
+		return l.channels(node, op, in[0])
+	case *model.Multiply:
+		if !shapes[0].Equal(shapes[1]) {
+			return 0, fmt.Errorf("product of shapes %v and %v: only equal shapes are served encrypted", []int(shapes[0]), []int(shapes[1]))
+		}
+		return p.multiply(node.Name, in[0], in[1]), nil
+	}
+	return 0, fmt.Errorf("this operator cannot run encrypted: put it at the model's start or end, where the client runs it, or replace it by linear layers and polynomial activations (a max pool by an average pool)")
+}
+
+// apply appends a polynomial with its scalars.
+func (l *lowering) apply(name string, x int, c []float64) int {
+	r := l.program.polynomial(name, x, c)
+	return l.program.combine(name, []int{r.value}, []float64{r.factor}, r.constant)
+}
+
+// channels appends a polynomial whose coefficients depend on the channel: a sum of powers, each with its own diagonal.
+func (l *lowering) channels(node model.Node, op model.ChannelPointwise, x int) (int, error) {
+	shape := l.shapes[node.Output]
+	n, perChannel := shape.Size(), shape.Size()/op.Channels()
+	var coefficients [][]float64
+	degree := 0
+	for c := range op.Channels() {
+		list, exact := op.Channel(c).Polynomial()
+		if !exact {
+			return 0, fmt.Errorf("the function of channel %d is not a polynomial", c)
+		}
+		coefficients = append(coefficients, list)
+		degree = max(degree, len(trim(list))-1)
+	}
+	powers := []int{-1, x}
+	for k := 2; k <= degree; k++ {
+		powers = append(powers, l.program.multiply(node.Name, powers[k/2], powers[(k+1)/2]))
+	}
+	var in []int
+	var maps []*model.Sparse
+	bias := make([]float64, n)
+	for k := 0; k <= degree; k++ {
+		entries := make([]model.Triplet, 0, n)
+		for e := range n {
+			list := coefficients[e/perChannel]
+			switch {
+			case k >= len(list):
+			case k == 0:
+				bias[e] = list[0]
+			default:
+				entries = append(entries, model.Triplet{Row: e, Col: e, Value: list[k]})
+			}
+		}
+		if k == 0 {
+			continue
+		}
+		m, err := model.NewSparse(n, n, entries)
+		if err != nil {
+			return 0, err
+		}
+		in, maps = append(in, powers[k]), append(maps, m)
+	}
+	return l.program.affine(node.Name, shape, in, maps, bias), nil
+}

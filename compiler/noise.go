@@ -1,0 +1,235 @@
+package compiler
+
+import (
+	"math"
+	"math/rand/v2"
+
+	"cipherpoint/circuit"
+)
+
+// Standard deviations of the error distribution and of the uniform ternary secret's coefficients.
+const errorStd = 3.2
+
+var secretStd = math.Sqrt(2. / 3)
+
+// noise computes standard deviations of errors in a ring. Errors are followed in the canonical embedding, where
+// products of polynomials are products of independent slots (Costache et al., ePrint 2019/493, section 3).
+type noise struct {
+	parameters circuit.Parameters
+	// embedding is the ratio of a slot's deviation to a coefficient's: √N in the standard ring, √2N in the
+	// conjugate-invariant one, whose basis X^k + X^-k evaluates to 2·cos.
+	embedding float64
+}
+
+func newNoise(p circuit.Parameters) noise {
+	n := float64(p.N())
+	if p.Ring == circuit.ConjugateInvariant {
+		n *= 2
+	}
+	return noise{p, math.Sqrt(n)}
+}
+
+// fresh is a slot's error after secret-key encryption.
+func (e noise) fresh() float64 { return e.embedding * errorStd }
+
+// rounding is a slot's error after both halves of a ciphertext were rounded: by rescaling, by the end of key switching.
+func (e noise) rounding() float64 {
+	return e.embedding * math.Sqrt((1+e.embedding*e.embedding*secretStd*secretStd)/12)
+}
+
+// keySwitch is a slot's error after key switching at a level: Σ_i digit_i·e_i / P, digits uniform in ±D_i/2, and the
+// final rounding.
+func (e noise) keySwitch(level int) float64 {
+	p := e.parameters
+	s := p.SpecialPrimes(level)
+	special := 1.0
+	for _, q := range p.P[:s] {
+		special *= float64(q)
+	}
+	variance := e.rounding() * e.rounding()
+	for from := 0; from <= level; from += s {
+		digit := 1.0
+		for _, q := range p.Q[from:min(from+s, level+1)] {
+			digit *= float64(q)
+		}
+		std := e.embedding * e.embedding * errorStd * digit / math.Sqrt(12) / special
+		variance += std * std
+	}
+	return math.Sqrt(variance)
+}
+
+// encoding is a slot's error of a plaintext with this many coefficients, relative to its scale.
+func (e noise) encoding(coefficients int) float64 {
+	return e.embedding * math.Sqrt(float64(coefficients)/float64(e.parameters.N())/12)
+}
+
+// reply is the error of one of the sums over classes of slots that the client decrypts, from rounding the reply to
+// 2^bits: a coefficient's error, through the embedding of the subring of degree period, times the class's size.
+func (e noise) reply(period, bits int, scale float64) float64 {
+	n := float64(e.parameters.N())
+	mean := e.rounding() * math.Sqrt(float64(period)/n)
+	return n / float64(period) * mean * float64(e.parameters.Q[0]) / math.Exp2(float64(bits)) / scale
+}
+
+// coefficientReply is the same for an output in coefficients.
+func (e noise) coefficientReply(bits int, scale float64) float64 {
+	return e.rounding() / e.embedding * float64(e.parameters.Q[0]) / math.Exp2(float64(bits)) / scale
+}
+
+// profile is what the noise of a circuit's values depends on besides levels and scales, measured once on calibration
+// rows.
+type profile struct {
+	rms, max []float64 // of each value, over slots and rows
+	means    []float64 // of each output: the largest mean over a class of slots
+	// transfer[v] is the deviation of the worst answer for white noise of deviation one on value v.
+	transfer []float64
+	linear   map[int]linearProfile // by node
+	scores   [][]float64           // of each row
+}
+
+type linearProfile struct {
+	encoding float64 // Σ over diagonals of the share of non-zero coefficients, N=1
+	babies   float64 // Σ over diagonals of mean square value × number of rotations behind it
+	giants   float64 // number of giant rotations
+}
+
+// measure profiles a packing on a few rows.
+func measure(p *packing, rows [][][]float64) (*profile, error) {
+	c := p.circuit
+	values, n := c.Values(), c.Parameters.Slots()
+	f := &profile{rms: make([]float64, values), max: make([]float64, values), transfer: make([]float64, values),
+		means: make([]float64, len(c.Outputs)), linear: map[int]linearProfile{}}
+	clean := make([][]float64, len(rows))
+	for i, row := range rows {
+		out, err := c.RunObserved(func(v int, x []float64) {
+			for _, xj := range x {
+				f.rms[v] += xj * xj
+				f.max[v] = max(f.max[v], math.Abs(xj))
+			}
+		}, row...)
+		if err != nil {
+			return nil, err
+		}
+		for o, sums := range out {
+			for _, s := range sums {
+				f.means[o] = max(f.means[o], math.Abs(s)*float64(len(sums))/float64(n))
+			}
+		}
+		clean[i] = p.scores(out)
+	}
+	f.scores = clean
+	for v := range f.rms {
+		f.rms[v] = math.Sqrt(f.rms[v] / float64(n*len(rows)))
+	}
+	const trials = 6
+	random := rand.New(rand.NewPCG(1, 1))
+	for target := range values {
+		std := 1e-4 * max(f.rms[target], 1e-6)
+		squares := make([]float64, len(clean[0]))
+		for i := range min(trials, len(rows)) {
+			out, err := c.RunObserved(func(v int, x []float64) {
+				if v == target {
+					for j := range x {
+						x[j] += std * random.NormFloat64()
+					}
+				}
+			}, rows[i]...)
+			if err != nil {
+				return nil, err
+			}
+			for k, s := range p.scores(out) {
+				squares[k] += (s - clean[i][k]) * (s - clean[i][k]) / (std * std * float64(min(trials, len(rows))))
+			}
+		}
+		for _, s := range squares {
+			f.transfer[target] = max(f.transfer[target], math.Sqrt(s))
+		}
+	}
+	p.profileLinears(f)
+	return f, nil
+}
+
+// profileLinears takes in what the plans of the linear maps say; it depends on the rotations' style.
+func (p *packing) profileLinears(f *profile) {
+	n := p.circuit.Parameters.Slots()
+	for i, node := range p.circuit.Nodes {
+		l := node.Linear
+		if l == nil {
+			continue
+		}
+		depth := map[int]int{0: 0}
+		for _, r := range l.Babies {
+			depth[r.Shift] = depth[r.From] + 1
+		}
+		var lp linearProfile
+		lp.giants = float64(len(l.Giants))
+		for _, d := range l.Diagonals {
+			lp.encoding += float64(d.Values.Period) / float64(n)
+			lp.babies += d.Values.MeanSquare() * float64(depth[d.Baby])
+		}
+		f.linear[i] = lp
+	}
+}
+
+// scores applies the answers' positions and factors.
+func (p *packing) scores(outputs [][]float64) []float64 {
+	var scores []float64
+	for i, a := range p.outputs {
+		for _, at := range a.Positions {
+			scores = append(scores, a.Factor*outputs[i][at])
+		}
+	}
+	return scores
+}
+
+// introduced returns the deviation of the noise that a value of a scheduled circuit adds to what its operands bring.
+func (e noise) introduced(c *circuit.Circuit, f *profile, value int) float64 {
+	if value < len(c.Inputs) {
+		return e.fresh() / c.Inputs[value].Scale
+	}
+	i := value - len(c.Inputs)
+	node := c.Nodes[i]
+	unscaled := node.Scale * c.Divisor(node) // before rescaling
+	variance := 0.0
+	add := func(std, times float64) { variance += std * std * times }
+	switch {
+	case node.Linear != nil:
+		lp := f.linear[i]
+		add(e.encoding(c.Parameters.N())*f.rms[node.In[0]]/c.PlaintextScale(node, 0), lp.encoding)
+		if lp.babies+lp.giants > 0 {
+			ks := e.keySwitch(node.Level)
+			add(ks/c.Scale(node.In[0]), lp.babies)
+			add(ks/unscaled, lp.giants)
+		}
+	case node.Dot != nil:
+		// Here the profile holds the length of the input in the place of a count of diagonals.
+		add(e.embedding/math.Sqrt(12)/c.PlaintextScale(node, 0), f.linear[i].encoding*f.linear[i].encoding)
+	case node.Fold != nil:
+		// The error of a step is added up by the steps after it.
+		add(e.keySwitch(node.Level)/node.Scale, math.Exp2(float64(len(node.Fold.Steps)))-1)
+	case node.Multiply != nil:
+		add(e.keySwitch(node.Level)/unscaled, 1)
+	case node.Combine != nil:
+		for k, v := range node.In {
+			ratio := node.Combine.Factors[k] * c.PlaintextScale(node, k)
+			if ratio != 0 {
+				add((math.Round(ratio)/ratio-1)*node.Combine.Factors[k]*f.rms[v], 1)
+			}
+		}
+	}
+	if node.Rescale > 0 {
+		add(e.rounding()/node.Scale, 1)
+	}
+	return math.Sqrt(variance)
+}
+
+// predict returns the deviation of the worst score of a scheduled circuit.
+func predict(c *circuit.Circuit, f *profile) float64 {
+	e := newNoise(c.Parameters)
+	variance := 0.0
+	for v := range c.Values() {
+		std := e.introduced(c, f, v) * f.transfer[v]
+		variance += std * std
+	}
+	return math.Sqrt(variance)
+}

@@ -1,0 +1,289 @@
+package compiler
+
+import (
+	"fmt"
+	"slices"
+
+	"cipherpoint/circuit"
+	"cipherpoint/model"
+	"cipherpoint/pipeline"
+)
+
+// decision is one way to pack a program: an opening for each input and a layout for each class of values that share one.
+type decision struct {
+	openings []opening // by input
+	layouts  []layout  // by class
+	style    [2]rotationStyle
+}
+
+// packing is a program laid out in slots: a circuit without levels and scales, and where the client's numbers go.
+type packing struct {
+	circuit  *circuit.Circuit
+	inputs   []pipeline.Gather
+	outputs  []pipeline.Answer
+	decision decision
+}
+
+// classes numbers the groups of values that must have the same layout, because elementwise operations join them.
+func (p *program) classes() (class []int, count int) {
+	n := len(p.inputs) + len(p.ops)
+	parent := make([]int, n)
+	for v := range parent {
+		parent[v] = v
+	}
+	var find func(v int) int
+	find = func(v int) int {
+		if parent[v] != v {
+			parent[v] = find(parent[v])
+		}
+		return parent[v]
+	}
+	for i, o := range p.ops {
+		if o.maps == nil {
+			for _, v := range o.in {
+				parent[find(v)] = find(len(p.inputs) + i)
+			}
+		}
+	}
+	class = make([]int, n)
+	number := map[int]int{}
+	for v := range class {
+		root := find(v)
+		if _, known := number[root]; !known {
+			number[root] = len(number)
+		}
+		class[v] = number[root]
+	}
+	return class, len(number)
+}
+
+// pack lays the program out. Values are periodic: the elements of a class repeat with its layout's period.
+func (p *program) pack(logN int, d decision) (*packing, error) {
+	n := 1 << logN
+	k := &packer{
+		program: p, slots: n, decision: d, uses: p.uses(),
+		circuit: &circuit.Circuit{Parameters: circuit.Parameters{LogN: logN, Ring: circuit.ConjugateInvariant}, Packing: circuit.Slots},
+	}
+	k.class, _ = p.classes()
+	result := &packing{circuit: k.circuit, decision: d}
+	for i, v := range p.inputs {
+		content := d.openings[i].content
+		k.circuit.Inputs = append(k.circuit.Inputs, circuit.Input{Name: v.name})
+		k.values = append(k.values, packed{value: i, content: content, factor: 1})
+		result.inputs = append(result.inputs, pipeline.Gather{Output: i, Elements: content})
+	}
+	for i := range p.ops {
+		value, err := k.op(len(p.inputs)+i, &p.ops[i])
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", p.ops[i].name, err)
+		}
+		k.values = append(k.values, value)
+	}
+	for _, v := range p.outputs {
+		l := k.layout(v)
+		k.circuit.Outputs = append(k.circuit.Outputs, circuit.Output{Name: p.value(v).name, Value: k.values[v].value, Period: l.period})
+		answer := pipeline.Answer{Shape: p.value(v).shape, Positions: make([]int32, len(l.position)), Factor: k.values[v].factor * float64(l.period) / float64(n)}
+		for e, at := range l.position {
+			answer.Positions[e] = int32(at)
+		}
+		result.outputs = append(result.outputs, answer)
+	}
+	return result, nil
+}
+
+// packed is a value of the program in the circuit. Where factor is not one, the classes of slots have not been folded:
+// their sums over all slots, times the factor, are those of a folded value.
+type packed struct {
+	value   int
+	content []int32
+	factor  float64
+}
+
+type packer struct {
+	program  *program
+	slots    int
+	decision decision
+	uses     []int
+	class    []int
+	circuit  *circuit.Circuit
+	values   []packed
+}
+
+func (k *packer) layout(v int) layout { return k.decision.layouts[k.class[v]] }
+
+func (k *packer) node(name string, in []int, set func(*circuit.Node)) int {
+	node := circuit.Node{Name: name, In: in}
+	set(&node)
+	k.circuit.Nodes = append(k.circuit.Nodes, node)
+	return len(k.circuit.Inputs) + len(k.circuit.Nodes) - 1
+}
+
+func (k *packer) op(v int, o *op) (packed, error) {
+	rows := k.layout(v)
+	content := rows.content()
+	in := make([]int, len(o.in))
+	for i, operand := range o.in {
+		in[i] = k.values[operand].value
+	}
+	switch {
+	case o.product:
+		return packed{k.node(o.name, in, func(n *circuit.Node) { n.Multiply = &circuit.Multiply{} }), content, 1}, nil
+	case o.factors != nil:
+		return packed{k.node(o.name, in, func(n *circuit.Node) {
+			n.Combine = &circuit.Combine{Factors: o.factors, Constant: o.constant}
+		}), content, 1}, nil
+	}
+	// Folding can be left to the client's decryption where nothing else reads the value.
+	last := k.uses[v] == k.outputUses(v) && len(o.in) == 1
+	var terms []int
+	for i, operand := range o.in {
+		var allowed []bool
+		if operand < len(k.program.inputs) {
+			allowed = k.decision.openings[operand].allowed
+		}
+		d, err := diagonalise(o.maps[i], k.values[operand].content, rows, allowed)
+		if err != nil {
+			return packed{}, err
+		}
+		var bias circuit.Vector
+		if i == 0 {
+			bias = biasVector(o.bias, rows, d.period)
+		}
+		l := d.linear(k.slots, k.decision.style, bias)
+		at := k.node(o.name, in[i:i+1], func(n *circuit.Node) { n.Linear = l })
+		if last {
+			return packed{at, content, float64(d.period) / float64(rows.period)}, nil
+		}
+		var steps []int
+		for s := rows.period; s < d.period; s *= 2 {
+			steps = append(steps, s)
+		}
+		if steps != nil {
+			at = k.node(o.name, []int{at}, func(n *circuit.Node) { n.Fold = &circuit.Fold{Steps: steps} })
+		}
+		terms = append(terms, at)
+	}
+	if len(terms) > 1 {
+		factors := make([]float64, len(terms))
+		for i := range factors {
+			factors[i] = 1
+		}
+		terms = []int{k.node(o.name, terms, func(n *circuit.Node) { n.Combine = &circuit.Combine{Factors: factors} })}
+	}
+	return packed{terms[0], content, 1}, nil
+}
+
+func (k *packer) outputUses(v int) int {
+	n := 0
+	for _, out := range k.program.outputs {
+		if out == v {
+			n++
+		}
+	}
+	return n
+}
+
+// biasVector puts the bias into one of the slots that a fold adds up.
+func biasVector(bias []float64, rows layout, period int) circuit.Vector {
+	v := make([]float64, period)
+	for r, b := range bias {
+		v[rows.position[r]] = b
+	}
+	return circuit.NewVector(v)
+}
+
+// openings lists the ways to pack an input, best first within each kind.
+func (p *program) openings(input, slots int) []opening {
+	v := p.inputs[input]
+	var list []opening
+	if l := compact(v.shape.Size()); l.period <= slots {
+		list = append(list, opening{content: l.content(), name: "own order"})
+	}
+	var reader *model.Sparse
+	for _, o := range p.ops {
+		for k, operand := range o.in {
+			if operand != input {
+				continue
+			}
+			if o.maps == nil || len(o.in) > 1 || reader != nil {
+				return list // several readers, or one that needs the elements in their places
+			}
+			reader = o.maps[k]
+		}
+	}
+	switch {
+	case reader == nil:
+	case v.public:
+		list = append(list, placements(reader, slots)...)
+	default:
+		list = append(list, windows(reader, slots)...)
+	}
+	return list
+}
+
+// decisions lists the ways to pack the program that are tried at a ring degree, without the rotations' style.
+func (p *program) decisions(logN int) []decision {
+	const most = 64 // ways; beyond, later classes keep their own order
+	slots := 1 << logN
+	class, count := p.classes()
+	list := []decision{{layouts: make([]layout, count)}}
+	extend := func(width int, apply func(d *decision, i int)) {
+		var next []decision
+		for _, d := range list {
+			for i := range width {
+				if i > 0 && len(next) >= most {
+					break
+				}
+				c := decision{openings: append([]opening(nil), d.openings...), layouts: append([]layout(nil), d.layouts...)}
+				apply(&c, i)
+				next = append(next, c)
+			}
+		}
+		list = next
+	}
+	for i := range p.inputs {
+		openings := p.openings(i, slots)
+		reader := 0
+		for k, o := range p.ops {
+			for _, v := range o.in {
+				if v == i {
+					reader = len(p.inputs) + k
+				}
+			}
+		}
+		extend(len(openings), func(d *decision, at int) {
+			d.openings = append(d.openings, openings[at])
+			if l := openings[at].rows; l != nil {
+				d.layouts[class[reader]] = *l
+			} else {
+				d.layouts[class[i]] = compact(p.inputs[i].shape.Size())
+			}
+		})
+	}
+	for c := range count {
+		for v := range class {
+			if class[v] != c {
+				continue
+			}
+			options := layouts(p.value(v), slots)
+			if len(options) == 0 {
+				return nil
+			}
+			extend(len(options), func(d *decision, at int) {
+				if d.layouts[c].position == nil {
+					d.layouts[c] = options[at]
+				}
+			})
+			break
+		}
+	}
+	return slices.CompactFunc(list, func(a, b decision) bool { return a.same(b) })
+}
+
+// same holds for decisions that differ in nothing: an opening that fixes a layout leaves no choice there.
+func (d decision) same(o decision) bool {
+	return slices.EqualFunc(d.openings, o.openings, func(a, b opening) bool { return a.name == b.name }) &&
+		slices.EqualFunc(d.layouts, o.layouts, func(a, b layout) bool {
+			return a.period == b.period && slices.Equal(a.position, b.position)
+		})
+}

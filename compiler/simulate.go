@@ -1,0 +1,145 @@
+package compiler
+
+import (
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"runtime"
+	"sync"
+	"sync/atomic"
+
+	"cipherpoint/circuit"
+)
+
+// Simulation is what a circuit would answer for one row.
+type Simulation struct {
+	Scores, Answer           []float64 // in float, without noise
+	NoisyScores, NoisyAnswer []float64 // with the noise of encryption drawn from its model
+}
+
+// Simulate runs rows through the circuit in float with and without the noise that encryption adds, on all cores. It is
+// deterministic: row i draws from a generator seeded with i.
+func (r *Result) Simulate(rows [][]float64) ([]Simulation, error) {
+	sigma := r.deviations()
+	results := make([]Simulation, len(rows))
+	errs := make([]error, runtime.GOMAXPROCS(0))
+	var next atomic.Int64
+	var wait sync.WaitGroup
+	for w := range errs {
+		wait.Go(func() {
+			for errs[w] == nil {
+				i := int(next.Add(1)) - 1
+				if i >= len(rows) {
+					return
+				}
+				results[i], errs[w] = r.simulateRow(rows[i], sigma, uint64(i))
+			}
+		})
+	}
+	wait.Wait()
+	for _, err := range errs {
+		if err != nil {
+			return nil, err
+		}
+	}
+	return results, nil
+}
+
+func (r *Result) simulateRow(row []float64, sigma []float64, seed uint64) (s Simulation, err error) {
+	vectors, err := r.Pipeline.Encode(row)
+	if err != nil {
+		return s, err
+	}
+	n := r.Circuit.Parameters.Slots()
+	full := make([][]float64, len(vectors))
+	for i, v := range vectors {
+		full[i] = circuit.Vector{Period: len(v), Values: v}.Full(n)
+	}
+	out, err := r.Circuit.Run(full...)
+	if err != nil {
+		return s, err
+	}
+	if s.Scores, s.Answer, err = r.Pipeline.Decode(out); err != nil {
+		return s, err
+	}
+	if out, err = r.noisy(full, sigma, rand.New(rand.NewPCG(seed, 2))); err != nil {
+		return s, err
+	}
+	s.NoisyScores, s.NoisyAnswer, err = r.Pipeline.Decode(out)
+	return s, err
+}
+
+// deviations returns the noise that each value introduces.
+func (r *Result) deviations() []float64 {
+	e := newNoise(r.Circuit.Parameters)
+	sigma := make([]float64, r.Circuit.Values())
+	for v := range sigma {
+		sigma[v] = e.introduced(r.Circuit, r.profile, v)
+	}
+	return sigma
+}
+
+// noisy runs the circuit with white noise on every value.
+func (r *Result) noisy(vectors [][]float64, sigma []float64, random *rand.Rand) ([][]float64, error) {
+	out, err := r.Circuit.RunObserved(func(v int, x []float64) {
+		for j := range x {
+			x[j] += sigma[v] * random.NormFloat64()
+		}
+	}, vectors...)
+	if err != nil {
+		return nil, err
+	}
+	e := newNoise(r.Circuit.Parameters)
+	for o, sums := range out {
+		spec := r.Circuit.Outputs[o]
+		std := e.reply(max(spec.Period, 1), spec.ModulusBits, r.Circuit.Scale(spec.Value))
+		if r.Circuit.Packing == circuit.Coefficients {
+			std = e.coefficientReply(spec.ModulusBits, r.Circuit.Scale(spec.Value))
+		}
+		for i := range sums {
+			sums[i] += std * random.NormFloat64()
+		}
+	}
+	return out, nil
+}
+
+// simulateVectors returns the largest error that noise makes on the scores of encoded rows.
+func (r *Result) simulateVectors(rows [][][]float64) (float64, error) {
+	sigma := r.deviations()
+	largest := 0.0
+	for i, row := range rows {
+		out, err := r.noisy(row, sigma, rand.New(rand.NewPCG(uint64(i), 3)))
+		if err != nil {
+			return 0, err
+		}
+		for j, s := range r.packing.scores(out) {
+			largest = max(largest, math.Abs(s-r.profile.scores[i][j]))
+		}
+	}
+	return largest, nil
+}
+
+// check compares the circuit, run in float, with the model that was lowered, on calibration rows: packing and folding
+// are exact but for rounding.
+func (r *Result) check(rows, want [][]float64) error {
+	const precision = 1e-6
+	scale := 1.0
+	for _, row := range want {
+		for _, v := range row {
+			scale = max(scale, math.Abs(v))
+		}
+	}
+	for i := range min(calibrationRows, len(rows)) {
+		s, err := r.simulateRow(rows[i], make([]float64, r.Circuit.Values()), 0)
+		if err != nil {
+			return err
+		}
+		if len(s.Answer) != len(want[i]) {
+			return fmt.Errorf("the circuit gives %d answers, the model %d", len(s.Answer), len(want[i]))
+		}
+		if d := largestDifference([][]float64{s.Answer}, want[i:i+1]); !(d <= precision*scale) {
+			return fmt.Errorf("the circuit differs from the model by %.3g on calibration row %d", d, i)
+		}
+	}
+	return nil
+}
