@@ -176,7 +176,7 @@ func (k *compilation) spreadOut(p *packing) [][][]float64 {
 }
 
 // packingsTried is the number of packings at each ring degree whose parameters are searched, out of all by nominal cost.
-const packingsTried = 6
+const packingsTried = 4
 
 // compare fills in the candidates, from the smallest ring degree up, until a larger one is no longer better.
 func (k *compilation) compare() error {
@@ -254,24 +254,27 @@ func (k *compilation) explore(p *packing) ([]Candidate, error) {
 	if err != nil {
 		return nil, err
 	}
-	var list []Candidate
+	var styles []styled
 	for _, style := range rotationStyles {
 		d := p.decision
 		d.style = style
-		styled, err := k.split.encrypted.pack(p.circuit.Parameters.LogN, d)
+		other, err := k.split.encrypted.pack(p.circuit.Parameters.LogN, d)
 		if err != nil {
 			return nil, err
 		}
-		if style != rotationStyles[0] && styled.circuit.Keys().Count() == p.circuit.Keys().Count() {
-			continue
+		steps := keySteps(other.circuit)
+		if slices.ContainsFunc(styles, func(s styled) bool { return len(s.steps) == len(steps) }) {
+			continue // this style saves nothing here
 		}
 		own := *f
 		own.linear = map[int]linearProfile{}
-		styled.profileLinears(&own)
-		for _, c := range search(styled, &own, k.options.bound(f.scores), k.weights) {
-			c.Packing = fmt.Sprintf("%s; babies %s, giants %s", openingNames(d), style[0], style[1])
-			list = append(list, c)
-		}
+		other.profileLinears(&own)
+		styles = append(styles, styled{other, &own, steps, style})
+	}
+	list := search(styles, k.options.bound(f.scores), k.weights)
+	for i := range list {
+		d := list[i].packing.decision
+		list[i].Packing = fmt.Sprintf("%s; babies %s, giants %s", openingNames(d), d.style[0], d.style[1])
 	}
 	return list, nil
 }
@@ -302,16 +305,25 @@ func (k *compilation) choose() (*Result, error) {
 		}
 		c.Reason = "chosen: cheapest within the bound"
 		chosen := k.candidates[i]
-		list := slices.Delete(slices.Clone(k.candidates), i, i+1)
-		for j := range list {
-			if list[j].Reason == "" {
-				list[j].Reason = "costs more"
+		result.Candidates = []Candidate{chosen}
+		for j, other := range k.candidates {
+			if j == i || slices.ContainsFunc(result.Candidates, other.looksLike) {
+				continue
 			}
+			if other.Reason == "" {
+				other.Reason = "costs more"
+			}
+			result.Candidates = append(result.Candidates, other)
 		}
-		result.Candidates = append([]Candidate{chosen}, list...)
 		return result, nil
 	}
 	return nil, fmt.Errorf("no candidate keeps its bound in simulation; the cheapest: %s", k.candidates[0].Reason)
+}
+
+// looksLike holds for candidates that nobody could tell apart: layouts without effect on the cost.
+func (c Candidate) looksLike(o Candidate) bool {
+	return c.LogN == o.LogN && c.Packing == o.Packing && slices.Equal(c.QBits, o.QBits) && slices.Equal(c.PBits, o.PBits) &&
+		c.KeyBytes == o.KeyBytes && c.Latency == o.Latency
 }
 
 // build makes the exact circuit of a candidate with real primes.

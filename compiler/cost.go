@@ -52,19 +52,9 @@ func latency(c *circuit.Circuit, node circuit.Node) float64 {
 	return ns * float64(p.N()) / 1e6
 }
 
-// keyBytes is the size of a key set on the wire: the seeded half is free, the other is packed to the primes' bits.
-func keyBytes(p circuit.Parameters, set circuit.KeySet) float64 {
-	one := func(level int) float64 {
-		return float64(p.Digits(level)) * polynomialBytes(p.N(), p.Q[:level+1], p.P[:p.SpecialPrimes(level)])
-	}
-	total := 0.0
-	if set.Relinearisation >= 0 {
-		total += one(set.Relinearisation)
-	}
-	for _, r := range set.Rotations {
-		total += one(r.Level)
-	}
-	return total
+// switchingKeyBytes is the size of one key on the wire: the seeded half is free, the other is packed to the primes' bits.
+func switchingKeyBytes(p circuit.Parameters, level int) float64 {
+	return float64(p.Digits(level)) * polynomialBytes(p.N(), p.Q[:level+1], p.P[:p.SpecialPrimes(level)])
 }
 
 func polynomialBytes(n int, primes ...[]uint64) float64 {

@@ -51,6 +51,7 @@ func (k *compilation) dot() (Candidate, bool, error) {
 	e := newNoise(packing.circuit.Parameters)
 	f.transfer = []float64{norm / e.embedding, 1 / e.embedding}
 	f.linear[0] = linearProfile{encoding: length}
+	alone := styled{packing: packing, profile: f}
 	best, found := Candidate{}, false
 	for qBits := 30; qBits <= circuit.MaxPrimeBits; qBits++ {
 		for input := 10; input <= 30; input++ {
@@ -61,11 +62,13 @@ func (k *compilation) dot() (Candidate, bool, error) {
 				if !schedule(c, f, s) {
 					continue
 				}
-				candidate, ok := evaluate(c, packing, f, s, circuit.MinLogN, []int{qBits}, nil, k.options.bound(f.scores), k.weights)
-				if ok && (!found || candidate.objective < best.objective ||
-					candidate.objective == best.objective && candidate.deviation < best.deviation) {
+				limit := math.Inf(1)
+				if found {
+					limit = best.objective
+				}
+				if candidate, ok := alone.evaluate(c, k.options.bound(f.scores), limit, k.weights); ok {
 					best, found = candidate, true
-					best.Packing = "coefficients, no keys"
+					best.LogN, best.QBits, best.scales, best.Packing = circuit.MinLogN, []int{qBits}, s, "coefficients, no keys"
 				}
 			}
 		}

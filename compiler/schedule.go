@@ -1,6 +1,7 @@
 package compiler
 
 import (
+	"maps"
 	"math"
 	"slices"
 
@@ -77,7 +78,11 @@ func schedule(c *circuit.Circuit, f *profile, s scales) bool {
 // fits reports whether a value's coefficients stay below a quarter of the modulus: no coefficient exceeds twice the
 // largest slot.
 func fits(c *circuit.Circuit, f *profile, value, level int) bool {
-	return math.Log2(c.Scale(value))+math.Log2(4*max(f.max[value], 1e-9)) <= c.Parameters.LogQ(level)
+	modulus := 1.0
+	for _, q := range c.Parameters.Q[:level+1] {
+		modulus *= float64(q)
+	}
+	return 4*c.Scale(value)*max(f.max[value], 1e-9) <= modulus
 }
 
 // combinedScale is the smallest scale at which every factor is a precise integer.
@@ -113,8 +118,7 @@ type Candidate struct {
 	RequestBytes float64
 	ReplyBytes   float64
 	Precision    float64 // predicted bits of the scores' range above the largest expected error
-	Secure       bool
-	Reason       string // why it was chosen or not
+	Reason       string  // why it was chosen or not
 
 	scales    scales
 	deviation float64
@@ -126,26 +130,47 @@ type Candidate struct {
 // largestError is the largest of some thousand normal errors in deviations.
 const largestError = 5
 
-// search finds for a packing the cheapest parameters of each shape (limbs and special primes) whose predicted largest
-// error stays below the bound.
-func search(p *packing, f *profile, bound float64, weights Weights) []Candidate {
-	best := map[[2]int]Candidate{}
-	c := copyOf(p.circuit)
+// styled is a packing with one style of rotations and what its cost depends on.
+type styled struct {
+	*packing
+	profile *profile
+	steps   [][]int // the nodes that use each rotation key
+	style   [2]rotationStyle
+}
+
+// search finds the cheapest parameters of each shape (limbs and special primes) whose predicted largest error stays
+// below the bound, for packings that differ in the style of rotations only: they share their schedules.
+func search(styles []styled, bound float64, weights Weights) []Candidate {
+	type shape struct{ style, limbs, special int }
+	best := map[shape]Candidate{}
+	c := copyOf(styles[0].circuit)
+	f := styles[0].profile
 	logN := c.Parameters.LogN
 	for primeBits := 24; primeBits <= circuit.MaxPrimeBits; primeBits++ {
-		for least := 15; least <= 40; least += 2 {
-			for input := 16; input <= 42; input += 2 {
-				for plaintext := 10; plaintext <= 26; plaintext += 2 {
+		for least := 15; least <= 39; least += 3 {
+			for input := 16; input <= 43; input += 3 {
+				for plaintext := 10; plaintext <= 25; plaintext += 3 {
 					s := scales{input, plaintext, least}
 					qBits, ok := chainFor(c, f, s, logN, primeBits)
 					if !ok {
 						continue
 					}
 					for _, pBits := range specialPrimes(c, logN, qBits) {
-						candidate, ok := evaluate(c, p, f, s, logN, qBits, pBits, bound, weights)
-						shape := [2]int{len(qBits), len(pBits)}
-						if have, seen := best[shape]; ok && (!seen || candidate.objective < have.objective) {
-							best[shape] = candidate
+						setPrimes(c, qBits, pBits)
+						if c.Parameters.LogQP() > circuit.MaxLogQP(logN) {
+							continue
+						}
+						for i := range styles {
+							at := shape{i, len(qBits), len(pBits)}
+							have, seen := best[at]
+							limit := math.Inf(1)
+							if seen {
+								limit = have.objective
+							}
+							if candidate, ok := styles[i].evaluate(c, bound, limit, weights); ok {
+								candidate.LogN, candidate.QBits, candidate.PBits, candidate.scales = logN, qBits, pBits, s
+								best[at] = candidate
+							}
 						}
 					}
 				}
@@ -173,36 +198,39 @@ func compareCandidates(a, b Candidate) int {
 	return len(a.PBits) - len(b.PBits)
 }
 
-// chainFor returns the bits of the shortest chain of primes, all of primeBits but q_0, on which the schedule runs.
+// chainFor returns the bits of the shortest chain of primes, all of primeBits but q_0, on which the schedule runs, and
+// leaves the circuit scheduled on it.
 func chainFor(c *circuit.Circuit, f *profile, s scales, logN, primeBits int) ([]int, bool) {
-	const longest = 20
-	for limbs := 1; limbs <= longest; limbs++ {
+	for limbs := 1; float64(primeBits*(limbs-1)) < circuit.MaxLogQP(logN); limbs++ {
 		bits := slices.Repeat([]int{primeBits}, limbs)
-		bits[0] = circuit.MaxPrimeBits
-		if float64(primeBits*(limbs-1)) > circuit.MaxLogQP(logN) {
-			return nil, false
+		runs := func(base int) bool {
+			bits[0] = base
+			setPrimes(c, bits, nil)
+			return schedule(c, f, s)
 		}
-		setPrimes(c, bits, nil)
-		if !schedule(c, f, s) {
+		if !runs(circuit.MaxPrimeBits) {
 			continue
 		}
-		// q_0 need not be larger than what is left of the tightest value.
-		for bits[0] > circuit.MinPrimeBits+4 {
-			bits[0]--
-			setPrimes(c, bits, nil)
-			if !schedule(c, f, s) {
-				bits[0]++
-				break
+		// q_0 is never divided out: it need not be larger than what the tightest value leaves to it.
+		low, high := smallestBase, circuit.MaxPrimeBits
+		for low < high {
+			if middle := (low + high) / 2; runs(middle) {
+				high = middle
+			} else {
+				low = middle + 1
 			}
 		}
-		return bits, true
+		return bits, runs(low)
 	}
 	return nil, false
 }
 
+// smallestBase is the least size of q_0: smaller primes are few.
+const smallestBase = circuit.MinPrimeBits + 4
+
 // specialPrimes lists the choices for key switching: 1 to 4 primes, about as large as those of Q and within security.
 func specialPrimes(c *circuit.Circuit, logN int, qBits []int) [][]int {
-	if c.Keys().Count() == 0 {
+	if !needsKeys(c) {
 		return [][]int{nil}
 	}
 	sum, largest := 0, 0
@@ -220,30 +248,86 @@ func specialPrimes(c *circuit.Circuit, logN int, qBits []int) [][]int {
 	return list
 }
 
-func evaluate(c *circuit.Circuit, p *packing, f *profile, s scales, logN int, qBits, pBits []int, bound float64, w Weights) (Candidate, bool) {
-	setPrimes(c, qBits, pBits)
-	if c.Parameters.LogQP() > circuit.MaxLogQP(logN) || !schedule(c, f, s) {
-		return Candidate{}, false
+// needsKeys reports whether an operation of the circuit switches keys.
+func needsKeys(c *circuit.Circuit) bool {
+	return slices.ContainsFunc(c.Nodes, func(n circuit.Node) bool { return n.Multiply != nil || n.Rotations() > 0 })
+}
+
+// evaluate prices a schedule, the levels and scales that c was left with, for this style; it reports false where the
+// price is not below the limit or the error not below the bound.
+func (p *styled) evaluate(c *circuit.Circuit, bound, limit float64, w Weights) (Candidate, bool) {
+	own := copyOf(p.circuit)
+	own.Parameters = c.Parameters
+	copy(own.Inputs, c.Inputs)
+	for i := range own.Nodes {
+		own.Nodes[i].Level, own.Nodes[i].Rescale, own.Nodes[i].Scale = c.Nodes[i].Level, c.Nodes[i].Rescale, c.Nodes[i].Scale
 	}
-	deviation := predict(c, f)
-	if !(deviation*largestError < bound) {
-		return Candidate{}, false
+	var candidate Candidate
+	for _, node := range own.Nodes {
+		candidate.Latency += latency(own, node)
 	}
-	if !replyBits(c, p, bound) {
-		return Candidate{}, false
-	}
-	candidate := Candidate{LogN: logN, QBits: slices.Clone(qBits), PBits: slices.Clone(pBits), scales: s, packing: p, profile: f,
-		deviation: deviation, Secure: true, Precision: math.Log2(spread(f.scores) / (deviation * largestError))}
-	for _, node := range c.Nodes {
-		candidate.Latency += latency(c, node)
-	}
-	candidate.KeyBytes = keyBytes(c.Parameters, c.Keys())
+	candidate.KeyBytes = p.keyBytes(own)
 	candidate.RequestBytes = float64(len(c.Inputs)) * polynomialBytes(c.Parameters.N(), c.Parameters.Q)
-	for _, out := range c.Outputs {
+	candidate.objective = candidate.Latency + w.Keys*candidate.KeyBytes/1e6 + w.Messages*candidate.RequestBytes/1e6
+	if candidate.objective >= limit {
+		return Candidate{}, false
+	}
+	candidate.deviation = predict(own, p.profile)
+	if !(candidate.deviation*largestError < bound) || !replyBits(own, p.packing, bound) {
+		return Candidate{}, false
+	}
+	for _, out := range own.Outputs {
 		candidate.ReplyBytes += float64(c.Parameters.N()*out.ModulusBits) / 8
 	}
-	candidate.objective = candidate.Latency + w.Keys*candidate.KeyBytes/1e6 + w.Messages*(candidate.RequestBytes+candidate.ReplyBytes)/1e6
-	return candidate, true
+	candidate.objective += w.Messages * candidate.ReplyBytes / 1e6
+	candidate.Precision = math.Log2(spread(p.profile.scores) / (candidate.deviation * largestError))
+	candidate.packing, candidate.profile = p.packing, p.profile
+	return candidate, candidate.objective < limit
+}
+
+// keyBytes is the size of the keys that the scheduled circuit needs.
+func (p *styled) keyBytes(c *circuit.Circuit) float64 {
+	total, relinearisation := 0.0, -1
+	for _, node := range c.Nodes {
+		if node.Multiply != nil {
+			relinearisation = max(relinearisation, node.Level)
+		}
+	}
+	if relinearisation >= 0 {
+		total += switchingKeyBytes(c.Parameters, relinearisation)
+	}
+	for _, nodes := range p.steps {
+		level := 0
+		for _, i := range nodes {
+			level = max(level, c.Nodes[i].Level)
+		}
+		total += switchingKeyBytes(c.Parameters, level)
+	}
+	return total
+}
+
+// keySteps lists for each rotation key the nodes that use it.
+func keySteps(c *circuit.Circuit) [][]int {
+	byStep := map[int][]int{}
+	n := c.Parameters.Slots()
+	for i, node := range c.Nodes {
+		var steps []int
+		if node.Linear != nil {
+			for _, r := range slices.Concat(node.Linear.Babies, node.Linear.Giants) {
+				steps = append(steps, r.Shift-r.From)
+			}
+		}
+		if node.Fold != nil {
+			steps = append(steps, node.Fold.Steps...)
+		}
+		for _, s := range steps {
+			s = (s%n + n) % n
+			if list := byStep[s]; len(list) == 0 || list[len(list)-1] != i {
+				byStep[s] = append(list, i)
+			}
+		}
+	}
+	return slices.Collect(maps.Values(byStep))
 }
 
 // replyBits sets the outputs' moduli to the smallest power of two at which rounding to it costs a tenth of the bound.
