@@ -2,10 +2,12 @@
 //
 //	known, unseen := set.StratifiedSplit(0.25, 1)
 //	graph, err := train.Network{
-//		Input:   set.Shape,
+//		Input:   known.Shape,
 //		Scaling: train.Scale(1.0 / 16),
-//		Layers:  []train.Layer{train.Conv{Filters: 8, Kernel: 3}, train.Square{}, train.Dense{Units: 10}},
-//	}.Fit(known, train.Options{Epochs: 100, Batch: 64, LearningRate: 0.005, Seed: 1})
+//		Layers:  []train.Layer{train.Conv{Filters: 16, Kernel: 4, Stride: 2, Pad: 1}, train.Square{}, train.Dense{Units: 10}},
+//	}.Fit(known, train.Options{Epochs: 80, Batch: 64, LearningRate: 0.01, LabelSmoothing: 0.05, Average: 0.99, Seed: 1})
+//
+//	graph, err := train.Linear{Scaling: train.Standardize(known), L2: 0.01}.Logistic(known)
 //
 // Linear models are fitted in double precision by L-BFGS (gonum), networks in single precision by Adam (GoMLX on its
 // backend in Go, without cgo). Every fit is deterministic: the same set, options and seed give the same bits,
@@ -14,7 +16,11 @@
 // # Dangers
 //
 // A network of squares has no bound: an input far outside the training data gives an activation far outside the range
-// that a compiler calibrated. Scaling and weight decay keep ranges small; measure them on the training set.
+// that a compiler calibrated. Scaling, weight decay and label smoothing keep ranges small; measure them on the training
+// set.
+//
+// The training library computes addresses as integers, which the compiler's pointer checks reject: a test that fits a
+// network would abort under -race and has to skip itself (see internal/race).
 package train
 
 import (

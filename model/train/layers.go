@@ -12,7 +12,7 @@ import (
 	"cipherpoint/model"
 )
 
-// Layer is one of Conv, Dense, AveragePool, BatchNorm, Square and Quadratic.
+// Layer is one of Conv, Dense, AveragePool, BatchNorm and Square.
 //
 // While training, the batch is the last axis, (channels, height, width, batch): every linear layer is then a plain
 // product of its weights (outputs, inputs) and a matrix of samples, with no transposition in either direction.
@@ -162,7 +162,8 @@ func (BatchNorm) emit(b *model.Builder, trained parameters) {
 	b.BatchNorm(trained("scale"), trained("offset"), trained("mean"), trained("variance"), batchNormEpsilon)
 }
 
-// Square is the activation x².
+// Square is the activation x². With the bias of the layer before it and that of the layer after it, it spans every
+// polynomial of degree two, by completing the square.
 type Square struct{}
 
 func (Square) outputShape(in []int) ([]int, error) { return in, nil }
@@ -170,21 +171,6 @@ func (Square) outputShape(in []int) ([]int, error) { return in, nil }
 func (Square) forward(_ *gomlx.Scope, x *graph.Node) *graph.Node { return graph.Square(x) }
 
 func (Square) emit(b *model.Builder, _ parameters) { b.Square() }
-
-// Quadratic is the activation x + a·x² with one trained a for the layer, which starts at Start. It costs one
-// multiplication under encryption, as Square does, and keeps the sign of its input.
-type Quadratic struct {
-	Start float64
-}
-
-func (Quadratic) outputShape(in []int) ([]int, error) { return in, nil }
-
-func (q Quadratic) forward(scope *gomlx.Scope, x *graph.Node) *graph.Node {
-	a := scope.VariableWithValue("a", float32(q.Start)).NodeValue(x.Graph())
-	return graph.Add(x, graph.Mul(a, graph.Square(x)))
-}
-
-func (Quadratic) emit(b *model.Builder, trained parameters) { b.Polynomial(0, 1, trained("a")[0]) }
 
 // variable returns the value of a trained variable of the type of x.
 func variable(scope *gomlx.Scope, x *graph.Node, name string, init gomlx.VariableInitializer, dims ...int) *graph.Node {

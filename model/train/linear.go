@@ -16,7 +16,7 @@ import (
 //
 // Training minimises the mean loss over the samples + L2/2·Σw², where w weighs the scaled features; biases are free.
 // (scikit-learn's LogisticRegression has C = 1/(L2·samples) in the same role.) Without L2, a logistic regression of
-// separable classes has no optimum: training then ends at weights that separate them by a wide margin.
+// separable classes has no optimum: training then ends at weights that separate them, with scores that may be enormous.
 type Linear struct {
 	Scaling Scaling
 	L2      float64

@@ -1,6 +1,8 @@
 package train
 
 import (
+	"bytes"
+	"encoding/json"
 	"math"
 	"math/rand/v2"
 	"slices"
@@ -216,6 +218,26 @@ func TestLogisticAccuracy(t *testing.T) {
 	}
 	if a := accuracy(t, graph, unseen); a < 0.96 {
 		t.Errorf("breast cancer: accuracy %.4f, want 0.96", a)
+	}
+}
+
+func TestLinearIsDeterministic(t *testing.T) {
+	set := generated(500, 6, classes(3))
+	set.Labels = []string{"a", "b", "c"}
+	var first []byte
+	for range 2 {
+		graph, err := Linear{Scaling: Standardize(set)}.Logistic(set)
+		if err != nil {
+			t.Fatal(err)
+		}
+		text, err := json.Marshal(graph)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if first != nil && !bytes.Equal(first, text) {
+			t.Error("two fits differ")
+		}
+		first = text
 	}
 }
 
