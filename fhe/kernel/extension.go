@@ -81,23 +81,23 @@ func (e *Extension) Apply(dst, src [][]uint64) {
 }
 
 func (e *Extension) applyGeneric(dst, src [][]uint64, start, n int) {
-	var y [maxSources + 1][extensionTile]uint64
+	var y [extensionTile][maxSources + 1]uint64
 	var sums [extensionTile]float64
 	k := len(e.from)
 	for ; start < n; start += extensionTile {
 		size := min(extensionTile, n-start)
 		clear(sums[:])
 		for i, m := range e.from {
-			e.digits(y[i][:size], sums[:size], src[i][start:start+size], i, m.q)
+			e.digits(&y, &sums, src[i][start:start+size], i, m.q)
 		}
 		for c := range size {
-			y[k][c] = uint64(sums[c] + 0.5)
+			y[c][k] = uint64(sums[c] + 0.5)
 		}
 		for j, m := range e.to {
 			d, weights := dst[j][start:start+size], e.weights[j]
 			for c := range d {
 				// At most 33 products of 61 bits by 61 bits stay below 2^128.
-				d[c] = m.weightedSum(&y, c, weights)
+				d[c] = m.weightedSum(y[c][:], weights)
 			}
 		}
 	}
@@ -105,11 +105,11 @@ func (e *Extension) applyGeneric(dst, src [][]uint64, start, n int) {
 
 // digits writes y = x*factor and adds y/d to the sums. The conversion of the product keeps compilers from fusing the
 // multiplication with the addition, so that every machine rounds alike.
-func (e *Extension) digits(y []uint64, sums []float64, x []uint64, i int, q uint64) {
+func (e *Extension) digits(y *[extensionTile][maxSources + 1]uint64, sums *[extensionTile]float64, x []uint64, i int, q uint64) {
 	factor, inverse := e.factor[i], e.inverse[i]
-	y, sums = y[:len(x)], sums[:len(x)]
 	for c := range x {
-		y[c] = factor.mul(x[c], q)
-		sums[c] += float64(float64(y[c]) * inverse)
+		digit := factor.mul(x[c], q)
+		y[c][i] = digit
+		sums[c] += float64(float64(digit) * inverse)
 	}
 }

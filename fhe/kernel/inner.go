@@ -45,10 +45,13 @@ func checkTerms(n int, a, b [][]uint64) {
 	}
 }
 
-// maxTerms is how many products below q^2, on top of one value below q, fit into 128 bits.
+// group is how many products are added at a time.
+const group = 2
+
+// maxTerms is how many products below q^2, on top of one value below q, fit into 128 bits: a multiple of group, at least 62.
 func maxTerms(q uint64) int {
 	hi, _ := bits.Mul64(q, q)
-	return int(min(1<<30, ^uint64(0)/(hi+1)))
+	return int(min(1<<30, ^uint64(0)/(hi+1))) &^ (group - 1)
 }
 
 // tile is the number of accumulators that stay in the first-level cache while the terms stream by.
@@ -61,11 +64,11 @@ func (m *Modulus) innerProductGeneric(dst []uint64, a, b [][]uint64, start int, 
 	for ; start < len(dst); start += tile {
 		d := dst[start:min(start+tile, len(dst))]
 		sums.load(d, add)
-		for k := range a {
+		for k := 0; k < len(a); k += group {
 			if k > 0 && k%m.terms == 0 {
 				m.fold128(&sums, len(d))
 			}
-			sums.multiplyAdd(a[k][start:start+len(d)], b[k][start:start+len(d)])
+			sums.addGroup(a[k:], b[k:], start, start+len(d))
 		}
 		m.store(d, &sums)
 	}
@@ -78,13 +81,13 @@ func (m *Modulus) innerProduct2Generic(dst0, dst1 []uint64, a0, a1, b [][]uint64
 		d0, d1 := dst0[start:end], dst1[start:end]
 		sums0.load(d0, add)
 		sums1.load(d1, add)
-		for k := range b {
+		for k := 0; k < len(b); k += group {
 			if k > 0 && k%m.terms == 0 {
 				m.fold128(&sums0, len(d0))
 				m.fold128(&sums1, len(d0))
 			}
-			sums0.multiplyAdd(a0[k][start:end], b[k][start:end])
-			sums1.multiplyAdd(a1[k][start:end], b[k][start:end])
+			sums0.addGroup(a0[k:], b[k:], start, end)
+			sums1.addGroup(a1[k:], b[k:], start, end)
 		}
 		m.store(d0, &sums0)
 		m.store(d1, &sums1)
@@ -97,6 +100,29 @@ func (s *accumulators) load(d []uint64, add bool) {
 		copy(s.lo[:], d)
 	} else {
 		clear(s.lo[:len(d)])
+	}
+}
+
+// addGroup adds the next two products, or the last one.
+func (s *accumulators) addGroup(a, b [][]uint64, start, end int) {
+	if len(a) >= group {
+		s.multiplyAdd2(a[0][start:end], b[0][start:end], a[1][start:end], b[1][start:end])
+	} else {
+		s.multiplyAdd(a[0][start:end], b[0][start:end])
+	}
+}
+
+func (s *accumulators) multiplyAdd2(a, b, c, d []uint64) {
+	n := len(a)
+	b, c, d = b[:n], c[:n], d[:n]
+	sumHi, sumLo := s.hi[:n], s.lo[:n]
+	for i := range a {
+		hi, lo := bits.Mul64(a[i], b[i])
+		h, l := bits.Mul64(c[i], d[i])
+		lo, carry := bits.Add64(lo, l, 0)
+		hi, _ = bits.Add64(hi, h, carry)
+		sumLo[i], carry = bits.Add64(sumLo[i], lo, 0)
+		sumHi[i], _ = bits.Add64(sumHi[i], hi, carry)
 	}
 }
 
@@ -129,14 +155,15 @@ func (m *Modulus) reduce128(hi, lo uint64) uint64 {
 	return reduceTwice(m.radix.mulLazy(hi, m.q)+m.one.mulLazy(lo, m.q), m.q)
 }
 
-// weightedSum returns the sum over i of y[i][c]*weights[i] mod q, for at most 64 products below 2^122.
-func (m *Modulus) weightedSum(y *[maxSources + 1][extensionTile]uint64, c int, weights []uint64) uint64 {
+// weightedSum returns the sum of y[i]*weights[i] mod q, for at most 62 products below 2^122.
+func (m *Modulus) weightedSum(y, weights []uint64) uint64 {
 	var sumHi, sumLo uint64
+	y = y[:len(weights)]
 	for i, w := range weights {
-		hi, lo := bits.Mul64(y[i][c], w)
+		hi, lo := bits.Mul64(y[i], w)
 		var carry uint64
 		sumLo, carry = bits.Add64(sumLo, lo, 0)
-		sumHi += hi + carry
+		sumHi, _ = bits.Add64(sumHi, hi, carry)
 	}
 	return m.reduce128(sumHi, sumLo)
 }

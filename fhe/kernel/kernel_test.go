@@ -85,7 +85,7 @@ func randomVector(n int, q uint64, random *rand.Rand) []uint64 {
 
 func eachRing(t *testing.T, test func(t *testing.T, logN int, conjugateInvariant bool)) {
 	for _, conjugateInvariant := range []bool{false, true} {
-		for logN := 4; logN <= 15; logN++ {
+		for logN := minLogN; logN <= 15; logN++ {
 			if testing.Short() && logN > 12 {
 				break
 			}

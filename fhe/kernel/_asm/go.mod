@@ -1,6 +1,6 @@
 module cipherpoint/fhe/kernel/_asm
 
-go 1.26.8
+go 1.26
 
 require github.com/mmcloughlin/avo v0.6.0
 
