@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"runtime"
+	"strings"
 	"time"
 
 	"cipherpoint/keystore"
@@ -108,7 +109,7 @@ func (h *EndpointHandler) dispatch(ctx context.Context, r Request) (Response, er
 	case "":
 		return Response{}, Errorf(MissingField, "method")
 	}
-	return Response{}, Errorf(UnknownMethod, "want save_key, append_key, key_status, delete_key, inference or describe")
+	return Response{}, Errorf(UnknownMethod, "want one of %s", strings.Join(Methods, ", "))
 }
 
 // Describe returns what describe replies, without the client's part.

@@ -12,6 +12,9 @@ const (
 	Describe  = "describe"
 )
 
+// Methods are all of them.
+var Methods = []string{SaveKey, AppendKey, KeyStatus, DeleteKey, Inference, Describe}
+
 const (
 	// MaxPiece is the largest piece of a key in one request: what every store writes at once.
 	MaxPiece = keystore.MaxPiece
