@@ -17,19 +17,6 @@ type arena struct {
 	free [][]uint64
 }
 
-// vector returns a vector with arbitrary content.
-func (a *arena) vector() []uint64 {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	last := len(a.free) - 1
-	if last < 0 {
-		return kernel.NewVector(a.n)
-	}
-	v := a.free[last]
-	a.free = a.free[:last]
-	return v
-}
-
 // poly returns a polynomial with arbitrary content.
 func (a *arena) poly(limbs int) poly {
 	p := make(poly, limbs)

@@ -3,6 +3,7 @@ package fhe_test
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"io"
 	"math"
 	"math/rand/v2"
@@ -171,53 +172,51 @@ func BenchmarkPrimitives(b *testing.B) {
 	}
 }
 
-// BenchmarkDense is a dense 1024×1024 matrix times a vector repeated over the slots: 32 baby and 32 giant steps.
+// BenchmarkDense is a dense 1024×1024 matrix times a vector repeated over the slots: 32 baby and 32 giant steps. Beside
+// diagonals of period 1024, which is what a compiler makes of such a matrix, it takes full ones.
 func BenchmarkDense(b *testing.B) {
 	const size, babies = 1024, 32
 	literal := benchmarkParameters(b, 13, []int{49, 38, 38, 38}, []int{49})
 	rng := rand.New(rand.NewPCG(1, 1))
 	top, scale := literal.MaxLevel(), math.Exp2(38)
-	linear := &circuit.Linear{}
-	for k := 1; k < babies; k++ {
-		linear.Babies = append(linear.Babies, circuit.Rotation{Shift: k})
-		linear.Giants = append(linear.Giants, circuit.Rotation{Shift: babies * k})
-	}
 	diagonals := hefloat.Diagonals[float64]{}
-	for k := range size {
-		// Full vectors: the period of the plaintexts is not made use of.
-		full := uniform(rng, literal.N())
-		linear.Diagonals = append(linear.Diagonals, circuit.Diagonal{Baby: k % babies, Giant: k / babies * babies, Values: circuit.Vector{Period: len(full), Values: full}})
-		diagonals[k] = full
-	}
-	c := &circuit.Circuit{Parameters: literal, Packing: circuit.Slots, Inputs: []circuit.Input{{Level: top, Scale: scale}},
-		Nodes: []circuit.Node{
-			{In: []int{0}, Level: top, Rescale: 1, Scale: scale, Linear: linear},
-			{In: []int{1}, Level: 0, Scale: scale, Combine: &circuit.Combine{Factors: []float64{1}}},
-		},
-		Outputs: []circuit.Output{{Value: 2, Period: size, ModulusBits: 40}}}
-	for _, workers := range []int{1, runtime.GOMAXPROCS(0)} {
-		p := newPartyWith(b, c, c.Keys(), fhe.NewPool(workers))
-		request, err := p.secret.Encrypt(p.program.Signature(), modelID, [][]float64{uniform(rng, literal.N())})
-		if err != nil {
-			b.Fatal(err)
+	for _, period := range []int{size, literal.N()} {
+		linear := &circuit.Linear{}
+		for k := 1; k < babies; k++ {
+			linear.Babies = append(linear.Babies, circuit.Rotation{Shift: k})
+			linear.Giants = append(linear.Giants, circuit.Rotation{Shift: babies * k})
 		}
-		inputs, err := fhe.ParseInputs(p.program.Parameters(), p.program.Signature(), modelID, request)
-		if err != nil {
-			b.Fatal(err)
+		for k := range size {
+			v := circuit.Vector{Period: period, Values: uniform(rng, period)}
+			linear.Diagonals = append(linear.Diagonals, circuit.Diagonal{Baby: k % babies, Giant: k / babies * babies, Values: v})
+			diagonals[k] = v.Full(literal.N())
 		}
-		name := "ours/one-core"
-		if workers > 1 {
-			name = "ours/all-cores"
-		}
-		b.Run(name, func(b *testing.B) {
-			for b.Loop() {
-				if _, err := p.program.Run(context.Background(), p.keys, inputs); err != nil {
-					b.Fatal(err)
-				}
+		c := &circuit.Circuit{Parameters: literal, Packing: circuit.Slots, Inputs: []circuit.Input{{Level: top, Scale: scale}},
+			Nodes: []circuit.Node{
+				{In: []int{0}, Level: top, Rescale: 1, Scale: scale, Linear: linear},
+				{In: []int{1}, Level: 0, Scale: scale, Combine: &circuit.Combine{Factors: []float64{1}}},
+			},
+			Outputs: []circuit.Output{{Value: 2, Period: size, ModulusBits: 40}}}
+		for _, workers := range []int{1, runtime.GOMAXPROCS(0)} {
+			p := newPartyWith(b, c, c.Keys(), fhe.NewPool(workers))
+			request, err := p.secret.Encrypt(p.program.Signature(), modelID, [][]float64{uniform(rng, literal.N())})
+			if err != nil {
+				b.Fatal(err)
 			}
-		})
+			inputs, err := fhe.ParseInputs(p.program.Parameters(), p.program.Signature(), modelID, request)
+			if err != nil {
+				b.Fatal(err)
+			}
+			b.Run(fmt.Sprintf("period=%d/workers=%d/ours", period, workers), func(b *testing.B) {
+				for b.Loop() {
+					if _, err := p.program.Run(context.Background(), p.keys, inputs); err != nil {
+						b.Fatal(err)
+					}
+				}
+			})
+		}
 	}
-	b.Run("lattigo/one-core", func(b *testing.B) {
+	b.Run("workers=1/lattigo", func(b *testing.B) {
 		lattigo := lattigoParameters(b, literal)
 		lt := hefloat.NewLinearTransformation(lattigo, hefloat.LinearTransformationParameters{
 			DiagonalsIndexList: diagonals.DiagonalsIndexList(), Level: top,

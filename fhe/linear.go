@@ -34,7 +34,7 @@ type turn struct {
 type sum struct {
 	giant      int
 	babies     []int // shifts
-	plaintexts []poly
+	plaintexts []*plaintext
 }
 
 func (b *builder) buildLinear(node circuit.Node) (operation, error) {
@@ -182,35 +182,45 @@ next:
 	return groups
 }
 
-// innerPiece is how many coefficients of all babies are worked on at once: few enough that they stay in the second
-// cache while the plaintexts stream by.
-const innerPiece = 1024
+const (
+	// innerPiece is how many coefficients of all babies are worked on at once: few enough that they stay in the second
+	// cache while the plaintexts stream by.
+	innerPiece = 1024
+	// innerTerms is how many plaintexts at most are spread before they are multiplied by.
+	innerTerms = 16
+)
+
+// spreading holds innerTerms plaintexts' pieces.
+var spreading = sync.Pool{New: func() any { return kernel.NewVectors(innerTerms, innerPiece) }}
 
 // innerSums returns the sums over the babies, by giant step.
 func (o *linear) innerSums(e *evaluator, babies map[int]pair) map[int]pair {
 	sums := make(map[int]pair, len(o.sums))
-	terms := 0
 	for _, s := range o.sums {
 		sums[s.giant] = e.pair(o.level + 1)
-		terms = max(terms, len(s.babies))
 	}
 	moduli := e.params.Moduli(o.level, 0)
-	n := e.params.N()
-	pieces := n / innerPiece
+	pieces := e.params.N() / innerPiece
 	e.pool.Do(len(moduli)*pieces, func(task int) {
 		limb, start := task/pieces, task%pieces*innerPiece
 		end := start + innerPiece
-		rows := make([][]uint64, 3*terms)
+		m := moduli[limb]
+		scratch := spreading.Get().([][]uint64)
+		defer spreading.Put(scratch)
+		var first, second, plain [innerTerms][]uint64
 		for _, s := range o.sums {
-			k := len(s.babies)
-			first, second, plain := rows[:k], rows[terms:terms+k], rows[2*terms:2*terms+k]
-			for i, shift := range s.babies {
-				c := babies[shift]
-				first[i], second[i] = c[0][limb][start:end], c[1][limb][start:end]
-				plain[i] = s.plaintexts[i][limb][start:end]
-			}
 			c := sums[s.giant]
-			moduli[limb].InnerProduct2(c[0][limb][start:end], c[1][limb][start:end], first, second, plain)
+			sum := m.InnerProduct2
+			for done := 0; done < len(s.babies); done += innerTerms {
+				count := min(innerTerms, len(s.babies)-done)
+				for i, shift := range s.babies[done : done+count] {
+					x := babies[shift]
+					first[i], second[i] = x[0][limb][start:end], x[1][limb][start:end]
+					plain[i] = s.plaintexts[done+i].values(limb, start, end, scratch[i])
+				}
+				sum(c[0][limb][start:end], c[1][limb][start:end], first[:count], second[:count], plain[:count])
+				sum = m.InnerProduct2Add
+			}
 		}
 	})
 	return sums

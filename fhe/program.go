@@ -2,8 +2,6 @@ package fhe
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/binary"
 	"fmt"
 	"math"
 	"sync"
@@ -41,7 +39,7 @@ func NewProgram(ctx context.Context, c *circuit.Circuit, pool *Pool) (*Program, 
 	}
 	p := &Program{params: params, circuit: c, signature: SignatureOf(c), keys: c.Keys(), pool: pool}
 	p.arenas.New = func() any { return &arena{n: params.N()} }
-	b := &builder{program: p, known: map[plaintextKey]poly{}}
+	b := &builder{program: p, known: map[plaintextKey]*plaintext{}}
 	for i, node := range c.Nodes {
 		op, err := b.build(node)
 		if err != nil {
@@ -54,9 +52,12 @@ func NewProgram(ctx context.Context, c *circuit.Circuit, pool *Pool) (*Program, 
 		return nil, err
 	}
 	defer pool.Leave()
+	scratch := &arena{n: params.N()}
 	pool.Do(len(b.work), func(i int) {
 		if ctx.Err() == nil {
-			b.work[i]()
+			polys := scratch.poly(c.Parameters.MaxLevel() + 1)
+			b.work[i](polys)
+			scratch.release(polys)
 		}
 	})
 	if err := ctx.Err(); err != nil {
@@ -97,47 +98,8 @@ func (p *Program) PlaintextBytes() int64 { return p.bytes }
 // builder prepares nodes. Equal plaintexts at one scale and level are encoded once.
 type builder struct {
 	program *Program
-	known   map[plaintextKey]poly
-	work    []func()
-}
-
-type plaintextKey struct {
-	content [sha256.Size]byte
-	scale   float64
-	limbs   int
-}
-
-// plaintext returns the polynomial that will hold the vector at a scale modulo q_0 … q_level, in the NTT domain.
-func (b *builder) plaintext(v circuit.Vector, scale float64, level int) poly {
-	key := plaintextKey{fingerprint(v), scale, level + 1}
-	if known := b.known[key]; known != nil {
-		return known
-	}
-	p := b.program
-	encoded := poly(kernel.NewVectors(level+1, p.params.N()))
-	b.known[key] = encoded
-	p.bytes += int64(level+1) * int64(p.params.N()) * 8
-	b.work = append(b.work, func() {
-		moduli := p.params.Moduli(level, 0)
-		p.params.encoder.Encode(encoded, moduli, v, scale)
-		for limb, m := range moduli {
-			m.Forward(encoded[limb], encoded[limb])
-		}
-	})
-	return encoded
-}
-
-func fingerprint(v circuit.Vector) [sha256.Size]byte {
-	b := make([]byte, 0, 16+4*len(v.Index)+8*len(v.Values))
-	b = binary.LittleEndian.AppendUint64(b, uint64(v.Period))
-	b = binary.LittleEndian.AppendUint64(b, uint64(len(v.Index)))
-	for _, j := range v.Index {
-		b = binary.LittleEndian.AppendUint32(b, j)
-	}
-	for _, x := range v.Values {
-		b = binary.LittleEndian.AppendUint64(b, math.Float64bits(x))
-	}
-	return sha256.Sum256(b)
+	known   map[plaintextKey]*plaintext
+	work    []func(scratch poly) // encodes them
 }
 
 func (b *builder) build(node circuit.Node) (operation, error) {
@@ -165,7 +127,7 @@ func (b *builder) build(node circuit.Node) (operation, error) {
 // finish is what all operations end with: dividing primes out and adding a constant vector.
 type finish struct {
 	level, rescale int
-	bias           poly // nil for none
+	bias           *plaintext // nil for none
 }
 
 func (b *builder) buildFinish(node circuit.Node, bias circuit.Vector) finish {
@@ -184,9 +146,12 @@ func (f *finish) apply(e *evaluator, c pair, special int) (pair, error) {
 	}
 	c = e.divide(division, c)
 	if f.bias != nil {
-		e.pool.Do(len(f.bias), func(limb int) {
-			division.moduli[limb].Add(c[0][limb], c[0][limb], f.bias[limb])
+		n := e.params.N()
+		scratch := e.arena.poly(len(c[0]))
+		e.pool.Do(len(c[0]), func(limb int) {
+			division.moduli[limb].Add(c[0][limb], c[0][limb], f.bias.values(limb, 0, n, scratch[limb]))
 		})
+		e.arena.release(scratch)
 	}
 	return c, nil
 }
@@ -194,7 +159,7 @@ func (f *finish) apply(e *evaluator, c pair, special int) (pair, error) {
 // dot multiplies by one polynomial.
 type dot struct {
 	finish
-	weights poly
+	weights *plaintext
 }
 
 func (o *dot) run(e *evaluator, _ *EvaluationKeys, operands []pair) (pair, error) {
@@ -202,7 +167,7 @@ func (o *dot) run(e *evaluator, _ *EvaluationKeys, operands []pair) (pair, error
 	product := e.pair(len(moduli))
 	e.pool.Do(2*len(moduli), func(task int) {
 		part, limb := task%2, task/2
-		moduli[limb].Mul(product[part][limb], operands[0][part][limb], o.weights[limb])
+		moduli[limb].Mul(product[part][limb], operands[0][part][limb], o.weights.limbs[limb]) // coefficients: no runs
 	})
 	return o.apply(e, product, 0)
 }
