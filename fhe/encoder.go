@@ -120,11 +120,18 @@ func (e *Encoder) Encode(dst [][]uint64, moduli []*kernel.Modulus, vector circui
 			onePeriod(c[start:start+vector.Period], vector)
 		}
 	}
-	largest := 0.0
-	for i := range c {
-		c[i] = math.RoundToEven(c[i] * scale)
-		largest = max(largest, math.Abs(c[i]))
+	least, largest := 0.0, 0.0
+	for i, x := range c {
+		x = math.RoundToEven(x * scale)
+		c[i] = x
+		if x > largest {
+			largest = x
+		}
+		if x < least {
+			least = x
+		}
 	}
+	largest = max(largest, -least)
 	if len(c) < e.n {
 		for j := range moduli {
 			clear(dst[j][:e.n])
@@ -218,17 +225,17 @@ func (e *Encoder) toCoefficients(c, values []float64, points []complex128) {
 	}
 	e.transform(u)
 	stride, norm := e.n/period, 1/float64(period)
+	halved := norm / 2
 	first := u[0]
 	for i := 1; i <= half/2; i++ {
 		// The real transform's values i and half-i from the complex one's.
 		p, q := u[i], u[half-i]
-		even := (p + conj(q)) / 2
-		odd := (p - conj(q)) / 2
+		even, odd := p+conj(q), p-conj(q)
 		odd = complex(imag(odd), -real(odd)) * e.roots[half+i]
 		x := e.quarter[i*stride] * (even + odd)
 		y := e.quarter[(half-i)*stride] * conj(even-odd)
-		c[i], c[period-i] = real(x)*norm, -imag(x)*norm
-		c[half-i], c[half+i] = real(y)*norm, -imag(y)*norm
+		c[i], c[period-i] = real(x)*halved, -imag(x)*halved
+		c[half-i], c[half+i] = real(y)*halved, -imag(y)*halved
 	}
 	c[0] = (real(first) + imag(first)) * norm
 	c[half] = (real(first) - imag(first)) * norm * math.Sqrt2 / 2
@@ -276,14 +283,28 @@ func (e *Encoder) ToSlots(values, coefficients []float64) {
 
 // transform is the discrete Fourier transform of points in bit-reversed order.
 func (e *Encoder) transform(u []complex128) {
-	for h := 1; h < len(u); h *= 2 {
-		roots := e.roots[h : 2*h]
-		for start := 0; start < len(u); start += 2 * h {
-			low, high := u[start:start+h], u[start+h:start+2*h]
-			high = high[:len(low)]
-			for k, w := range roots[:len(low)] {
-				p, q := low[k], high[k]*w
-				low[k], high[k] = p+q, p-q
+	h := 1
+	if bits.TrailingZeros(uint(len(u)))%2 == 1 {
+		for i := 0; i < len(u); i += 2 {
+			u[i], u[i+1] = u[i]+u[i+1], u[i]-u[i+1]
+		}
+		h = 2
+	}
+	// Two stages at a time: transforms of h points are joined to ones of 4h.
+	for ; h < len(u); h *= 4 {
+		roots, squares := e.roots[2*h:3*h], e.roots[h:2*h]
+		for start := 0; start < len(u); start += 4 * h {
+			x0, x1 := u[start:start+h], u[start+h:start+2*h]
+			x2, x3 := u[start+2*h:start+3*h], u[start+3*h:start+4*h]
+			x0, x1, x2, x3 = x0[:len(roots)], x1[:len(roots)], x2[:len(roots)], x3[:len(roots)]
+			squares := squares[:len(roots)]
+			for k, w := range roots {
+				v := squares[k]
+				p, q := x1[k]*v, x3[k]*v
+				a, b := x0[k]+p, x0[k]-p
+				c, d := (x2[k]+q)*w, (x2[k]-q)*w
+				d = complex(imag(d), -real(d)) // the second half of the roots is -i times the first
+				x0[k], x1[k], x2[k], x3[k] = a+c, b+d, a-c, b-d
 			}
 		}
 	}

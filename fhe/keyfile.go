@@ -34,7 +34,8 @@ type keyFile struct {
 func KeysSize(params circuit.Parameters, set circuit.KeySet) int64 { return wire.KeysSize(params, set) }
 
 // ReadKeys reads a file of evaluation keys (FORMAT.md) to its end. The set and the name are what the file must hold.
-// Beyond the keys themselves, EvaluationKeys.Bytes, it takes the memory of one digit of one key.
+// Beyond the keys themselves, EvaluationKeys.Bytes, it takes the memory of one digit of one key. It borrows idle workers
+// of the pool, of which the caller holds one (Pool.Enter).
 func ReadKeys(r io.Reader, params *Parameters, set circuit.KeySet, id ID, pool *Pool) (*EvaluationKeys, error) {
 	if err := wire.CheckKeySet(params.literal, set); err != nil {
 		return nil, err

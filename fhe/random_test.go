@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"runtime"
+	"runtime/debug"
 	"sync"
 	"testing"
 
@@ -196,6 +198,41 @@ func TestResultsDoNotDependOnWorkers(t *testing.T) {
 		if string(got) != string(want) {
 			t.Fatalf("%d workers give another reply", workers)
 		}
+	}
+}
+
+// TestRunsReuseMemory bounds what a run allocates once another has gone before: the reply and small things.
+func TestRunsReuseMemory(t *testing.T) {
+	params := parameters(t, 12, circuit.ConjugateInvariant, []int{36, 30}, []int{38})
+	rng := rand.New(rand.NewPCG(6, 29))
+	c := randomCircuit(rng, params, math.Exp2(28), 34)
+	p := newPartyWith(t, c, c.Keys(), fhe.NewPool(1))
+	vectors := make([][]float64, len(c.Inputs))
+	for i := range vectors {
+		vectors[i] = uniform(rng, params.N())
+	}
+	request, err := p.secret.Encrypt(p.program.Signature(), modelID, vectors)
+	if err != nil {
+		t.Fatal(err)
+	}
+	inputs, err := fhe.ParseInputs(p.program.Parameters(), p.program.Signature(), modelID, request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer debug.SetGCPercent(debug.SetGCPercent(-1)) // a collection would empty the pools
+	run := func() uint64 {
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		if _, err := p.program.Run(context.Background(), p.keys, inputs); err != nil {
+			t.Fatal(err)
+		}
+		runtime.ReadMemStats(&after)
+		return after.TotalAlloc - before.TotalAlloc
+	}
+	run()
+	replies := uint64(len(c.Outputs) * 2 * params.N() * 8)
+	if got := run(); got > replies+64<<10 {
+		t.Errorf("the second run allocates %d bytes for replies of %d", got, replies)
 	}
 }
 

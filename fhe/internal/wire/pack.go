@@ -17,23 +17,26 @@ func PackedSize(count, bitSize int) int { return (count*bitSize + 7) / 8 }
 // Pack writes values below 2^bitSize to dst, which has PackedSize bytes: a little-endian stream of bits, the lowest
 // bit of the first value first. bitSize is at most 56.
 func Pack(dst []byte, values []uint64, bitSize int) {
-	var acc uint64
-	filled, at := 0, 0
-	for _, v := range values {
-		acc |= v << filled
-		filled += bitSize
-		if filled >= 64 {
-			binary.LittleEndian.PutUint64(dst[at:], acc)
-			at += 8
-			filled -= 64
-			acc = v >> (bitSize - filled)
+	// Each value is written with the seven bytes around it that are not there yet, and the last of its bytes carried on.
+	var carry uint64
+	k, bit := 0, 0
+	for ; k < len(values) && bit>>3+8 <= len(dst); k++ {
+		word := carry | values[k]<<(bit&7)
+		binary.LittleEndian.PutUint64(dst[bit>>3:], word)
+		next := bit + bitSize
+		carry = word >> (next&^7 - bit&^7)
+		bit = next
+	}
+	var last [16]byte
+	start, offset := bit>>3, bit&7
+	binary.LittleEndian.PutUint64(last[:], carry)
+	for ; k < len(values); k++ {
+		for b := range bitSize {
+			last[(offset+b)>>3] |= byte(values[k]>>b&1) << ((offset + b) & 7)
 		}
+		offset += bitSize
 	}
-	for ; filled > 0; filled -= 8 {
-		dst[at] = byte(acc)
-		acc >>= 8
-		at++
-	}
+	copy(dst[min(start, len(dst)):], last[:])
 }
 
 // Unpack reads len(values) values below modulus, which is at most 2^bitSize, from src, which has PackedSize bytes.
