@@ -203,6 +203,9 @@ func TestResultsDoNotDependOnWorkers(t *testing.T) {
 
 // TestRunsReuseMemory bounds what a run allocates once another has gone before: the reply and small things.
 func TestRunsReuseMemory(t *testing.T) {
+	if raceDetector {
+		t.Skip("under the race detector pools lose things on purpose")
+	}
 	params := parameters(t, 12, circuit.ConjugateInvariant, []int{36, 30}, []int{38})
 	rng := rand.New(rand.NewPCG(6, 29))
 	c := randomCircuit(rng, params, math.Exp2(28), 34)
