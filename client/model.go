@@ -1,0 +1,174 @@
+// Package client is the user's side as a library: it makes keys, encrypts questions, asks an endpoint, decrypts answers.
+//
+//	connection := client.Dial("https://…", os.Getenv("HF_TOKEN"))
+//	description, err := connection.Describe(ctx)
+//	model, err := client.Read(description.ClientZip)   // or client.Load("compiled_model")
+//	err = model.GenerateKeys()
+//	keys, err := model.EvaluationKeys(ctx, nil)        // public: the endpoint computes with them
+//	uid, err := connection.Upload(ctx, model.KeySet(), keys, nil)
+//
+//	request, err := model.QuantizeEncryptSerialize(row)
+//	replies, err := connection.Infer(ctx, uid, request)
+//	answer, err := model.DeserializeDecryptDequantize(replies[0])
+//
+// # What is dangerous
+//
+// The secret key lives in FHEModelClient and never leaves it. Answers are secrets too: a decrypted value that goes back
+// to the server, or to anybody together with its ciphertext, gives the secret key away (Li and Micciancio, ePrint
+// 2020/1533). Nothing here sends one, and no retry depends on one; whoever uses the package has to keep it so.
+//
+// The uid of an upload is a capability: whoever has it can use and delete the key.
+package client
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
+
+	"cipherpoint/circuit"
+	"cipherpoint/deployment"
+	"cipherpoint/fhe"
+	"cipherpoint/fhe/secret"
+	"cipherpoint/pipeline"
+)
+
+// FHEModelClient is a compiled model in a user's hands, with the user's secret key. It is safe for concurrent use once
+// it has keys.
+type FHEModelClient struct {
+	spec   *deployment.Client
+	params *fhe.Parameters
+	key    *secret.Key
+}
+
+// Load reads client.zip from a compiled model's folder.
+func Load(dir string) (*FHEModelClient, error) {
+	archive, err := os.ReadFile(filepath.Join(dir, deployment.ClientFile))
+	if err != nil {
+		return nil, fmt.Errorf("no compiled model in the folder: %w", err)
+	}
+	return Read(archive)
+}
+
+// Read reads the bytes of a client.zip. They may come from an endpoint that is not trusted: everything is checked, the
+// security of the parameters too.
+func Read(archive []byte) (*FHEModelClient, error) {
+	spec, err := deployment.ReadClient(archive)
+	if err != nil {
+		return nil, err
+	}
+	params, err := fhe.NewParameters(spec.Signature.Parameters)
+	if err != nil {
+		return nil, err
+	}
+	return &FHEModelClient{spec: spec, params: params}, nil
+}
+
+// Spec is what client.zip says. It must not be changed.
+func (m *FHEModelClient) Spec() *deployment.Client { return m.spec }
+
+// KeySet names the keys that this model takes, in hexadecimal.
+func (m *FHEModelClient) KeySet() string { return m.spec.KeySetID }
+
+// GenerateKeys makes a fresh secret key.
+func (m *FHEModelClient) GenerateKeys() (err error) {
+	m.key, err = secret.GenerateKey(m.params)
+	return err
+}
+
+// SecretKey returns the secret key in clear, for the user's own storage.
+func (m *FHEModelClient) SecretKey() ([]byte, error) {
+	if m.key == nil {
+		return nil, errNoKey
+	}
+	return m.key.MarshalBinary()
+}
+
+// SetSecretKey takes a key that SecretKey returned.
+func (m *FHEModelClient) SetSecretKey(b []byte) (err error) {
+	m.key, err = secret.ParseKey(m.params, b)
+	return err
+}
+
+var errNoKey = errors.New("there is no secret key: generate or set one first")
+
+// EvaluationKeys returns the keys that the endpoint needs, spec.KeyBytes() bytes, made on all cores. Progress, which may
+// be nil, is told the bytes made so far.
+func (m *FHEModelClient) EvaluationKeys(ctx context.Context, progress func(done int64)) ([]byte, error) {
+	if m.key == nil {
+		return nil, errNoKey
+	}
+	var file bytes.Buffer
+	file.Grow(int(m.spec.KeyBytes()))
+	pool := fhe.NewPool(runtime.GOMAXPROCS(0))
+	err := m.key.WriteEvaluationKeys(ctx, &file, m.spec.Keys, m.spec.KeySet(), pool, progress)
+	return file.Bytes(), err
+}
+
+// QuantizeEncryptSerialize turns a row of features into an encrypted input of spec.RequestBytes() bytes.
+func (m *FHEModelClient) QuantizeEncryptSerialize(row []float64) ([]byte, error) {
+	if m.key == nil {
+		return nil, errNoKey
+	}
+	vectors, err := m.spec.Pipeline.Encode(row)
+	if err != nil {
+		return nil, err
+	}
+	for i, v := range vectors {
+		vectors[i] = circuit.Vector{Period: len(v), Values: v}.Full(m.spec.Signature.Parameters.Slots())
+	}
+	return m.key.Encrypt(m.spec.Signature, m.spec.ModelID(), vectors)
+}
+
+// Answer is a decrypted answer: a secret of the user's.
+type Answer struct {
+	Scores []float64 // of the last encrypted layer
+	Values []float64 // what the model's end makes of them: probabilities, a value
+	Label  int       // index of the class; 0 where the model is no classifier
+	Class  string    // its name, where the model names classes
+}
+
+// DeserializeDecryptDequantize turns the reply to an encrypted input into the answer.
+func (m *FHEModelClient) DeserializeDecryptDequantize(reply []byte) (Answer, error) {
+	if m.key == nil {
+		return Answer{}, errNoKey
+	}
+	out, err := m.key.Decrypt(m.spec.Signature, m.spec.ModelID(), reply)
+	if err != nil {
+		return Answer{}, err
+	}
+	return decode(m.spec.Pipeline, out)
+}
+
+func decode(p *pipeline.Pipeline, out [][]float64) (a Answer, err error) {
+	if a.Scores, a.Values, err = p.Decode(out); err != nil {
+		return Answer{}, err
+	}
+	if len(p.Classes) > 0 {
+		a.Label = pipeline.Label(a.Values)
+		if a.Label < len(p.Classes) {
+			a.Class = p.Classes[a.Label]
+		}
+	}
+	return a, nil
+}
+
+// Clear answers a row in clear, by a circuit that the caller has: what an endpoint with the same circuit would answer
+// without the noise of encryption.
+func (m *FHEModelClient) Clear(c *circuit.Circuit, row []float64) (Answer, error) {
+	vectors, err := m.spec.Pipeline.Encode(row)
+	if err != nil {
+		return Answer{}, err
+	}
+	for i, v := range vectors {
+		vectors[i] = circuit.Vector{Period: len(v), Values: v}.Full(c.Parameters.Slots())
+	}
+	out, err := c.Run(vectors...)
+	if err != nil {
+		return Answer{}, err
+	}
+	return decode(m.spec.Pipeline, out)
+}
