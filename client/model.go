@@ -1,23 +1,3 @@
-// Package client is the user's side as a library: it makes keys, encrypts questions, asks an endpoint, decrypts answers.
-//
-//	connection := client.Dial("https://…", os.Getenv("HF_TOKEN"))
-//	description, err := connection.Describe(ctx)
-//	model, err := client.Read(description.ClientZip)   // or client.Load("compiled_model")
-//	err = model.GenerateKeys()
-//	keys, err := model.EvaluationKeys(ctx, nil)        // public: the endpoint computes with them
-//	uid, err := connection.Upload(ctx, model.KeySet(), keys, nil)
-//
-//	request, err := model.QuantizeEncryptSerialize(row)
-//	replies, err := connection.Infer(ctx, uid, request)
-//	answer, err := model.DeserializeDecryptDequantize(replies[0])
-//
-// # What is dangerous
-//
-// The secret key lives in FHEModelClient and never leaves it. Answers are secrets too: a decrypted value that goes back
-// to the server, or to anybody together with its ciphertext, gives the secret key away (Li and Micciancio, ePrint
-// 2020/1533). Nothing here sends one, and no retry depends on one; whoever uses the package has to keep it so.
-//
-// The uid of an upload is a capability: whoever has it can use and delete the key.
 package client
 
 import (
@@ -25,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -36,6 +17,9 @@ import (
 	"cipherpoint/pipeline"
 )
 
+// maxClientZip bounds client.zip, from a folder and from an endpoint.
+const maxClientZip = 64 << 20
+
 // FHEModelClient is a compiled model in a user's hands, with the user's secret key. It is safe for concurrent use once
 // it has keys.
 type FHEModelClient struct {
@@ -46,9 +30,14 @@ type FHEModelClient struct {
 
 // Load reads client.zip from a compiled model's folder.
 func Load(dir string) (*FHEModelClient, error) {
-	archive, err := os.ReadFile(filepath.Join(dir, deployment.ClientFile))
+	f, err := os.Open(filepath.Join(dir, deployment.ClientFile))
 	if err != nil {
 		return nil, fmt.Errorf("no compiled model in the folder: %w", err)
+	}
+	defer f.Close()
+	archive, err := io.ReadAll(io.LimitReader(f, maxClientZip+1))
+	if err != nil {
+		return nil, err
 	}
 	return Read(archive)
 }
@@ -56,6 +45,9 @@ func Load(dir string) (*FHEModelClient, error) {
 // Read reads the bytes of a client.zip. They may come from an endpoint that is not trusted: everything is checked, the
 // security of the parameters too.
 func Read(archive []byte) (*FHEModelClient, error) {
+	if len(archive) > maxClientZip {
+		return nil, fmt.Errorf("%s: larger than %d bytes", deployment.ClientFile, maxClientZip)
+	}
 	spec, err := deployment.ReadClient(archive)
 	if err != nil {
 		return nil, err
@@ -95,16 +87,21 @@ func (m *FHEModelClient) SetSecretKey(b []byte) (err error) {
 
 var errNoKey = errors.New("there is no secret key: generate or set one first")
 
-// EvaluationKeys returns the keys that the endpoint needs, spec.KeyBytes() bytes, made on all cores. Progress, which may
-// be nil, is told the bytes made so far.
-func (m *FHEModelClient) EvaluationKeys(ctx context.Context, progress func(done int64)) ([]byte, error) {
+// WriteEvaluationKeys makes the keys that the endpoint needs on all cores and writes them, spec.KeyBytes() bytes. It
+// keeps no more than a few of them in memory. Progress, which may be nil, is told the bytes made so far.
+func (m *FHEModelClient) WriteEvaluationKeys(ctx context.Context, w io.Writer, progress func(done int64)) error {
 	if m.key == nil {
-		return nil, errNoKey
+		return errNoKey
 	}
+	pool := fhe.NewPool(runtime.GOMAXPROCS(0))
+	return m.key.WriteEvaluationKeys(ctx, w, m.spec.Keys, m.spec.KeySet(), pool, progress)
+}
+
+// EvaluationKeys returns what WriteEvaluationKeys writes.
+func (m *FHEModelClient) EvaluationKeys(ctx context.Context, progress func(done int64)) ([]byte, error) {
 	var file bytes.Buffer
 	file.Grow(int(m.spec.KeyBytes()))
-	pool := fhe.NewPool(runtime.GOMAXPROCS(0))
-	err := m.key.WriteEvaluationKeys(ctx, &file, m.spec.Keys, m.spec.KeySet(), pool, progress)
+	err := m.WriteEvaluationKeys(ctx, &file, progress)
 	return file.Bytes(), err
 }
 

@@ -1,0 +1,36 @@
+// Package client is the user's side of encrypted inference: it makes keys, encrypts questions, decrypts answers, and
+// talks to an endpoint that can read neither.
+//
+//	endpoint, err := client.New("https://…", token, client.Options{})
+//	description, err := endpoint.Describe(ctx)               // or client.Load("compiled_model")
+//	model, err := client.Read(description.ClientZip)
+//	err = model.GenerateKeys()
+//	keys, err := model.EvaluationKeys(ctx, nil)
+//	uid, err := endpoint.Upload(ctx, model.KeySet(), bytes.NewReader(keys), client.Upload{}) // once
+//
+//	question, err := model.QuantizeEncryptSerialize(row)     // for each row
+//	reply, err := endpoint.Infer(ctx, uid, question)
+//	answer, err := model.DeserializeDecryptDequantize(reply)
+//
+// # Repeats
+//
+// A request is repeated when the connection was lost, and when the endpoint says that it is busy, not ready, or
+// without its key store: after the time that it names in Retry-After, or else after one that doubles from try to try,
+// lengthened at random so that clients do not come back together. Options.Patience bounds the wait. Every other
+// failure is returned at once as an *Error with the code of the protocol (handler/PROTOCOL.md).
+//
+// An upload that was cut goes on where it stopped: by itself while Upload runs, and by another call with the uid that
+// Upload returned, also from another process that has the same file of keys.
+//
+// # What is dangerous
+//
+// A decrypted value must never leave its owner, not even in part, rounded little, or as a decision that others see:
+// with the ciphertext it gives away the secret key (Li and Micciancio, ePrint 2020/1533). For the same reason nothing in this
+// package sends or repeats anything because of what was decrypted; do not build such a loop around it either.
+//
+// A uid is a capability: who has it can use and delete the key. Do not log it. Over plain HTTP, uids and tokens can be
+// read on the way; New refuses to send a token like that to another machine.
+//
+// The endpoint sees how many questions are asked and when. Whether its answers are those of the model that it claims
+// to serve cannot be checked from here.
+package client
