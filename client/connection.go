@@ -21,6 +21,9 @@ type Options struct {
 	Patience time.Duration
 	// OnWait is told why a request will be repeated, and when. It may be called concurrently.
 	OnWait func(reason error, wait time.Duration)
+	// PieceBytes is the largest piece of evaluation keys in one request; 0 is 4 MiB, what the protocol allows. Pieces
+	// shrink by themselves where they turn out to be too large for a proxy or too slow.
+	PieceBytes int
 	// Transport makes the connections; nil is one of its own.
 	Transport http.RoundTripper
 	// PlainHTTP allows a token to be sent without TLS to another machine: only where the way is otherwise protected.
@@ -61,6 +64,9 @@ func New(address, token string, o Options) (*Connection, error) {
 	}
 	if o.Patience == 0 {
 		o.Patience = defaultPatience
+	}
+	if o.PieceBytes <= 0 || o.PieceBytes > maxPiece {
+		o.PieceBytes = maxPiece
 	}
 	if o.OnWait == nil {
 		o.OnWait = func(error, time.Duration) {}

@@ -94,7 +94,7 @@ type sender struct {
 
 // send sends ranges, several pieces at a time and in ascending order.
 func (s *sender) send(ctx context.Context, missing [][2]int64) error {
-	s.piece.Store(maxPiece)
+	s.piece.Store(int64(s.connection.options.PieceBytes))
 	remaining := s.keys.Size() - s.present
 	s.progress(0)
 	group, ctx := errgroup.WithContext(ctx)
@@ -165,7 +165,7 @@ func (s *sender) sendRange(ctx context.Context, at, end int64) error {
 func (s *sender) shrink(n int64) {
 	for {
 		old := s.piece.Load()
-		if smaller := max(n/2, minPiece); smaller >= old || s.piece.CompareAndSwap(old, smaller) {
+		if smaller := max(n/2, min(n, minPiece)); smaller >= old || s.piece.CompareAndSwap(old, smaller) {
 			return
 		}
 	}

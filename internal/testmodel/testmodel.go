@@ -3,6 +3,7 @@
 package testmodel
 
 import (
+	"math"
 	"math/rand/v2"
 	"sync"
 	"testing"
@@ -24,10 +25,10 @@ type Model struct {
 // Classes are the names of its labels.
 var Classes = []string{"zero", "one", "two"}
 
-var small = sync.OnceValues(func() (*Model, error) { return compile(1, 6) })
+var small = sync.OnceValues(func() (*Model, error) { return Network("small", 1, rows(1, 6), Classes) })
 
 // foreign differs in everything.
-var foreign = sync.OnceValues(func() (*Model, error) { return compile(2, 4) })
+var foreign = sync.OnceValues(func() (*Model, error) { return Network("foreign", 2, rows(2, 4), Classes) })
 
 // Small returns a classifier of three classes with six features.
 func Small(t testing.TB) *Model { return get(t, small) }
@@ -54,32 +55,46 @@ func (m *Model) Save(t testing.TB) string {
 	return dir
 }
 
-func compile(seed uint64, features int) (*Model, error) {
-	r := rand.New(rand.NewPCG(seed, 0))
-	normal := func(std float64, shape ...int) model.Tensor {
-		t := model.NewTensor(shape)
-		for i := range t.Data {
-			t.Data[i] = std * r.NormFloat64()
-		}
-		return t
+func rows(seed uint64, features int) [][]float64 {
+	r := rand.New(rand.NewPCG(seed, 1))
+	rows := make([][]float64, 64)
+	for i := range rows {
+		rows[i] = normal(r, 1, features).Data
 	}
-	hidden := 2 * features
-	b := model.New("small", model.Shape{features})
-	b.Dense(normal(0.4, hidden, features), nil).Square().Dense(normal(0.4, len(Classes), hidden), nil).Softmax()
+	return rows
+}
+
+func normal(r *rand.Rand, deviation float64, shape ...int) model.Tensor {
+	t := model.NewTensor(shape)
+	for i := range t.Data {
+		t.Data[i] = deviation * r.NormFloat64()
+	}
+	return t
+}
+
+// Network compiles a network with random weights for rows, which it is calibrated on.
+func Network(name string, seed uint64, rows [][]float64, classes []string) (*Model, error) {
+	const hidden = 12
+	r := rand.New(rand.NewPCG(seed, 0))
+	features := len(rows[0])
+	square := 0.0
+	for _, row := range rows {
+		for _, x := range row {
+			square += x * x / float64(len(rows))
+		}
+	}
+	b := model.New(name, model.Shape{features})
+	b.Dense(normal(r, 1/math.Sqrt(square), hidden, features), nil).Square().Dense(normal(r, 0.5, len(classes), hidden), nil).Softmax()
 	graph, err := b.Graph()
 	if err != nil {
 		return nil, err
 	}
-	rows := make([][]float64, 64)
-	for i := range rows {
-		rows[i] = normal(1, features).Data
-	}
-	result, err := compiler.Compile(graph, rows, compiler.Options{Classes: Classes})
+	result, err := compiler.Compile(graph, rows, compiler.Options{Classes: classes})
 	if err != nil {
 		return nil, err
 	}
 	return &Model{
-		FHEModelDev:   deployment.FHEModelDev{Name: "small", Kind: "network", Circuit: result.Circuit, Pipeline: result.Pipeline},
+		FHEModelDev:   deployment.FHEModelDev{Name: name, Kind: "network", Circuit: result.Circuit, Pipeline: result.Pipeline},
 		Graph:         graph,
 		Rows:          rows,
 		MaxScoreError: result.MaxScoreError,
