@@ -43,6 +43,7 @@ func start(t testing.TB, model, keys string, tokens ...string) endpoint {
 	ended := make(chan error, 1)
 	go func() { ended <- s.Run(ctx) }()
 	stop := sync.OnceFunc(func() {
+		http.DefaultClient.CloseIdleConnections() // a server waits for connections that have not said anything yet
 		cancel()
 		if err := <-ended; err != nil {
 			t.Errorf("endpoint: %v", err)

@@ -1,0 +1,85 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/csv"
+	"fmt"
+	"io"
+	"os"
+	"strconv"
+	"strings"
+
+	"cipherpoint/creating_models/recipes"
+	"cipherpoint/model/dataset"
+)
+
+// maxInput bounds the file of the user's rows.
+const maxInput = 256 << 20
+
+// questions returns the samples to ask about: the user's rows, or test samples of the data set of the model's recipe.
+// What the model answers to the latter is known (Y).
+func questions(ctx context.Context, o options, model string, features int) (*dataset.Set, error) {
+	set, err := read(ctx, o, model)
+	if err != nil {
+		return nil, err
+	}
+	if set.Width() != features {
+		return nil, fmt.Errorf("rows have %d values, the model takes %d features", set.Width(), features)
+	}
+	if o.samples > 0 && set.Len() > o.samples {
+		first := make([]int, o.samples)
+		for i := range first {
+			first[i] = i
+		}
+		set = set.Subset(first)
+	}
+	return set, nil
+}
+
+func read(ctx context.Context, o options, model string) (*dataset.Set, error) {
+	if o.input != "" {
+		return readRows(o.input)
+	}
+	recipe, err := recipes.Find(model)
+	if err != nil {
+		return nil, fmt.Errorf("no test samples are known for the model %q: ask about rows of your own with --input", model)
+	}
+	_, test, err := recipe.Load(ctx, o.source)
+	if err != nil {
+		return nil, fmt.Errorf("test samples: %w (--data names a folder of data sets)", err)
+	}
+	return test, nil
+}
+
+// readRows reads a table of features. Its first line is a header if something in it is not a number.
+func readRows(name string) (*dataset.Set, error) {
+	f, err := os.Open(name)
+	if err != nil {
+		return nil, fmt.Errorf("input: %w", err)
+	}
+	defer f.Close()
+	content, err := io.ReadAll(io.LimitReader(f, maxInput+1))
+	if err != nil {
+		return nil, fmt.Errorf("input: %w", err)
+	}
+	if len(content) > maxInput {
+		return nil, fmt.Errorf("input: the file is larger than %d bytes", maxInput)
+	}
+	first, err := csv.NewReader(bytes.NewReader(content)).Read()
+	if err != nil {
+		return nil, fmt.Errorf("input: no row of comma-separated values: %w", err)
+	}
+	header := false
+	for _, field := range first {
+		field = strings.TrimSpace(field)
+		if _, err := strconv.ParseFloat(field, 64); err != nil && field != "" {
+			header = true
+		}
+	}
+	set, err := dataset.CSV{Header: header}.Read(bytes.NewReader(content))
+	if err != nil {
+		return nil, fmt.Errorf("input: %w", err)
+	}
+	return set, nil
+}
