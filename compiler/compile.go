@@ -27,7 +27,7 @@ import (
 // Options steer the compiler. The zero value is right for most models.
 type Options struct {
 	// MaxScoreError is the largest error of a score that is accepted; 0 means 1/256 of the scores' range on the
-	// calibration rows.
+	// calibration rows or, for a classifier, as much less as its labels need.
 	MaxScoreError float64
 	// Prefer moves the balance of latency and sizes.
 	Prefer Preference
@@ -70,12 +70,69 @@ type Result struct {
 	profile *profile
 }
 
-// bound is the caller's bound, or a share of the scores' range.
-func (o Options) bound(scores [][]float64) float64 {
+// bound is the caller's bound, or a share of the range of the answers.
+func (o Options) bound(answers [][]float64) float64 {
 	if o.MaxScoreError > 0 {
 		return o.MaxScoreError
 	}
-	return spread(scores) / 256
+	return spread(answers) / 256
+}
+
+// maxUnsafe is the share of calibration rows whose label may depend on an error of half the bound. Errors are rarely that
+// large: about a tenth of these labels change.
+const maxUnsafe = 0.002
+
+// boundFor returns the bound on the error of the scores. Where the caller states none, a classifier's is halved until
+// nearly all labels are safe.
+func (o Options) boundFor(g *model.Graph, s *split, rows [][]float64) (float64, error) {
+	outputs := make([]string, len(s.suffix.Inputs))
+	for i, port := range s.suffix.Inputs {
+		outputs[i] = port.Name
+	}
+	scores, err := (&model.Graph{Name: g.Name, Inputs: g.Inputs, Nodes: g.Nodes, Outputs: outputs}).RunRows(rows)
+	if err != nil {
+		return 0, err
+	}
+	bound := o.bound(scores)
+	for o.MaxScoreError == 0 && len(o.Classes) > 0 && bound > 0 {
+		unsafe, err := unsafeLabels(s.suffix, scores, bound/2)
+		if err != nil {
+			return 0, err
+		}
+		if float64(unsafe) <= maxUnsafe*float64(len(scores)) {
+			break
+		}
+		bound /= 2
+	}
+	return bound, nil
+}
+
+// unsafeLabels counts the rows whose label an error of this size could change.
+func unsafeLabels(suffix *model.Graph, scores [][]float64, size float64) (int, error) {
+	unsafe := 0
+	if len(scores[0]) > 1 {
+		for _, row := range scores {
+			sorted := slices.Sorted(slices.Values(row))
+			if sorted[len(sorted)-1]-sorted[len(sorted)-2] < 2*size {
+				unsafe++
+			}
+		}
+		return unsafe, nil
+	}
+	moved := make([][]float64, 0, 2*len(scores))
+	for _, row := range scores {
+		moved = append(moved, []float64{row[0] - size}, []float64{row[0] + size})
+	}
+	answers, err := suffix.RunRows(moved)
+	if err != nil {
+		return 0, err
+	}
+	for i := 0; i < len(answers); i += 2 {
+		if pipeline.Label(answers[i]) != pipeline.Label(answers[i+1]) {
+			unsafe++
+		}
+	}
+	return unsafe, nil
 }
 
 // calibrationRows is how many of the caller's rows are run through each packing.
@@ -112,6 +169,9 @@ func Compile(g *model.Graph, rows [][]float64, o Options) (*Result, error) {
 		return nil, err
 	}
 	k := &compilation{split: s, options: o, weights: weights, progress: progress}
+	if k.bound, err = o.boundFor(polynomials, s, rows); err != nil {
+		return nil, err
+	}
 	if err := k.calibrate(rows); err != nil {
 		return nil, err
 	}
@@ -131,6 +191,7 @@ type compilation struct {
 	weights    Weights
 	progress   func(string)
 	encoded    [][][]float64 // of each calibration row, what each input of the program holds
+	bound      float64
 	candidates []Candidate
 }
 
@@ -271,7 +332,7 @@ func (k *compilation) explore(p *packing) ([]Candidate, error) {
 		other.profileLinears(&own)
 		styles = append(styles, styled{other, &own, steps, style})
 	}
-	list := search(styles, k.options.bound(f.scores), k.weights)
+	list := search(styles, k.bound, k.weights)
 	for i := range list {
 		d := list[i].packing.decision
 		list[i].Packing = fmt.Sprintf("%s; babies %s, giants %s", openingNames(d), d.style[0], d.style[1])
@@ -296,9 +357,8 @@ func (k *compilation) choose() (*Result, error) {
 	slices.SortStableFunc(k.candidates, compareCandidates)
 	for i := range k.candidates {
 		c := &k.candidates[i]
-		bound := k.options.bound(c.profile.scores)
 		k.progress("simulating the noise")
-		result, err := k.build(c, bound)
+		result, err := k.build(c, k.bound)
 		if err != nil {
 			c.Reason = err.Error()
 			continue

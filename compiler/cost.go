@@ -15,8 +15,8 @@ const (
 	costExtension = 0.45  // a pair of source and target primes
 )
 
-// latency estimates the time of one node in milliseconds.
-func latency(c *circuit.Circuit, node circuit.Node) float64 {
+// Latency estimates the time of one node in milliseconds.
+func Latency(c *circuit.Circuit, node circuit.Node) float64 {
 	p := c.Parameters
 	l, s := float64(node.Level+1), float64(p.SpecialPrimes(node.Level))
 	digits := float64(p.Digits(node.Level))

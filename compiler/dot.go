@@ -50,6 +50,7 @@ func (k *compilation) dot() (Candidate, bool, error) {
 	// Errors in coefficients: the fresh error times the weights, the weights' rounding times the input.
 	e := newNoise(packing.circuit.Parameters)
 	f.transfer = []float64{norm / e.embedding, 1 / e.embedding}
+	f.repeated = make([]float64, 2)
 	f.linear[0] = linearProfile{encoding: length}
 	alone := styled{packing: packing, profile: f}
 	best, found := Candidate{}, false
@@ -66,7 +67,7 @@ func (k *compilation) dot() (Candidate, bool, error) {
 				if found {
 					limit = best.objective
 				}
-				if candidate, ok := alone.evaluate(c, k.options.bound(f.scores), limit, k.weights); ok {
+				if candidate, ok := alone.evaluate(c, k.bound, limit, k.weights); ok {
 					best, found = candidate, true
 					best.LogN, best.QBits, best.scales, best.Packing = circuit.MinLogN, []int{qBits}, s, "coefficients, no keys"
 				}

@@ -3,6 +3,7 @@ package compiler
 import (
 	"math"
 	"math/rand/v2"
+	"slices"
 
 	"cipherpoint/circuit"
 )
@@ -81,10 +82,11 @@ func (e noise) coefficientReply(bits int, scale float64) float64 {
 type profile struct {
 	rms, max []float64 // of each value, over slots and rows
 	means    []float64 // of each output: the largest mean over a class of slots
-	// transfer[v] is the deviation of the worst answer for white noise of deviation one on value v.
-	transfer []float64
-	linear   map[int]linearProfile // by node
-	scores   [][]float64           // of each row
+	// transfer[v] is the deviation of the worst answer for white noise of deviation one on value v; repeated[v] the same
+	// for noise that repeats with the period of the linear map that makes v, whose copies do not average out.
+	transfer, repeated []float64
+	linear             map[int]linearProfile // by node
+	scores             [][]float64           // of each row
 }
 
 type linearProfile struct {
@@ -121,32 +123,66 @@ func measure(p *packing, rows [][][]float64) (*profile, error) {
 	for v := range f.rms {
 		f.rms[v] = math.Sqrt(f.rms[v] / float64(n*len(rows)))
 	}
-	const trials = 6
+	f.repeated = make([]float64, values)
 	random := rand.New(rand.NewPCG(1, 1))
 	for target := range values {
-		std := 1e-4 * max(f.rms[target], 1e-6)
-		squares := make([]float64, len(clean[0]))
-		for i := range min(trials, len(rows)) {
-			out, err := c.RunObserved(func(v int, x []float64) {
-				if v == target {
-					for j := range x {
-						x[j] += std * random.NormFloat64()
-					}
-				}
-			}, rows[i]...)
-			if err != nil {
+		var err error
+		if f.transfer[target], err = p.transfer(rows, clean, target, n, f.rms[target], random); err != nil {
+			return nil, err
+		}
+		if period := p.linearPeriod(target); period > 0 {
+			if f.repeated[target], err = p.transfer(rows, clean, target, period, f.rms[target], random); err != nil {
 				return nil, err
 			}
-			for k, s := range p.scores(out) {
-				squares[k] += (s - clean[i][k]) * (s - clean[i][k]) / (std * std * float64(min(trials, len(rows))))
-			}
-		}
-		for _, s := range squares {
-			f.transfer[target] = max(f.transfer[target], math.Sqrt(s))
 		}
 	}
 	p.profileLinears(f)
 	return f, nil
+}
+
+// linearPeriod is the longest period of the diagonals of the linear map that makes a value, or 0 for other values.
+func (p *packing) linearPeriod(value int) int {
+	period := 0
+	if i := value - len(p.circuit.Inputs); i >= 0 && p.circuit.Nodes[i].Linear != nil {
+		for _, d := range p.circuit.Nodes[i].Linear.Diagonals {
+			period = max(period, d.Values.Period)
+		}
+	}
+	return period
+}
+
+// transfer measures how far noise on one value, repeating with a period, moves the worst score, for deviation one.
+func (p *packing) transfer(rows [][][]float64, clean [][]float64, target, period int, rms float64, random *rand.Rand) (float64, error) {
+	const trials = 6
+	std := 1e-4 * max(rms, 1e-6)
+	squares := make([]float64, len(clean[0]))
+	for i := range min(trials, len(rows)) {
+		out, err := p.circuit.RunObserved(func(v int, x []float64) {
+			if v == target {
+				addNoise(x, std, period, random)
+			}
+		}, rows[i]...)
+		if err != nil {
+			return 0, err
+		}
+		for k, s := range p.scores(out) {
+			squares[k] += (s - clean[i][k]) * (s - clean[i][k]) / (std * std * float64(min(trials, len(rows))))
+		}
+	}
+	return math.Sqrt(slices.Max(squares)), nil
+}
+
+// addNoise adds noise that repeats with a period.
+func addNoise(x []float64, std float64, period int, random *rand.Rand) {
+	if std == 0 {
+		return
+	}
+	for j := range period {
+		e := std * random.NormFloat64()
+		for ; j < len(x); j += period {
+			x[j] += e
+		}
+	}
 }
 
 // profileLinears takes in what the plans of the linear maps say; it depends on the rotations' style.
@@ -182,10 +218,11 @@ func (p *packing) scores(outputs [][]float64) []float64 {
 	return scores
 }
 
-// introduced returns the deviation of the noise that a value of a scheduled circuit adds to what its operands bring.
-func (e noise) introduced(c *circuit.Circuit, f *profile, value int) float64 {
+// introduced returns the deviations of the noise that a value of a scheduled circuit adds to what its operands bring:
+// white noise, and noise that repeats with the period of a linear map's diagonals.
+func (e noise) introduced(c *circuit.Circuit, f *profile, value int) (white, repeated float64) {
 	if value < len(c.Inputs) {
-		return e.fresh() / c.Inputs[value].Scale
+		return e.fresh() / c.Inputs[value].Scale, 0
 	}
 	i := value - len(c.Inputs)
 	node := c.Nodes[i]
@@ -195,7 +232,7 @@ func (e noise) introduced(c *circuit.Circuit, f *profile, value int) float64 {
 	switch {
 	case node.Linear != nil:
 		lp := f.linear[i]
-		add(e.encoding(c.Parameters.N())*f.rms[node.In[0]]/c.PlaintextScale(node, 0), lp.encoding)
+		repeated = e.encoding(c.Parameters.N()) * f.rms[node.In[0]] / c.PlaintextScale(node, 0) * math.Sqrt(lp.encoding)
 		if lp.babies+lp.giants > 0 {
 			ks := e.keySwitch(node.Level)
 			add(ks/c.Scale(node.In[0]), lp.babies)
@@ -220,7 +257,7 @@ func (e noise) introduced(c *circuit.Circuit, f *profile, value int) float64 {
 	if node.Rescale > 0 {
 		add(e.rounding()/node.Scale, 1)
 	}
-	return math.Sqrt(variance)
+	return math.Sqrt(variance), repeated
 }
 
 // predict returns the deviation of the worst score of a scheduled circuit.
@@ -228,8 +265,10 @@ func predict(c *circuit.Circuit, f *profile) float64 {
 	e := newNoise(c.Parameters)
 	variance := 0.0
 	for v := range c.Values() {
-		std := e.introduced(c, f, v) * f.transfer[v]
-		variance += std * std
+		white, repeated := e.introduced(c, f, v)
+		white *= f.transfer[v]
+		repeated *= f.repeated[v]
+		variance += white*white + repeated*repeated
 	}
 	return math.Sqrt(variance)
 }

@@ -36,9 +36,13 @@ func placements(m *model.Sparse, slots int) []opening {
 		lock sync.Mutex
 		wait sync.WaitGroup
 	)
-	for rows := powerOfTwo(m.Rows); rows <= min(period, 8*powerOfTwo(m.Rows)); rows *= 2 {
+	for rows := powerOfTwo(m.Rows); rows <= min(period, 2*powerOfTwo(m.Rows)); rows *= 2 {
 		for copies := 1; copies*period <= slots && copies < rows; copies *= 2 {
-			for babies := 1; babies <= rows/copies; babies *= 2 {
+			diagonals := rows / copies
+			for babies := 1; babies <= diagonals; babies *= 2 {
+				if babies*babies > 8*diagonals || 4*babies*babies < diagonals {
+					continue // far from the balance of baby and giant steps
+				}
 				wait.Go(func() {
 					p := placement{m: m, period: period, rows: rows, copies: copies, babies: babies}
 					p.search()

@@ -127,8 +127,9 @@ type Candidate struct {
 	profile   *profile
 }
 
-// largestError is the largest of some thousand normal errors in deviations.
-const largestError = 5
+// largestError is how many deviations the largest error of some thousand scores may reach. Errors of rounding are sums of
+// products of nearly normal values, with longer tails than normal ones.
+const largestError = 7
 
 // styled is a packing with one style of rotations and what its cost depends on.
 type styled struct {
@@ -264,7 +265,7 @@ func (p *styled) evaluate(c *circuit.Circuit, bound, limit float64, w Weights) (
 	}
 	var candidate Candidate
 	for _, node := range own.Nodes {
-		candidate.Latency += latency(own, node)
+		candidate.Latency += Latency(own, node)
 	}
 	candidate.KeyBytes = p.keyBytes(own)
 	candidate.RequestBytes = float64(len(c.Inputs)) * polynomialBytes(c.Parameters.N(), c.Parameters.Q)

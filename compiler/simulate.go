@@ -45,7 +45,21 @@ func (r *Result) Simulate(rows [][]float64) ([]Simulation, error) {
 	return results, nil
 }
 
-func (r *Result) simulateRow(row []float64, sigma []float64, seed uint64) (s Simulation, err error) {
+// Unsafe returns how many rows have a label that depends on the noise: simulated rows whose label a third of the largest
+// simulated error, about two deviations, could change.
+func (r *Result) Unsafe(rows []Simulation) (int, error) {
+	largest := 0.0
+	scores := make([][]float64, len(rows))
+	for i, s := range rows {
+		scores[i] = s.Scores
+		for k := range s.Scores {
+			largest = max(largest, math.Abs(s.NoisyScores[k]-s.Scores[k]))
+		}
+	}
+	return unsafeLabels(r.Pipeline.Suffix, scores, largest/3)
+}
+
+func (r *Result) simulateRow(row []float64, sigma []deviation, seed uint64) (s Simulation, err error) {
 	vectors, err := r.Pipeline.Encode(row)
 	if err != nil {
 		return s, err
@@ -69,22 +83,27 @@ func (r *Result) simulateRow(row []float64, sigma []float64, seed uint64) (s Sim
 	return s, err
 }
 
-// deviations returns the noise that each value introduces.
-func (r *Result) deviations() []float64 {
+// deviation is the noise that a value introduces: white, and repeating with a period.
+type deviation struct {
+	white, repeated float64
+	period          int
+}
+
+func (r *Result) deviations() []deviation {
 	e := newNoise(r.Circuit.Parameters)
-	sigma := make([]float64, r.Circuit.Values())
+	sigma := make([]deviation, r.Circuit.Values())
 	for v := range sigma {
-		sigma[v] = e.introduced(r.Circuit, r.profile, v)
+		sigma[v].white, sigma[v].repeated = e.introduced(r.Circuit, r.profile, v)
+		sigma[v].period = r.packing.linearPeriod(v)
 	}
 	return sigma
 }
 
-// noisy runs the circuit with white noise on every value.
-func (r *Result) noisy(vectors [][]float64, sigma []float64, random *rand.Rand) ([][]float64, error) {
+// noisy runs the circuit with noise on every value.
+func (r *Result) noisy(vectors [][]float64, sigma []deviation, random *rand.Rand) ([][]float64, error) {
 	out, err := r.Circuit.RunObserved(func(v int, x []float64) {
-		for j := range x {
-			x[j] += sigma[v] * random.NormFloat64()
-		}
+		addNoise(x, sigma[v].white, len(x), random)
+		addNoise(x, sigma[v].repeated, sigma[v].period, random)
 	}, vectors...)
 	if err != nil {
 		return nil, err
@@ -130,7 +149,7 @@ func (r *Result) check(rows, want [][]float64) error {
 		}
 	}
 	for i := range min(calibrationRows, len(rows)) {
-		s, err := r.simulateRow(rows[i], make([]float64, r.Circuit.Values()), 0)
+		s, err := r.simulateRow(rows[i], make([]deviation, r.Circuit.Values()), 0)
 		if err != nil {
 			return err
 		}

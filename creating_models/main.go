@@ -1,0 +1,103 @@
+// Command creating_models trains, compiles and proves the shipped recipes.
+//
+//	go run ./creating_models --list
+//	go run ./creating_models cnn-mnist --data DIR --out compiled_model [--encrypted-samples 200]
+//
+// Exit codes: 0 when the artifact was written, 1 when it was not, 2 for wrong arguments.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"text/tabwriter"
+
+	"cipherpoint/compiler"
+	"cipherpoint/creating_models/publish"
+	"cipherpoint/creating_models/recipes"
+	"cipherpoint/internal/progress"
+	"cipherpoint/model/dataset"
+)
+
+var errUsage = errors.New("wrong arguments, see --help")
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
+	err := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
+	switch {
+	case err == nil || errors.Is(err, flag.ErrHelp):
+	case errors.Is(err, errUsage):
+		fmt.Fprintln(os.Stderr, "creating_models:", err)
+		os.Exit(2)
+	default:
+		fmt.Fprintln(os.Stderr, "creating_models:", err)
+		os.Exit(1)
+	}
+}
+
+func run(ctx context.Context, args []string, stdout io.Writer, stderr *os.File) error {
+	flags := flag.NewFlagSet("creating_models", flag.ContinueOnError)
+	flags.SetOutput(stderr)
+	list := flags.Bool("list", false, "list the recipes")
+	data := flags.String("data", os.Getenv("CIPHERPOINT_DATA"), "`folder` of data sets; without it they are downloaded once")
+	out := flags.String("out", "compiled_model", "`folder` to write to")
+	samples := flags.Int("encrypted-samples", 100, "test `samples` that are really encrypted")
+	prefer := flags.String("prefer", "", "`what` to spare: latency or keys; both alike by default")
+	bound := flags.Float64("max-score-error", 0, "largest `error` of a score; 1/256 of the scores' range by default")
+	flags.Usage = func() {
+		fmt.Fprintln(stderr, "usage: creating_models RECIPE [flags]\n       creating_models --list\n\nExit codes: 0 written, 1 not written, 2 wrong arguments.")
+		flags.PrintDefaults()
+	}
+	// The recipe may stand before or behind the flags.
+	if err := flags.Parse(args); err != nil {
+		return asUsage(err)
+	}
+	if *list {
+		return writeList(stdout)
+	}
+	if flags.NArg() == 0 {
+		return fmt.Errorf("%w: name a recipe", errUsage)
+	}
+	recipe, err := recipes.Find(flags.Arg(0))
+	if err != nil {
+		return fmt.Errorf("%w: %w", errUsage, err)
+	}
+	if err := flags.Parse(flags.Args()[1:]); err != nil {
+		return asUsage(err)
+	}
+	if flags.NArg() > 0 || *samples < 1 {
+		return errUsage
+	}
+	steps := progress.Steps(stderr)
+	defer steps.Done()
+	report, err := publish.Run(ctx, recipe, publish.Options{
+		Source: dataset.Source{Dir: *data}, Out: *out, EncryptedSamples: *samples, Prefer: compiler.Preference(*prefer),
+		MaxScoreError: *bound, Progress: steps.Step,
+	})
+	steps.Done()
+	if err != nil {
+		return fmt.Errorf("%s: %w", recipe.Name, err)
+	}
+	return report.WriteText(stdout)
+}
+
+func asUsage(err error) error {
+	if errors.Is(err, flag.ErrHelp) {
+		return err
+	}
+	return fmt.Errorf("%w: %w", errUsage, err)
+}
+
+func writeList(w io.Writer) error {
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(t, "recipe\tkind\taccuracy at least\tdata")
+	for _, r := range recipes.All() {
+		fmt.Fprintf(t, "%s\t%s\t%.3f\t%s\n", r.Name, r.Kind, r.MinAccuracy, r.Data)
+	}
+	return t.Flush()
+}

@@ -1,0 +1,411 @@
+// Package publish takes a recipe the whole way: train, compile, simulate, save, and prove on encrypted samples that what
+// was saved answers as the model does.
+//
+//	outcome, err := publish.Run(ctx, recipe, publish.Options{Out: "compiled_model", EncryptedSamples: 100})
+//	outcome.Report.WriteText(os.Stdout)
+//
+// A model that misses its accuracy, or an artifact that misses its stated error, is an error and nothing is written.
+//
+// Danger: the encrypted samples are decrypted here, by the publisher, with a key that is thrown away. They are test data;
+// never run it on somebody's secrets.
+package publish
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"math"
+	"math/bits"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"time"
+
+	"cipherpoint/circuit"
+	"cipherpoint/client"
+	"cipherpoint/compiler"
+	"cipherpoint/creating_models/recipes"
+	"cipherpoint/creating_models/report"
+	"cipherpoint/deployment"
+	"cipherpoint/fhe/kernel"
+	"cipherpoint/model"
+	"cipherpoint/model/dataset"
+	"cipherpoint/pipeline"
+)
+
+// MinAgreement is the least share of samples whose label under encryption, simulated or real, is that of the model.
+const MinAgreement = 0.999
+
+// calibrationRows is how many training rows the compiler sees.
+const calibrationRows = 1024
+
+// Options steer a run. Progress may be nil; it is told the step and, where of is positive, how much of it is done.
+type Options struct {
+	Source           dataset.Source
+	Out              string // folder to write to
+	EncryptedSamples int
+	Prefer           compiler.Preference
+	MaxScoreError    float64 // 0: the compiler's choice
+	Progress         func(step string, done, of int)
+}
+
+// Model is a trained and compiled recipe.
+type Model struct {
+	Recipe      recipes.Recipe
+	Graph       *model.Graph
+	Known, Test *dataset.Set
+	Compiled    *compiler.Result
+	Clear       [][]float64           // the graph's answers on the test set
+	Simulated   []compiler.Simulation // the circuit's, with the noise of encryption
+	TrainTime   time.Duration
+	CompileTime time.Duration
+}
+
+// Build trains and compiles a recipe and checks its accuracy in clear on the whole test set.
+func Build(ctx context.Context, recipe recipes.Recipe, o Options) (*Model, error) {
+	progress := o.Progress
+	if progress == nil {
+		progress = func(string, int, int) {}
+	}
+	m := &Model{Recipe: recipe}
+	var err error
+	if m.Known, m.Test, err = recipe.Load(ctx, o.Source); err != nil {
+		return nil, err
+	}
+	start := time.Now()
+	graph, grid, err := recipe.Train(ctx, m.Known, func(done, of int) { progress("training", done, of) })
+	if err != nil {
+		return nil, fmt.Errorf("training: %w", err)
+	}
+	m.Graph, m.TrainTime = graph, time.Since(start)
+	if m.Clear, err = graph.RunRows(m.Test.X); err != nil {
+		return nil, err
+	}
+	if accuracy := m.Hits(m.Clear).Share(); accuracy < recipe.MinAccuracy {
+		return nil, fmt.Errorf("accuracy %.4f in clear is below the recipe's %.4f", accuracy, recipe.MinAccuracy)
+	}
+	start = time.Now()
+	options := compiler.Options{Grid: grid, Classes: m.Known.Labels, Prefer: o.Prefer, MaxScoreError: o.MaxScoreError,
+		Progress: func(step string) { progress(step, 0, 0) }}
+	for range compilations {
+		if m.Compiled, err = compiler.Compile(graph, m.Known.X[:min(calibrationRows, m.Known.Len())], options); err != nil {
+			return nil, fmt.Errorf("compiling: %w", err)
+		}
+		progress("simulating the whole test set", 0, 0)
+		if m.Simulated, err = m.Compiled.Simulate(m.Test.X); err != nil {
+			return nil, err
+		}
+		unsafe, err := m.Compiled.Unsafe(m.Simulated)
+		if err != nil {
+			return nil, err
+		}
+		if m.simulatedAgreement().Share() >= MinAgreement && float64(unsafe) <= (1-MinAgreement)*float64(len(m.Simulated)) {
+			break
+		}
+		// Some samples are closer to the boundary of two classes than the error allowed.
+		options.MaxScoreError = m.Compiled.MaxScoreError / 4
+	}
+	m.CompileTime = time.Since(start)
+	return m, nil
+}
+
+// compilations is how often a model is compiled, for a smaller error each time, until labels do not
+// depend on the noise.
+const compilations = 4
+
+func (m *Model) simulatedAgreement() report.Count {
+	agree := report.Count{Of: len(m.Simulated)}
+	for i, s := range m.Simulated {
+		if pipeline.Label(s.NoisyAnswer) == pipeline.Label(m.Clear[i]) {
+			agree.Hits++
+		}
+	}
+	return agree
+}
+
+// Save writes the artifact.
+func (m *Model) Save(dir string) error {
+	return deployment.FHEModelDev{Name: m.Recipe.Name, Kind: m.Recipe.Kind, Circuit: m.Compiled.Circuit, Pipeline: m.Compiled.Pipeline}.Save(dir)
+}
+
+// Hits counts right labels among the first answers of the test set.
+func (m *Model) Hits(answers [][]float64) report.Count {
+	c := report.Count{Of: len(answers)}
+	for i, a := range answers {
+		if pipeline.Label(a) == m.Test.Class(i) {
+			c.Hits++
+		}
+	}
+	return c
+}
+
+// Encrypted is what encrypted samples of a saved artifact gave.
+type Encrypted struct {
+	Answers, Scores       [][]float64
+	KeyGen                []time.Duration
+	Encrypt, All, Decrypt []time.Duration // a sample each
+	OneCore               []time.Duration // of the same requests
+	Layers                []time.Duration // of each node, median, on all cores
+	UserKeys              []byte          // the evaluation keys
+	Request               []byte          // the first request
+	Model                 *client.FHEModelClient
+}
+
+// Try asks the first test samples encrypted: of the artifact in a folder, on all cores and then on one.
+func (m *Model) Try(ctx context.Context, dir string, samples int, tick func(done, of int)) (*Encrypted, error) {
+	server, err := deployment.LoadServer(ctx, dir, runtime.GOMAXPROCS(0))
+	if err != nil {
+		return nil, err
+	}
+	e := new(Encrypted)
+	if e.Model, err = client.Read(server.ClientZip()); err != nil {
+		return nil, err
+	}
+	timed := func(list *[]time.Duration, f func() error) error {
+		start := time.Now()
+		err := f()
+		*list = append(*list, time.Since(start))
+		return err
+	}
+	for range 3 {
+		err := timed(&e.KeyGen, func() (err error) {
+			if err = e.Model.GenerateKeys(); err == nil {
+				e.UserKeys, err = e.Model.EvaluationKeys(ctx, nil)
+			}
+			return err
+		})
+		if err != nil {
+			return nil, err
+		}
+	}
+	keys, err := server.LoadKeys(ctx, bytes.NewReader(e.UserKeys))
+	if err != nil {
+		return nil, err
+	}
+	samples = min(samples, m.Test.Len())
+	requests := make([][]byte, samples)
+	layers := make([][]time.Duration, len(m.Compiled.Circuit.Nodes))
+	for i := range requests {
+		var reply []byte
+		var answer client.Answer
+		steps := []struct {
+			list *[]time.Duration
+			do   func() error
+		}{
+			{&e.Encrypt, func() (err error) { requests[i], err = e.Model.QuantizeEncryptSerialize(m.Test.X[i]); return }},
+			{&e.All, func() (err error) {
+				reply, err = server.RunObserved(ctx, keys, requests[i], func(node int, d time.Duration) { layers[node] = append(layers[node], d) })
+				return
+			}},
+			{&e.Decrypt, func() (err error) { answer, err = e.Model.DeserializeDecryptDequantize(reply); return }},
+		}
+		for _, step := range steps {
+			if err := timed(step.list, step.do); err != nil {
+				return nil, err
+			}
+		}
+		e.Answers, e.Scores = append(e.Answers, answer.Values), append(e.Scores, answer.Scores)
+		tick(i+1, samples)
+	}
+	for _, list := range layers {
+		e.Layers = append(e.Layers, Median(list))
+	}
+	single, err := deployment.LoadServer(ctx, dir, 1)
+	if err != nil {
+		return nil, err
+	}
+	for _, request := range requests {
+		if err := timed(&e.OneCore, func() error { _, err := single.Run(ctx, keys, request); return err }); err != nil {
+			return nil, err
+		}
+	}
+	e.Request = requests[0]
+	return e, nil
+}
+
+// Median returns the middle of a list, which it sorts.
+func Median(list []time.Duration) time.Duration {
+	if len(list) == 0 {
+		return 0
+	}
+	slices.Sort(list)
+	return list[len(list)/2]
+}
+
+func timing(list []time.Duration) report.Timing {
+	median := Median(list)
+	return report.Timing{Median: median, P95: list[min(len(list)-1, len(list)*95/100)], Runs: len(list)}
+}
+
+// Run does everything and writes the artifact with its report.html to the folder.
+func Run(ctx context.Context, recipe recipes.Recipe, o Options) (*report.Report, error) {
+	progress := o.Progress
+	if progress == nil {
+		progress = func(string, int, int) {}
+	}
+	m, err := Build(ctx, recipe, o)
+	if err != nil {
+		return nil, err
+	}
+	if err := os.MkdirAll(o.Out, 0o755); err != nil {
+		return nil, err
+	}
+	// Beside the files that it replaces, so that moving is renaming.
+	draft, err := os.MkdirTemp(o.Out, "draft-")
+	if err != nil {
+		return nil, err
+	}
+	defer os.RemoveAll(draft)
+	if err := m.Save(draft); err != nil {
+		return nil, err
+	}
+	encrypted, err := m.Try(ctx, draft, o.EncryptedSamples, func(done, of int) { progress("encrypted samples", done, of) })
+	if err != nil {
+		return nil, err
+	}
+	r, err := m.report(encrypted, draft)
+	if err != nil {
+		return nil, err
+	}
+	if err := m.verify(r); err != nil {
+		return nil, fmt.Errorf("not written: %w", err)
+	}
+	var page bytes.Buffer
+	if err := r.WriteHTML(&page); err != nil {
+		return nil, err
+	}
+	if err := os.WriteFile(filepath.Join(draft, "report.html"), page.Bytes(), 0o644); err != nil {
+		return nil, err
+	}
+	for _, name := range []string{deployment.ClientFile, deployment.ServerFile, deployment.VersionsFile, "report.html"} {
+		if err := os.Rename(filepath.Join(draft, name), filepath.Join(o.Out, name)); err != nil {
+			return nil, err
+		}
+	}
+	return r, nil
+}
+
+// verify holds the artifact to what is promised.
+func (m *Model) verify(r *report.Report) error {
+	agree := m.simulatedAgreement()
+	switch {
+	case agree.Share() < MinAgreement:
+		return fmt.Errorf("with simulated noise %d of %d labels are the model's: at least %.1f %% are promised", agree.Hits, agree.Of, 100*MinAgreement)
+	case r.Classification.Agreement.Share() < MinAgreement:
+		return fmt.Errorf("encrypted, %d of %d labels are the model's: at least %.1f %% are promised",
+			r.Classification.Agreement.Hits, r.Classification.Agreement.Of, 100*MinAgreement)
+	case !r.Scores.Kept():
+		return fmt.Errorf("the largest error of an encrypted score is %.3g: at most %.3g is promised", r.Scores.Largest(), r.Scores.Bound)
+	}
+	return nil
+}
+
+// report fills in what is known of the model.
+func (m *Model) report(e *Encrypted, dir string) (*report.Report, error) {
+	c := m.Compiled.Circuit
+	p := c.Parameters
+	noisy := make([][]float64, len(m.Simulated))
+	largest := 0.0
+	var pairs []report.Pair
+	for i, s := range m.Simulated {
+		noisy[i] = s.NoisyAnswer
+		for k := range s.Scores {
+			largest = max(largest, math.Abs(s.NoisyScores[k]-s.Scores[k]))
+		}
+		if i < len(e.Scores) {
+			for k := range s.Scores {
+				pairs = append(pairs, report.Pair{Clear: s.Scores[k], Encrypted: e.Scores[i][k]})
+			}
+		}
+	}
+	agreement := report.Count{Of: len(e.Answers)}
+	for i, a := range e.Answers {
+		if pipeline.Label(a) == pipeline.Label(m.Clear[i]) {
+			agreement.Hits++
+		}
+	}
+	r := &report.Report{
+		Model: report.Model{Name: m.Recipe.Name, Description: m.Recipe.Description, Dataset: m.Recipe.Data, Recipe: m.Recipe.Name,
+			Seed: m.Recipe.Seed, Features: m.Test.Width(), Trained: m.Known.Len()},
+		Classification: &report.Classification{
+			Classes: m.Test.Labels, Clear: m.Hits(m.Clear), Simulated: m.Hits(noisy), ClearSame: m.Hits(m.Clear[:len(e.Answers)]),
+			Encrypted: m.Hits(e.Answers), Agreement: agreement,
+			ClearConfusion: m.confusion(m.Clear[:len(e.Answers)]), EncryptedConfusion: m.confusion(e.Answers),
+		},
+		Scores: report.Scores{Name: "score", Pairs: pairs, Bound: m.Compiled.MaxScoreError, Predicted: largest},
+		Parameters: report.Parameters{LogN: p.LogN, Ring: string(p.Ring), QBits: bitsOf(p.Q), PBits: bitsOf(p.P), LogQP: p.LogQP(),
+			LogQPLimit: circuit.MaxLogQP(p.LogN), SecurityBits: circuit.SecurityBits, Slots: p.Slots(), Levels: p.MaxLevel()},
+		Times: report.Times{Train: m.TrainTime, Compile: m.CompileTime, KeyGen: timing(e.KeyGen), Encrypt: timing(e.Encrypt),
+			ServerOneCore: timing(e.OneCore), ServerAllCores: timing(e.All), Decrypt: timing(e.Decrypt)},
+		Machine: report.Machine{CPU: cpuName(), Cores: runtime.GOMAXPROCS(0), Features: []string{kernel.Features()}},
+	}
+	for i, candidate := range m.Compiled.Candidates {
+		if i == 12 {
+			break
+		}
+		outcome := report.Considered
+		if i == 0 {
+			outcome = report.Chosen
+		}
+		r.Candidates = append(r.Candidates, report.Candidate{
+			LogN: candidate.LogN, Ring: string(p.Ring), QBits: candidate.QBits, PBits: candidate.PBits,
+			Latency:  time.Duration(candidate.Latency * float64(time.Millisecond)),
+			KeyBytes: int64(candidate.KeyBytes), MessageBytes: int64(candidate.RequestBytes + candidate.ReplyBytes),
+			PrecisionBits: candidate.Precision, SecurityBits: circuit.SecurityBits, Outcome: outcome, Why: candidate.Packing + ": " + candidate.Reason,
+		})
+	}
+	for i, node := range c.Nodes {
+		layer := report.Layer{Name: node.Name, Op: node.Operation(), Level: node.Level, Rescale: node.Rescale, ScaleBits: math.Log2(node.Scale),
+			Rotations: node.Rotations(), Estimated: time.Duration(compiler.Latency(c, node) * float64(time.Millisecond)), Measured: e.Layers[i]}
+		if node.Linear != nil {
+			layer.Diagonals = len(node.Linear.Diagonals)
+		}
+		r.Layers = append(r.Layers, layer)
+	}
+	spec := e.Model.Spec()
+	sizes := map[string]int64{}
+	for _, name := range []string{deployment.ClientFile, deployment.ServerFile} {
+		info, err := os.Stat(filepath.Join(dir, name))
+		if err != nil {
+			return nil, err
+		}
+		sizes[name] = info.Size()
+	}
+	r.Sizes = report.Sizes{Keys: spec.Keys.Count(), KeyBytes: spec.KeyBytes(), RequestBytes: int64(spec.RequestBytes()), ReplyBytes: int64(spec.ReplyBytes()),
+		ClientZip: sizes[deployment.ClientFile], ServerZip: sizes[deployment.ServerFile]}
+	return r, r.Check()
+}
+
+func (m *Model) confusion(answers [][]float64) [][]int64 {
+	table := make([][]int64, len(m.Test.Labels))
+	for c := range table {
+		table[c] = make([]int64, len(m.Test.Labels))
+	}
+	for i, a := range answers {
+		table[m.Test.Class(i)][pipeline.Label(a)]++
+	}
+	return table
+}
+
+func bitsOf(primes []uint64) []int {
+	list := make([]int, len(primes))
+	for i, q := range primes {
+		list[i] = bits.Len64(q)
+	}
+	return list
+}
+
+// cpuName is the processor's name where the system tells it.
+func cpuName() string {
+	info, err := os.ReadFile("/proc/cpuinfo")
+	if err == nil {
+		for line := range strings.Lines(string(info)) {
+			if name, ok := strings.CutPrefix(line, "model name"); ok {
+				return strings.TrimLeft(strings.TrimSpace(name), ": \t")
+			}
+		}
+	}
+	return runtime.GOARCH
+}
