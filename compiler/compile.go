@@ -82,29 +82,42 @@ func (o Options) bound(answers [][]float64) float64 {
 // large: about a tenth of these labels change.
 const maxUnsafe = 0.002
 
-// boundFor returns the bound on the error of the scores. Where the caller states none, a classifier's is halved until
-// nearly all labels are safe.
-func (o Options) boundFor(g *model.Graph, s *split, rows [][]float64) (float64, error) {
-	outputs := make([]string, len(s.suffix.Inputs))
-	for i, port := range s.suffix.Inputs {
+// judge runs the model up to its scores on all rows: the largest ones have to fit the last modulus, and they tell the
+// bound on the error. Where the caller states none, a classifier's is halved until nearly all labels are safe.
+func (k *compilation) judge(g *model.Graph, rows [][]float64) error {
+	suffix := k.split.suffix
+	outputs := make([]string, len(suffix.Inputs))
+	for i, port := range suffix.Inputs {
 		outputs[i] = port.Name
 	}
 	scores, err := (&model.Graph{Name: g.Name, Inputs: g.Inputs, Nodes: g.Nodes, Outputs: outputs}).RunRows(rows)
 	if err != nil {
-		return 0, err
+		return err
 	}
-	bound := o.bound(scores)
-	for o.MaxScoreError == 0 && len(o.Classes) > 0 && bound > 0 {
-		unsafe, err := unsafeLabels(s.suffix, scores, bound/2)
+	at := 0
+	for _, port := range suffix.Inputs {
+		largest := 0.0
+		for _, row := range scores {
+			for _, s := range row[at : at+port.Shape.Size()] {
+				largest = max(largest, math.Abs(s))
+			}
+		}
+		k.largest = append(k.largest, largest)
+		at += port.Shape.Size()
+	}
+	o := k.options
+	k.bound = o.bound(scores)
+	for o.MaxScoreError == 0 && len(o.Classes) > 0 && k.bound > 0 {
+		unsafe, err := unsafeLabels(suffix, scores, k.bound/2)
 		if err != nil {
-			return 0, err
+			return err
 		}
 		if float64(unsafe) <= maxUnsafe*float64(len(scores)) {
 			break
 		}
-		bound /= 2
+		k.bound /= 2
 	}
-	return bound, nil
+	return nil
 }
 
 // unsafeLabels counts the rows whose label an error of this size could change.
@@ -169,7 +182,7 @@ func Compile(g *model.Graph, rows [][]float64, o Options) (*Result, error) {
 		return nil, err
 	}
 	k := &compilation{split: s, options: o, weights: weights, progress: progress}
-	if k.bound, err = o.boundFor(polynomials, s, rows); err != nil {
+	if err := k.judge(polynomials, rows); err != nil {
 		return nil, err
 	}
 	if err := k.calibrate(rows); err != nil {
@@ -192,6 +205,7 @@ type compilation struct {
 	progress   func(string)
 	encoded    [][][]float64 // of each calibration row, what each input of the program holds
 	bound      float64
+	largest    []float64 // score of each output
 	candidates []Candidate
 }
 
@@ -311,7 +325,7 @@ func nominalCost(c *circuit.Circuit) float64 {
 
 // explore measures a packing once and searches the parameters for each style of rotations.
 func (k *compilation) explore(p *packing) ([]Candidate, error) {
-	f, err := measure(p, k.spreadOut(p))
+	f, err := measure(p, k.spreadOut(p), k.largest)
 	if err != nil {
 		return nil, err
 	}

@@ -95,8 +95,8 @@ type linearProfile struct {
 	giants   float64 // number of giant rotations
 }
 
-// measure profiles a packing on a few rows.
-func measure(p *packing, rows [][][]float64) (*profile, error) {
+// measure profiles a packing on a few rows; largest are the outputs' largest scores on more.
+func measure(p *packing, rows [][][]float64, largest []float64) (*profile, error) {
 	c := p.circuit
 	values, n := c.Values(), c.Parameters.Slots()
 	f := &profile{rms: make([]float64, values), max: make([]float64, values), transfer: make([]float64, values),
@@ -120,6 +120,9 @@ func measure(p *packing, rows [][][]float64) (*profile, error) {
 		clean[i] = p.scores(out)
 	}
 	f.scores = clean
+	for o, out := range c.Outputs {
+		f.means[o] = max(f.means[o], largest[o]/p.outputs[o].Factor*float64(out.Period)/float64(n))
+	}
 	for v := range f.rms {
 		f.rms[v] = math.Sqrt(f.rms[v] / float64(n*len(rows)))
 	}
