@@ -68,7 +68,7 @@ var failures = map[Code]failure{
 	DamagedKey:    {410, "the stored key is damaged: delete it and upload it again", 0},
 	InvalidInput:  {422, "the encrypted input cannot be used with this model", 0},
 
-	Busy:             {429, "all workers are busy and the queue is full", 1},
+	Busy:             {429, "the endpoint is busy", 1},
 	Canceled:         {499, "the client has gone", 0},
 	NotReady:         {503, "the endpoint is not ready", 2},
 	StoreUnavailable: {503, "the key store does not answer", 2},

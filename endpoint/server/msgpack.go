@@ -99,11 +99,16 @@ func (u *unpacker) bytes() ([]byte, error) {
 	if err != nil || n < 0 {
 		return nil, err
 	}
+	return u.next(n)
+}
+
+// next passes over n bytes and returns them.
+func (u *unpacker) next(n int) ([]byte, error) {
 	if n > u.rest.Len() {
 		return nil, io.ErrUnexpectedEOF
 	}
 	at := len(u.body) - u.rest.Len()
-	_, err = u.rest.Seek(int64(n), io.SeekCurrent)
+	_, err := u.rest.Seek(int64(n), io.SeekCurrent)
 	return u.body[at : at+n : at+n], err
 }
 
@@ -145,7 +150,7 @@ func (u *unpacker) inputs() (list [][]byte, single bool, err error) {
 	return list, false, nil
 }
 
-// skip passes over a value of any type.
+// skip passes over a value of any type. The library's Skip would take memory for lengths that are only promised.
 func (u *unpacker) skip(depth int) error {
 	if depth == 0 {
 		return fmt.Errorf("nested too deeply")
@@ -158,6 +163,13 @@ func (u *unpacker) skip(depth int) error {
 	switch {
 	case isArray(code):
 		values, err = u.DecodeArrayLen()
+	case msgpcode.IsString(code) || msgpcode.IsBin(code):
+		_, err = u.bytes()
+	case msgpcode.IsExt(code):
+		var n int
+		if _, n, err = u.DecodeExtHeader(); err == nil {
+			_, err = u.next(n)
+		}
 	case msgpcode.IsFixedMap(code) || code == msgpcode.Map16 || code == msgpcode.Map32:
 		values, err = u.DecodeMapLen()
 		values *= 2

@@ -250,7 +250,7 @@ func TestForms(t *testing.T) {
 	answer := e.model.Output(key, one)
 	base64Of := base64.StdEncoding.EncodeToString
 	asObject := func(b []byte) string {
-		numbers := strings.ReplaceAll(strings.Trim(fmt.Sprint(b), "[]"), " ", ",")
+		numbers := strings.Join(strings.Fields(strings.Trim(fmt.Sprintf("%d", b), "[]")), ",")
 		return `{"__class__":"bytes","__value__":[` + numbers + `]}`
 	}
 	for _, tt := range []struct {
