@@ -98,7 +98,9 @@ func healthy(ctx context.Context, url string) bool {
 		return false
 	}
 	defer response.Body.Close()
-	io.Copy(io.Discard, response.Body)
+	if _, err := io.Copy(io.Discard, response.Body); err != nil {
+		return false
+	}
 	return response.StatusCode == http.StatusOK
 }
 

@@ -40,14 +40,3 @@ func (m *AffineMap) Compose(after *AffineMap) (*AffineMap, error) {
 	}
 	return &AffineMap{Matrix: matrix, Bias: bias}, nil
 }
-
-// diagonal returns the map y_i = factor_i·x_i + offset_i.
-func diagonal(factor, offset []float64) *AffineMap {
-	n := len(factor)
-	b := newSparseBuilder(n, n, n)
-	for i, f := range factor {
-		b.add(i, f)
-		b.endRow()
-	}
-	return &AffineMap{Matrix: b.matrix(), Bias: offset}
-}

@@ -73,7 +73,8 @@ func TestGaussianDistribution(t *testing.T) {
 }
 
 func TestFreshStreamsDiffer(t *testing.T) {
-	if newStream().uint64() == newStream().uint64() {
+	first, second := newStream(), newStream()
+	if first.uint64() == second.uint64() {
 		t.Fatal("two streams begin alike")
 	}
 }

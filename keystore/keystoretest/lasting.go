@@ -72,10 +72,8 @@ const childAddress = "KEYSTORETEST_ADDRESS"
 // Main runs the tests of a store. A store's TestMain calls it.
 func Main(m *testing.M, open Opener) {
 	if address := os.Getenv(childAddress); address != "" {
-		if err := uploadForever(address, open); err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			os.Exit(1)
-		}
+		fmt.Fprintln(os.Stderr, uploadForever(address, open))
+		os.Exit(1)
 	}
 	os.Exit(m.Run())
 }

@@ -30,8 +30,8 @@ func URL(address string, limits keystore.Limits) (keystore.Store, error) {
 	case slices.Contains(redis.Schemes, scheme):
 		return opened(redis.Open(address, limits))
 	}
-	return nil, fmt.Errorf("%w: address of the key store is none of file://FOLDER, %s://...",
-		keystore.ErrInvalid, strings.Join(redis.Schemes, "://..., "))
+	return nil, fmt.Errorf("%w: address of the key store has none of the schemes file, %s",
+		keystore.ErrInvalid, strings.Join(redis.Schemes, ", "))
 }
 
 // opened keeps a nil pointer from becoming a store that is not nil.

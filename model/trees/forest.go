@@ -1,0 +1,148 @@
+package trees
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"runtime"
+
+	"cipherpoint/model/dataset"
+)
+
+// Forest trains a random forest (L. Breiman, Random Forests, Machine Learning 45, 2001) of classification trees, each on
+// its own bootstrap sample. Scores are the averages of the leaves' class probabilities.
+type Forest struct {
+	Growth
+	Criterion Criterion
+	// ClassWeights multiplies the samples of each class; nil weighs all alike.
+	ClassWeights []float64
+	// Trees is their number.
+	Trees int
+	// Whole trains every tree on all samples in place of a bootstrap sample.
+	Whole bool
+	// Refine, where it is positive, fits the values of all leaves together once the trees have grown, as log-odds
+	// (S. Ren et al., Global Refinement of Random Forest, CVPR 2015): it minimises the logistic loss plus Refine / 2
+	// times the squared leaf values. Shallow trees gain most by it.
+	Refine float64
+	// Seed determines all that is drawn.
+	Seed uint64
+}
+
+// Train grows the trees in parallel; the result depends on the seed alone.
+func (f Forest) Train(s *dataset.Set, g Grid) (*Ensemble, error) {
+	grower, err := f.grower(s, g)
+	if err != nil {
+		return nil, err
+	}
+	e := f.grow(grower, s)
+	if f.Refine > 0 {
+		return f.refine(e, grower.bins, s)
+	}
+	return e, nil
+}
+
+func (f Forest) grower(s *dataset.Set, g Grid) (*grower, error) {
+	if err := f.check(s); err != nil {
+		return nil, err
+	}
+	bins, err := g.columns(s)
+	if err != nil {
+		return nil, err
+	}
+	classes := len(s.Labels)
+	grower := &grower{
+		Growth:  f.Growth,
+		grid:    g,
+		bins:    bins,
+		width:   classes,
+		stats:   make([]float64, s.Len()*classes),
+		score:   giniScore,
+		leaf:    func(sums []float64) []float64 { return probabilities(sums, f.Trees) },
+		workers: 1,
+	}
+	if f.Criterion == Entropy {
+		grower.score = entropyScore
+	}
+	for i := range s.Y {
+		grower.stats[i*classes+s.Class(i)] = f.weight(s.Class(i))
+	}
+	if f.NewSplit > 0 {
+		grower.used = newUsed(g)
+	}
+	return grower, nil
+}
+
+func (f Forest) grow(g *grower, s *dataset.Set) *Ensemble {
+	workers := min(runtime.GOMAXPROCS(0), f.Trees)
+	if f.NewSplit > 0 || f.Trees == 1 {
+		// Trees in sequence, because each depends on the splits of those before it.
+		g.workers, workers = runtime.GOMAXPROCS(0), 1
+	}
+	e := &Ensemble{Trees: make([]Tree, f.Trees), Base: make([]float64, scoreCount(len(s.Labels))), Features: len(g.bins)}
+	parallel(workers, f.Trees, func(i int, _ *struct{}) {
+		rng := rand.New(rand.NewPCG(f.Seed, uint64(i)))
+		e.Trees[i] = g.grow(f.sample(s.Len(), rng), rng)
+	})
+	return e
+}
+
+func (f Forest) check(s *dataset.Set) error {
+	if f.Trees < 1 {
+		return fmt.Errorf("trees: a forest of %d trees", f.Trees)
+	}
+	if !(f.Refine >= 0) || math.IsInf(f.Refine, 0) {
+		return errors.New("trees: Refine is negative")
+	}
+	if f.Criterion != Gini && f.Criterion != Entropy {
+		return errors.New("trees: unknown criterion")
+	}
+	if err := checkClasses(s, f.ClassWeights); err != nil {
+		return err
+	}
+	return f.Growth.check()
+}
+
+func (f Forest) weight(class int) float64 {
+	if f.ClassWeights == nil {
+		return 1
+	}
+	return f.ClassWeights[class]
+}
+
+func (f Forest) sample(n int, rng *rand.Rand) []int32 {
+	rows := make([]int32, n)
+	for i := range rows {
+		rows[i] = int32(i)
+		if !f.Whole {
+			rows[i] = rng.Int32N(int32(n))
+		}
+	}
+	return rows
+}
+
+func checkClasses(s *dataset.Set, weights []float64) error {
+	if len(s.Labels) < 2 {
+		return errors.New("trees: a classification needs two classes or more")
+	}
+	if weights == nil {
+		return nil
+	}
+	if len(weights) != len(s.Labels) {
+		return fmt.Errorf("trees: %d class weights for %d classes", len(weights), len(s.Labels))
+	}
+	for _, w := range weights {
+		if !(w > 0) || math.IsInf(w, 0) {
+			return errors.New("trees: class weights are positive")
+		}
+	}
+	return nil
+}
+
+// scoreCount: two classes need one score.
+func scoreCount(classes int) int {
+	if classes == 2 {
+		return 1
+	}
+	return classes
+}
