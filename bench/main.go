@@ -125,8 +125,8 @@ func writeTables(w io.Writer, rows []Row) error {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprintln(t, "recipe\taccuracy, all\tsamples\tclear\tencrypted\tagreement\tlargest error\tlog N\tlog QP\tlevels\tkeys\tkey bytes\trequest\treply\t")
 	for _, r := range rows {
-		fmt.Fprintf(t, "%s\t%.4f of %d\t%d\t%.4f\t%.4f\t%.4f\t%.2g\t%d\t%.1f\t%d\t%d\t%s\t%s\t%s\t\n", r.Recipe, r.accuracyWhole, r.whole, r.Samples,
-			r.AccuracyClear, r.AccuracyEncrypted, r.Agreement, r.MaxScoreError, r.LogN, r.LogQP, r.Levels, r.Keys,
+		fmt.Fprintf(t, "%s\t%.4f of %d\t%d\t%.4f\t%.4f\t%.4f\t%.2g\t%d\t%.1f\t%d\t%d\t%s\t%s\t%s\t\n", r.Recipe, r.AccuracyClear, r.whole, r.Samples,
+			r.clearSame, r.AccuracyEncrypted, r.Agreement, r.MaxScoreError, r.LogN, r.LogQP, r.Levels, r.Keys,
 			format.Bytes(float64(r.KeyBytes)), format.Bytes(float64(r.RequestBytes)), format.Bytes(float64(r.ReplyBytes)))
 	}
 	fmt.Fprintln(t)

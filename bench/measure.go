@@ -17,7 +17,7 @@ import (
 type Row struct {
 	Recipe            string  `json:"recipe"`
 	Samples           int     `json:"samples"`
-	AccuracyClear     float64 `json:"accuracy_clear"`     // on the samples
+	AccuracyClear     float64 `json:"accuracy_clear"`     // on the whole test set
 	AccuracyEncrypted float64 `json:"accuracy_encrypted"` // on the samples
 	Agreement         float64 `json:"agreement"`          // share of samples with the same label in clear and encrypted
 	MaxScoreError     float64 `json:"max_score_error"`
@@ -37,9 +37,9 @@ type Row struct {
 	ColdStartMS       float64 `json:"cold_start_ms"`
 	RSSMB             float64 `json:"rss_mb"` // peak, of an endpoint with one user
 
-	accuracyWhole float64 // in clear, on the whole test set
-	whole         int
-	estimate      float64 // the compiler's, for one core
+	whole     int     // size of the test set
+	clearSame float64 // accuracy in clear on the samples
+	estimate  float64 // the compiler's, for one core
 }
 
 // measure trains, compiles and saves a recipe, then asks encrypted questions of it: in this process on all cores and on
@@ -63,9 +63,9 @@ func measure(ctx context.Context, recipe recipes.Recipe, o publish.Options, dir 
 		Levels: p.MaxLevel(), Keys: spec.Keys.Count(), KeyBytes: spec.KeyBytes(), RequestBytes: spec.RequestBytes(),
 		ReplyBytes: spec.ReplyBytes(), KeygenMS: milliseconds(e.KeyGen), EncryptMS: milliseconds(e.Encrypt), DecryptMS: milliseconds(e.Decrypt),
 		ServerMSOneCore: milliseconds(e.OneCore), ServerMSAllCores: milliseconds(e.All),
-		accuracyWhole: m.Hits(m.Clear).Share(), whole: m.Test.Len(), estimate: m.Compiled.Candidates[0].Latency,
+		AccuracyClear: m.Hits(m.Clear).Share(), whole: m.Test.Len(), estimate: m.Compiled.Candidates[0].Latency,
 	}
-	row.AccuracyClear, row.AccuracyEncrypted = m.Hits(m.Clear[:row.Samples]).Share(), m.Hits(e.Answers).Share()
+	row.clearSame, row.AccuracyEncrypted = m.Hits(m.Clear[:row.Samples]).Share(), m.Hits(e.Answers).Share()
 	agree := 0
 	for i, s := range m.Simulated[:row.Samples] {
 		for k := range s.Scores {

@@ -8,7 +8,8 @@ import (
 	"cipherpoint/model"
 )
 
-// maxConditions bounds the degree of a leaf's indicator; the intermediate values grow with its factorial.
+// maxConditions bounds the degree of a leaf's indicator, the number of conditions that can be violated at a time; the
+// intermediate values grow with its factorial.
 const maxConditions = 8
 
 // bit is a comparison of a feature with an edge: x_f ≥ edge.
@@ -27,6 +28,16 @@ type condition struct {
 type leaf struct {
 	conditions []condition
 	values     []float64
+}
+
+// features counts the features that the leaf depends on: as many conditions can be violated at most, since a value cannot
+// be below the one edge and reach the other of an interval.
+func (l *leaf) features() int {
+	seen := map[int]bool{}
+	for _, c := range l.conditions {
+		seen[c.feature] = true
+	}
+	return len(seen)
 }
 
 // treeInput adds the comparisons to the client's side: thermometer bits on all the edges. If the features already come
@@ -146,11 +157,11 @@ func (l *lowering) trees(node model.Node, t *model.TreeEnsemble) (int, error) {
 			}
 			continue
 		}
-		degree = max(degree, len(leaf.conditions))
+		degree = max(degree, leaf.features())
 		counted = append(counted, leaf)
 	}
 	if degree > maxConditions {
-		return 0, fmt.Errorf("a leaf depends on %d conditions: at most %d are served, so train shallower trees", degree, maxConditions)
+		return 0, fmt.Errorf("a leaf depends on %d features: at most %d are served, so train shallower trees", degree, maxConditions)
 	}
 	if len(counted) == 0 {
 		return 0, fmt.Errorf("ensemble has no split")

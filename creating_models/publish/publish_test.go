@@ -1,0 +1,107 @@
+package publish
+
+import (
+	"bytes"
+	"context"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"cipherpoint/creating_models/recipes"
+	"cipherpoint/deployment"
+)
+
+func find(t *testing.T, name string) recipes.Recipe {
+	t.Helper()
+	r, err := recipes.Find(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+func TestRunWritesTheSameArtifactEveryTime(t *testing.T) {
+	var first map[string][]byte
+	for range 2 {
+		out := t.TempDir()
+		r, err := Run(context.Background(), find(t, "logreg-cancer"), Options{Out: out, EncryptedSamples: 20})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !r.Scores.Kept() || r.Classification.Agreement.Hits != 20 || r.Classification.Simulated.Of != 143 {
+			t.Errorf("report: scores kept %v, agreement %+v, simulated %+v", r.Scores.Kept(), r.Classification.Agreement, r.Classification.Simulated)
+		}
+		files := map[string][]byte{}
+		entries, err := os.ReadDir(out)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, entry := range entries {
+			if files[entry.Name()], err = os.ReadFile(filepath.Join(out, entry.Name())); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if len(files) != 4 || !bytes.Contains(files["report.html"], []byte("logreg-cancer")) {
+			t.Errorf("%d files written: want the artifact's three and its report", len(files))
+		}
+		if first == nil {
+			first = files
+			continue
+		}
+		for _, name := range []string{deployment.ClientFile, deployment.ServerFile, deployment.VersionsFile} {
+			if len(files[name]) == 0 || !bytes.Equal(files[name], first[name]) {
+				t.Errorf("%s differs between two runs", name)
+			}
+		}
+	}
+}
+
+func TestWhatMissesItsPromiseIsNotWritten(t *testing.T) {
+	for _, test := range []struct {
+		want  string
+		spoil func(*recipes.Recipe, *Options)
+	}{
+		{"below the recipe's", func(r *recipes.Recipe, _ *Options) { r.MinAccuracy = 1 }},
+		{"allow a larger", func(_ *recipes.Recipe, o *Options) { o.MaxScoreError = 1e-40 }},
+	} {
+		r, o := find(t, "logreg-cancer"), Options{Out: filepath.Join(t.TempDir(), "out"), EncryptedSamples: 5}
+		test.spoil(&r, &o)
+		if _, err := Run(context.Background(), r, o); err == nil || !strings.Contains(err.Error(), test.want) {
+			t.Errorf("want an error about %q, got %v", test.want, err)
+		}
+		if entries, err := os.ReadDir(o.Out); err == nil && len(entries) > 0 {
+			t.Errorf("%d files were written", len(entries))
+		}
+	}
+}
+
+func TestVerifyHoldsTheArtifactToItsPromises(t *testing.T) {
+	m, err := Build(context.Background(), find(t, "logreg-cancer"), Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	if err := m.Save(dir); err != nil {
+		t.Fatal(err)
+	}
+	e, err := m.Try(context.Background(), dir, 5, func(int, int) {})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := m.report(e, dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := m.verify(r); err != nil {
+		t.Fatalf("a good artifact: %v", err)
+	}
+	r.Scores.Pairs[0].Encrypted += 2 * r.Scores.Bound
+	if err := m.verify(r); err == nil || !strings.Contains(err.Error(), "largest error") {
+		t.Errorf("a large error: %v", err)
+	}
+	r.Classification.Agreement.Hits--
+	if err := m.verify(r); err == nil || !strings.Contains(err.Error(), "4 of 5 labels") {
+		t.Errorf("another label: %v", err)
+	}
+}
