@@ -22,7 +22,7 @@ func StartCluster(t testing.TB, n int) []*Server {
 		if i == 0 {
 			firstBus = bus
 		}
-		nodes[i] = Start(t, "--cluster-enabled", "yes", "--cluster-port", strconv.Itoa(bus), "--cluster-node-timeout", "2000")
+		nodes[i] = Start(t, "--cluster-enabled", "yes", "--cluster-port", strconv.Itoa(bus))
 		client := nodes[i].Client()
 		if err := client.ClusterAddSlotsRange(t.Context(), i*slots/n, (i+1)*slots/n-1).Err(); err != nil {
 			t.Fatal(err)

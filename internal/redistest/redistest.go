@@ -5,6 +5,7 @@ package redistest
 import (
 	"context"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"net/url"
 	"os"
@@ -67,7 +68,12 @@ func start(t testing.TB, port int, args ...string) *Server {
 		s.Password = args[i+1]
 	}
 	s.Restart()
-	t.Cleanup(s.Kill)
+	t.Cleanup(func() {
+		s.Kill()
+		if t.Failed() {
+			t.Logf("redis-server on port %d:\n%s", s.Port, s.log())
+		}
+	})
 	return s
 }
 
@@ -106,9 +112,16 @@ func (s *Server) Restart() {
 	}()
 	s.process, s.exited = process, exited
 	if err := s.await(); err != nil {
-		text, _ := os.ReadFile(filepath.Join(s.Dir, "log"))
-		s.t.Fatalf("redis-server does not start: %v\n%s", err, text)
+		s.t.Fatalf("redis-server does not start: %v\n%s", err, s.log())
 	}
+}
+
+func (s *Server) log() []byte {
+	text, err := os.ReadFile(filepath.Join(s.Dir, "log"))
+	if err != nil {
+		return []byte(err.Error())
+	}
+	return text
 }
 
 // await waits until the server takes connections. Whether it has loaded its file is another matter; see Client.
@@ -166,15 +179,20 @@ func (s *Server) Client() *redis.Client {
 	return client
 }
 
-// FreePort returns a port of 127.0.0.1 that nobody listens on.
+// FreePort returns a port of 127.0.0.1 that nobody listens on. It lies below the ports that systems give to outgoing
+// connections: one of those could take the port while its server is stopped.
 func FreePort(t testing.TB) int {
 	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+	for range 100 {
+		port := 20000 + rand.IntN(10000)
+		listener, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
+		if err == nil {
+			_ = listener.Close()
+			return port
+		}
 	}
-	defer listener.Close()
-	return listener.Addr().(*net.TCPAddr).Port
+	t.Fatal("no free port was found")
+	return 0
 }
 
 func eventually(t testing.TB, call func(context.Context) error) {
