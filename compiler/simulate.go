@@ -95,6 +95,9 @@ func (r *Result) deviations() []deviation {
 	for v := range sigma {
 		sigma[v].white, sigma[v].repeated = e.introduced(r.Circuit, r.profile, v)
 		sigma[v].period = r.packing.linearPeriod(v)
+		if r.Circuit.Packing == circuit.Coefficients {
+			sigma[v].white /= e.embedding
+		}
 	}
 	return sigma
 }
