@@ -91,7 +91,7 @@ func defaultKeystore() string {
 }
 
 // flags ties the fields to their names.
-func (c *Config) flags(output io.Writer) *flag.FlagSet {
+func (c *Config) flags() *flag.FlagSet {
 	f := flag.NewFlagSet("endpoint", flag.ContinueOnError)
 	f.SetOutput(io.Discard) // errors are returned; help is printed below
 	f.StringVar(&c.Listen, "listen", c.Listen, "`address` to listen on; PORT alone sets its port")
@@ -108,15 +108,18 @@ func (c *Config) flags(output io.Writer) *flag.FlagSet {
 	f.StringVar(&c.TokensFile, "tokens-file", c.TokensFile, "`file` of accepted bearer tokens, one a line")
 	f.TextVar(&c.LogLevel, "log-level", c.LogLevel, "`level`: debug, info, warn or error")
 	f.StringVar(&c.LogFormat, "log-format", c.LogFormat, "`format`: text or json")
-	f.Usage = func() {
-		fmt.Fprintf(output, "usage: endpoint [flags]\n       endpoint check-health [URL]\n\n"+
-			"Each flag is also an environment variable (--key-ttl is %sKEY_TTL); the flag wins.\n"+
-			"%sTOKENS holds bearer tokens, separated by commas.\n"+
-			"Exit codes: 0 after a signal to stop, 1 on failure, 2 for a wrong configuration.\n\n", Prefix, Prefix)
-		f.SetOutput(output)
-		f.PrintDefaults()
-	}
+	f.Usage = func() {} // the flag package calls it on errors too; Parse calls help
 	return f
+}
+
+// help describes the flags.
+func help(f *flag.FlagSet, output io.Writer) {
+	fmt.Fprintf(output, "usage: endpoint [flags]\n       endpoint check-health [URL]\n\n"+
+		"Each flag is also an environment variable (--key-ttl is %sKEY_TTL); the flag wins.\n"+
+		"%sTOKENS holds bearer tokens, separated by commas.\n"+
+		"Exit codes: 0 after a signal to stop, 1 on failure, 2 for a wrong configuration.\n\n", Prefix, Prefix)
+	f.SetOutput(output)
+	f.PrintDefaults()
 }
 
 // foreign are variables with our prefix that are not ours to judge: the folder of data sets of tests and benchmarks,
@@ -127,8 +130,11 @@ var foreign = regexp.MustCompile(`^(DATA|SERVICE_.*|PORT|PORT_.*)$`)
 // and the error is flag.ErrHelp then.
 func Parse(args, environ []string, output io.Writer) (Config, error) {
 	c := Defaults()
-	f := c.flags(output)
+	f := c.flags()
 	if err := f.Parse(args); err != nil {
+		if errors.Is(err, flag.ErrHelp) {
+			help(f, output)
+		}
 		return Config{}, err
 	}
 	if f.NArg() > 0 {
