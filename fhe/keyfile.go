@@ -1,6 +1,7 @@
 package fhe
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -122,7 +123,7 @@ func readKey(r io.Reader, params *Parameters, level, item int, expander wire.Exp
 			errs[limb] = wire.Unpack(rows[0][digit], packed[start:start+int64(size)], bits.Len64(m.Q()), m.Q())
 			expander.Uniform(rows[1][digit], m.Q(), wire.KeyDomain, item, digit, limb)
 		})
-		if err := errors.Join(errs...); err != nil {
+		if err := cmp.Or(errs...); err != nil { // the first: each limb may have its own
 			return nil, fmt.Errorf("%w: %w", ErrFormat, err)
 		}
 	}
