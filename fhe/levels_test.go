@@ -51,8 +51,9 @@ func TestLevelsAndDigits(t *testing.T) {
 					for i := range set.Rotations {
 						set.Rotations[i].Level = keyLevel
 					}
-					// The modulus of the reply halves the scale, and the errors of four roundings are scaled by up to 2.
-					newPartyWith(t, c, set, pool).checkAgainstFloat(t, 12*3*roundingError(params)/scale, x)
+					// The modulus of the reply halves the scale, and the errors of four roundings are scaled by up to 2. The
+					// largest of the thousands of slots of all cases is up to 15 deviations away: errors are products of normals.
+					newPartyWith(t, c, set, pool).checkAgainstFloat(t, 20*3*roundingError(params)/scale, x)
 				})
 			}
 		}
