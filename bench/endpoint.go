@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -56,19 +57,28 @@ func serveOnce(ctx context.Context, dir string, e *publish.Encrypted) (coldStart
 	defer cancel()
 	process := exec.CommandContext(ctx, path, "--listen", address, "--model", dir, "--keystore", "file://"+keys, "--log-level", "error")
 	process.Stderr = os.Stderr
+	process.Env = slices.DeleteFunc(os.Environ(), func(v string) bool { // it is configured by its flags alone
+		return strings.HasPrefix(v, "CIPHERPOINT_") || strings.HasPrefix(v, "PORT=")
+	})
 	start := time.Now()
 	if err := process.Start(); err != nil {
 		return 0, 0, err
 	}
+	ended := make(chan error, 1)
+	go func() { ended <- process.Wait() }()
 	defer func() {
 		process.Process.Signal(os.Interrupt)
-		process.Wait()
+		<-ended
 	}()
 	for !healthy(ctx, "http://"+address+"/health") {
-		if ctx.Err() != nil {
+		select {
+		case err := <-ended:
+			ended <- err
+			return 0, 0, fmt.Errorf("the endpoint ended before it was healthy: %w", err)
+		case <-ctx.Done():
 			return 0, 0, errors.New("the endpoint did not become healthy")
+		case <-time.After(2 * time.Millisecond):
 		}
-		time.Sleep(2 * time.Millisecond)
 	}
 	coldStart = float64(time.Since(start).Microseconds()) / 1e3
 	connection, err := client.New("http://"+address, "", client.Options{})
