@@ -67,7 +67,7 @@ func serveOnce(ctx context.Context, dir string, e *publish.Encrypted) (coldStart
 	ended := make(chan error, 1)
 	go func() { ended <- process.Wait() }()
 	defer func() {
-		process.Process.Signal(os.Interrupt)
+		cancel() // ends the process
 		<-ended
 	}()
 	for !healthy(ctx, "http://"+address+"/health") {
