@@ -64,17 +64,20 @@ func serveOnce(ctx context.Context, dir string, e *publish.Encrypted) (coldStart
 	if err := process.Start(); err != nil {
 		return 0, 0, err
 	}
-	ended := make(chan error, 1)
-	go func() { ended <- process.Wait() }()
+	var exit error // once ended is closed
+	ended := make(chan struct{})
+	go func() {
+		exit = process.Wait()
+		close(ended)
+	}()
 	defer func() {
 		cancel() // ends the process
 		<-ended
 	}()
 	for !healthy(ctx, "http://"+address+"/health") {
 		select {
-		case err := <-ended:
-			ended <- err
-			return 0, 0, fmt.Errorf("the endpoint ended before it was healthy: %w", err)
+		case <-ended:
+			return 0, 0, fmt.Errorf("the endpoint ended before it was healthy: %w", exit)
 		case <-ctx.Done():
 			return 0, 0, errors.New("the endpoint did not become healthy")
 		case <-time.After(2 * time.Millisecond):
