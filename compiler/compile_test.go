@@ -127,6 +127,9 @@ func TestCompiledModelsKeepTheirBound(t *testing.T) {
 }
 
 func TestCompileIsDeterministic(t *testing.T) {
+	if testing.Short() {
+		t.Skip("compiles for seconds, for minutes under the race detector")
+	}
 	g := models(t)["cnn"]
 	rows := randomRows(rand.New(rand.NewPCG(3, 3)), 32, 64)
 	var first [2][]byte
@@ -175,6 +178,9 @@ func TestClientsOfTreesLearnTheGridOnly(t *testing.T) {
 }
 
 func TestPreferKeysTakesFewerBytes(t *testing.T) {
+	if testing.Short() {
+		t.Skip("compiles for seconds, for minutes under the race detector")
+	}
 	r := rand.New(rand.NewPCG(6, 6))
 	g, err := model.New("wide", model.Shape{64}).Dense(randomTensor(r, 0.1, 64, 64), nil).Square().Dense(randomTensor(r, 0.1, 64, 64), nil).
 		Square().Dense(randomTensor(r, 0.1, 4, 64), nil).Graph()
@@ -196,6 +202,9 @@ func TestPreferKeysTakesFewerBytes(t *testing.T) {
 }
 
 func TestCompileRefuses(t *testing.T) {
+	if testing.Short() {
+		t.Skip("compiles for seconds, for minutes under the race detector")
+	}
 	r := rand.New(rand.NewPCG(8, 8))
 	dense := func() *model.Builder { return model.New("m", model.Shape{4}).Dense(randomTensor(r, 1, 4, 4), nil) }
 	for _, test := range []struct {
