@@ -35,59 +35,85 @@ var binary = sync.OnceValues(func() (string, error) {
 	return path, nil
 })
 
-// serveOnce starts the endpoint as a process, uploads the user's keys and asks one question ten times. It returns the
-// time until the endpoint said that it was healthy, and its peak of resident memory.
-func serveOnce(ctx context.Context, dir string, e *publish.Encrypted) (coldStart, rss float64, err error) {
+// endpointProcess is a running endpoint.
+type endpointProcess struct {
+	url       string
+	coldStart time.Duration // until it said that it was healthy
+	process   *exec.Cmd
+	keys      string // folder of the key store
+	ended     chan struct{}
+	exit      error // once ended is closed
+}
+
+// startEndpoint serves a compiled model's folder, with a key store of its own and further flags, and waits until it is
+// healthy. The process ends with the context, or with stop.
+func startEndpoint(ctx context.Context, dir string, flags ...string) (p *endpointProcess, err error) {
 	path, err := binary()
 	if err != nil {
-		return 0, 0, err
+		return nil, err
 	}
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
-		return 0, 0, err
+		return nil, err
 	}
 	address := listener.Addr().String()
 	listener.Close()
 	keys, err := os.MkdirTemp("", "bench-keys")
 	if err != nil {
-		return 0, 0, err
+		return nil, err
 	}
-	defer os.RemoveAll(keys)
-	ctx, cancel := context.WithTimeout(ctx, 2*time.Minute)
-	defer cancel()
-	process := exec.CommandContext(ctx, path, "--listen", address, "--model", dir, "--keystore", "file://"+keys, "--log-level", "error")
-	process.Stderr = os.Stderr
-	process.Env = slices.DeleteFunc(os.Environ(), func(v string) bool { // it is configured by its flags alone
+	p = &endpointProcess{url: "http://" + address, keys: keys, ended: make(chan struct{})}
+	p.process = exec.CommandContext(ctx, path, append([]string{"--listen", address, "--model", dir, "--keystore", "file://" + keys, "--log-level", "error"}, flags...)...)
+	p.process.Stderr = os.Stderr
+	p.process.Env = slices.DeleteFunc(os.Environ(), func(v string) bool { // it is configured by its flags alone
 		return strings.HasPrefix(v, "CIPHERPOINT_") || strings.HasPrefix(v, "PORT=")
 	})
 	start := time.Now()
-	if err := process.Start(); err != nil {
-		return 0, 0, err
+	if err := p.process.Start(); err != nil {
+		os.RemoveAll(keys)
+		return nil, err
 	}
-	var exit error // once ended is closed
-	ended := make(chan struct{})
 	go func() {
-		exit = process.Wait()
-		close(ended)
+		p.exit = p.process.Wait()
+		close(p.ended)
 	}()
-	defer func() {
-		cancel() // ends the process
-		<-ended
-	}()
-	for !healthy(ctx, "http://"+address+"/health") {
+	for !healthy(ctx, p.url+"/health") {
 		select {
-		case <-ended:
-			return 0, 0, fmt.Errorf("the endpoint ended before it was healthy: %w", exit)
+		case <-p.ended:
+			p.stop()
+			return nil, fmt.Errorf("the endpoint ended before it was healthy: %w", p.exit)
 		case <-ctx.Done():
-			return 0, 0, errors.New("the endpoint did not become healthy")
+			p.stop()
+			return nil, ctx.Err()
 		case <-time.After(2 * time.Millisecond):
 		}
 	}
-	coldStart = float64(time.Since(start).Microseconds()) / 1e3
-	connection, err := client.New("http://"+address, "", client.Options{})
+	p.coldStart = time.Since(start)
+	return p, nil
+}
+
+// stop ends the process at once and waits for its end.
+func (p *endpointProcess) stop() {
+	_ = p.process.Process.Kill() // fails where it has ended
+	<-p.ended
+	os.RemoveAll(p.keys)
+}
+
+// serveOnce starts the endpoint as a process, uploads the user's keys and asks one question ten times. It returns the
+// time in ms until the endpoint said that it was healthy, and its peak of resident memory in MB.
+func serveOnce(ctx context.Context, dir string, e *publish.Encrypted) (coldStart, rss float64, err error) {
+	ctx, cancel := context.WithTimeout(ctx, 2*time.Minute)
+	defer cancel()
+	p, err := startEndpoint(ctx, dir)
 	if err != nil {
 		return 0, 0, err
 	}
+	defer p.stop()
+	connection, err := client.New(p.url, "", client.Options{})
+	if err != nil {
+		return 0, 0, err
+	}
+	defer connection.Close()
 	uid, err := connection.Upload(ctx, e.Model.KeySet(), bytes.NewReader(e.UserKeys), client.Upload{})
 	if err != nil {
 		return 0, 0, err
@@ -97,8 +123,8 @@ func serveOnce(ctx context.Context, dir string, e *publish.Encrypted) (coldStart
 			return 0, 0, err
 		}
 	}
-	rss, err = peakMB(process.Process.Pid)
-	return coldStart, rss, err
+	rss, err = peakMB(p.process.Process.Pid)
+	return float64(p.coldStart.Microseconds()) / 1e3, rss, err
 }
 
 func healthy(ctx context.Context, url string) bool {

@@ -1,32 +1,35 @@
-// Command bench prints what the documentation claims: for every recipe whose data is there, accuracy in clear and
-// encrypted, sizes on the wire, times of each step, cold start and memory of the endpoint, beside published figures.
+// Command bench prints what the documentation claims, on the machine that it runs on.
 //
-//	go run ./bench [--recipes a,b] [--samples N] [--data DIR] [--json FILE|-]
+//	go run ./bench [--recipes a,b] [--samples N] [--data DIR] [--json FILE|-]   everything but fleets
+//	go run ./bench COMMAND [flags]                                              a part of it
+//	go run ./bench COMMAND --help
 //
-// Models are trained in the run. Machines are shared and noisy: compare figures of one run with each other.
+// The commands are those of the table below. Models are trained in the run. Machines are shared and noisy: compare
+// figures of one run with each other, and trust ratios more than times.
 package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
 	"io"
 	"os"
 	"os/signal"
-	"path/filepath"
-	"runtime"
-	"strings"
-	"text/tabwriter"
-
-	"cipherpoint/creating_models/publish"
-	"cipherpoint/creating_models/recipes"
-	"cipherpoint/fhe/kernel"
-	"cipherpoint/internal/format"
-	"cipherpoint/internal/progress"
-	"cipherpoint/model/dataset"
 )
+
+// command is a part of the figures that can be asked for alone.
+type command struct {
+	name, shows string
+	run         func(ctx context.Context, args []string, stdout io.Writer, stderr *os.File) error
+}
+
+// commands lists the parts, in the order of the whole.
+func commands() []command {
+	return []command{
+		{"models", "every recipe: accuracy, sizes, times", runModels},
+	}
+}
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
@@ -38,111 +41,38 @@ func main() {
 }
 
 func run(ctx context.Context, args []string, stdout io.Writer, stderr *os.File) error {
-	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
+	if len(args) > 0 {
+		for _, c := range commands() {
+			if c.name == args[0] {
+				return c.run(ctx, args[1:], stdout, stderr)
+			}
+		}
+	}
+	return runModels(ctx, args, stdout, stderr)
+}
+
+// newFlags returns the flags of a command, which Parse prints with what the command shows.
+func newFlags(name string, stderr io.Writer) *flag.FlagSet {
+	flags := flag.NewFlagSet("bench "+name, flag.ContinueOnError)
 	flags.SetOutput(stderr)
-	names := flags.String("recipes", "", "recipes to measure, separated by commas; all by default")
-	samples := flags.Int("samples", 100, "encrypted samples a recipe")
-	data := flags.String("data", "", "folder of data sets; $CIPHERPOINT_DATA by default")
-	jsonFile := flags.String("json", "", "write the figures as JSON to this file, - for standard output")
+	flags.Usage = func() {
+		for _, c := range commands() {
+			if c.name == name || name == "" {
+				fmt.Fprintf(stderr, "bench %-12s %s\n", c.name, c.shows)
+			}
+		}
+		flags.PrintDefaults()
+	}
+	return flags
+}
+
+// parse reads the flags of a command without further arguments.
+func parse(flags *flag.FlagSet, args []string) error {
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
-	if *samples < 1 || flags.NArg() > 0 {
-		return errors.New("samples has to be at least 1, and there are no arguments")
-	}
-	folder, err := dataFolder(*data)
-	if err != nil {
-		return err
-	}
-	list := recipes.All()
-	if *names != "" {
-		list = nil
-		for _, name := range strings.Split(*names, ",") {
-			recipe, err := recipes.Find(name)
-			if err != nil {
-				return err
-			}
-			list = append(list, recipe)
-		}
-	}
-	dir, err := os.MkdirTemp("", "bench")
-	if err != nil {
-		return err
-	}
-	defer os.RemoveAll(dir)
-	rows := []Row{}
-	for _, recipe := range list {
-		fmt.Fprintln(stderr, recipe.Name)
-		show := progress.Steps(stderr)
-		row, err := measure(ctx, recipe, publish.Options{
-			Source: dataset.Source{Dir: folder}, EncryptedSamples: *samples, Progress: show.Step,
-		}, filepath.Join(dir, recipe.Name))
-		show.Done()
-		if err != nil {
-			if *names != "" || ctx.Err() != nil {
-				return fmt.Errorf("%s: %w", recipe.Name, err)
-			}
-			fmt.Fprintf(stderr, "%s: left out: %v\n", recipe.Name, err)
-			continue
-		}
-		rows = append(rows, row)
-	}
-	if *jsonFile == "-" {
-		return writeJSON(stdout, rows)
-	}
-	if err := writeTables(stdout, rows); err != nil {
-		return err
-	}
-	if *jsonFile == "" {
-		return nil
-	}
-	f, err := os.Create(*jsonFile)
-	if err != nil {
-		return err
-	}
-	return errors.Join(writeJSON(f, rows), f.Close())
-}
-
-func writeJSON(w io.Writer, rows []Row) error {
-	encoder := json.NewEncoder(w)
-	encoder.SetIndent("", "  ")
-	return encoder.Encode(rows)
-}
-
-// peers are published figures for the same task, in seconds an inference, with their source.
-var peers = map[string]string{
-	"logreg-synthetic": "Concrete ML, Hugging Face endpoint, 8 vCPU: 0.4 s",
-	"tree-spam":        "Concrete ML, same: 2.0 s (log: 4.12 s), accuracy 0.8958, key 72 MB",
-	"forest-spam":      "Concrete ML paper: accuracy 0.918 in clear, 0.909 encrypted",
-	"boosting-spam":    "Concrete ML, development machine, 10 trees of depth 3: 0.62 s, key 29 MB",
-	"qnn-iris":         "Concrete ML, Hugging Face endpoint, 8 vCPU: 3.7 s, accuracy 0.974",
-	"cnn-digits":       "Concrete ML, same: 24 s, accuracy 0.982 in clear",
-	"cnn-mnist":        "Orion, one core: 0.23 s; LoLa: 2.0 s, accuracy 0.9895; Lattica, GPU: 0.19 s, keys 46 MB",
-}
-
-func writeTables(w io.Writer, rows []Row) error {
-	fmt.Fprintf(w, "%d cores, kernels: %s, at least %d bits of security for each\n\n", runtime.GOMAXPROCS(0), kernel.Features(), 128)
-	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintln(t, "recipe\taccuracy, all\tsamples\tclear\tencrypted\tagreement\tlargest error\tlog N\tlog QP\tlevels\tkeys\tkey bytes\trequest\treply\t")
-	for _, r := range rows {
-		fmt.Fprintf(t, "%s\t%.4f of %d\t%d\t%.4f\t%.4f\t%.4f\t%.2g\t%d\t%.1f\t%d\t%d\t%s\t%s\t%s\t\n", r.Recipe, r.AccuracyClear, r.whole, r.Samples,
-			r.clearSame, r.AccuracyEncrypted, r.Agreement, r.MaxScoreError, r.LogN, r.LogQP, r.Levels, r.Keys,
-			format.Bytes(float64(r.KeyBytes)), format.Bytes(float64(r.RequestBytes)), format.Bytes(float64(r.ReplyBytes)))
-	}
-	fmt.Fprintln(t)
-	fmt.Fprintln(t, "recipe, ms\tkey generation\tencryption\tserver, one core\testimated\tserver, all cores\tdecryption\tcold start\tpeak MB\t")
-	for _, r := range rows {
-		fmt.Fprintf(t, "%s\t%.1f\t%.2f\t%.2f\t%.2f\t%.2f\t%.2f\t%.0f\t%.0f\t\n", r.Recipe, r.KeygenMS, r.EncryptMS, r.ServerMSOneCore, r.estimate,
-			r.ServerMSAllCores, r.DecryptMS, r.ColdStartMS, r.RSSMB)
-	}
-	if err := t.Flush(); err != nil {
-		return err
-	}
-	fmt.Fprintln(w, "\nPublished, as far as a task is comparable:")
-	for _, r := range rows {
-		if peer := peers[r.Recipe]; peer != "" {
-			fmt.Fprintf(w, "  %-18s %s\n", r.Recipe, peer)
-		}
+	if flags.NArg() > 0 {
+		return fmt.Errorf("unknown argument %q", flags.Arg(0))
 	}
 	return nil
 }
