@@ -82,8 +82,9 @@ func (e noise) coefficientReply(bits int, scale float64) float64 {
 type profile struct {
 	rms, max []float64 // of each value, over slots and rows
 	means    []float64 // of each output: the largest mean over a class of slots
-	// transfer[v] is the deviation of the worst answer for white noise of deviation one on value v; repeated[v] the same
-	// for noise that repeats with the period of the linear map that makes v, whose copies do not average out.
+	// transfer[v] is the deviation of the worst answer for noise of deviation one on value v: white noise or, where v is
+	// a fold, noise of each of its steps, which the steps after it copy. repeated[v] is the same for noise that repeats
+	// with the period of the linear map that makes v. Copies do not average out.
 	transfer, repeated []float64
 	linear             map[int]linearProfile // by node
 	scores             [][]float64           // of each row
@@ -130,11 +131,13 @@ func measure(p *packing, rows [][][]float64, largest []float64) (*profile, error
 	random := rand.New(rand.NewPCG(1, 1))
 	for target := range values {
 		var err error
-		if f.transfer[target], err = p.transfer(rows, clean, target, n, f.rms[target], random); err != nil {
+		d := deviation{white: 1, steps: p.foldSteps(target)}
+		if f.transfer[target], err = p.transfer(rows, clean, target, d, f.rms[target], random); err != nil {
 			return nil, err
 		}
 		if period := p.linearPeriod(target); period > 0 {
-			if f.repeated[target], err = p.transfer(rows, clean, target, period, f.rms[target], random); err != nil {
+			d := deviation{repeated: 1, period: period}
+			if f.repeated[target], err = p.transfer(rows, clean, target, d, f.rms[target], random); err != nil {
 				return nil, err
 			}
 		}
@@ -154,15 +157,25 @@ func (p *packing) linearPeriod(value int) int {
 	return period
 }
 
-// transfer measures how far noise on one value, repeating with a period, moves the worst score, for deviation one.
-func (p *packing) transfer(rows [][][]float64, clean [][]float64, target, period int, rms float64, random *rand.Rand) (float64, error) {
+// foldSteps returns the steps of the fold that makes a value, or nothing for other values.
+func (p *packing) foldSteps(value int) []int {
+	if i := value - len(p.circuit.Inputs); i >= 0 && p.circuit.Nodes[i].Fold != nil {
+		return p.circuit.Nodes[i].Fold.Steps
+	}
+	return nil
+}
+
+// transfer measures how far noise of deviation one on one value moves the worst score.
+func (p *packing) transfer(rows [][][]float64, clean [][]float64, target int, noise deviation, rms float64, random *rand.Rand) (float64, error) {
 	const trials = 6
 	std := 1e-4 * max(rms, 1e-6)
+	noise.white *= std
+	noise.repeated *= std
 	squares := make([]float64, len(clean[0]))
 	for i := range min(trials, len(rows)) {
 		out, err := p.circuit.RunObserved(func(v int, x []float64) {
 			if v == target {
-				addNoise(x, std, period, random)
+				noise.addTo(x, random)
 			}
 		}, rows[i]...)
 		if err != nil {
@@ -175,16 +188,41 @@ func (p *packing) transfer(rows [][][]float64, clean [][]float64, target, period
 	return math.Sqrt(slices.Max(squares)), nil
 }
 
-// addNoise adds noise that repeats with a period.
-func addNoise(x []float64, std float64, period int, random *rand.Rand) {
-	if std == 0 {
+// deviation is the noise that a value introduces.
+type deviation struct {
+	white    float64 // of each slot or, if there are steps, of each step of a fold
+	steps    []int
+	repeated float64 // noise that repeats with a period
+	period   int
+}
+
+func (d deviation) addTo(x []float64, random *rand.Rand) {
+	if d.repeated > 0 {
+		for j := range d.period {
+			e := d.repeated * random.NormFloat64()
+			for ; j < len(x); j += d.period {
+				x[j] += e
+			}
+		}
+	}
+	if d.white == 0 {
 		return
 	}
-	for j := range period {
-		e := std * random.NormFloat64()
-		for ; j < len(x); j += period {
-			x[j] += e
+	if len(d.steps) == 0 {
+		for j := range x {
+			x[j] += d.white * random.NormFloat64()
 		}
+		return
+	}
+	e, rotated := make([]float64, len(x)), make([]float64, len(x))
+	for _, step := range d.steps {
+		copy(rotated[copy(rotated, e[step:]):], e[:step])
+		for j := range e {
+			e[j] += rotated[j] + d.white*random.NormFloat64()
+		}
+	}
+	for j := range x {
+		x[j] += e[j]
 	}
 }
 
@@ -222,7 +260,7 @@ func (p *packing) scores(outputs [][]float64) []float64 {
 }
 
 // introduced returns the deviations of the noise that a value of a scheduled circuit adds to what its operands bring:
-// white noise, and noise that repeats with the period of a linear map's diagonals.
+// white noise (in each step of a fold), and noise that repeats with the period of a linear map's diagonals.
 func (e noise) introduced(c *circuit.Circuit, f *profile, value int) (white, repeated float64) {
 	if value < len(c.Inputs) {
 		return e.fresh() / c.Inputs[value].Scale, 0
@@ -245,8 +283,7 @@ func (e noise) introduced(c *circuit.Circuit, f *profile, value int) (white, rep
 		// Here the profile holds the length of the input in the place of a count of diagonals.
 		add(e.embedding/math.Sqrt(12)/c.PlaintextScale(node, 0), f.linear[i].encoding*f.linear[i].encoding)
 	case node.Fold != nil:
-		// The error of a step is added up by the steps after it.
-		add(e.keySwitch(node.Level)/node.Scale, math.Exp2(float64(len(node.Fold.Steps)))-1)
+		add(e.keySwitch(node.Level)/node.Scale, 1) // of a step
 	case node.Multiply != nil:
 		add(e.keySwitch(node.Level)/unscaled, 1)
 	case node.Combine != nil:

@@ -13,7 +13,12 @@ type scales struct {
 	input     int // scale of fresh ciphertexts
 	plaintext int // scale of what linear maps multiply by
 	least     int // a prime is divided out as soon as at least this scale is left
+
+	own map[int]int // what single nodes have more of than plaintext
 }
+
+// of is the scale of what a node multiplies by.
+func (s scales) of(node int) int { return s.plaintext + s.own[node] }
 
 // schedule fills in the levels and scales of a circuit whose parameters have their primes. It divides primes out as
 // early as scales.least allows, so that each operation runs on as few limbs as it can, and not before a whole prime
@@ -40,7 +45,7 @@ func schedule(c *circuit.Circuit, f *profile, s scales) bool {
 		in := c.Scale(node.In[0])
 		switch {
 		case node.Linear != nil || node.Dot != nil:
-			node.Scale = in * math.Exp2(float64(s.plaintext))
+			node.Scale = in * math.Exp2(float64(s.of(i)))
 		case node.Fold != nil:
 			node.Scale = in
 			if !fits(c, f, value, node.Level) {
@@ -50,7 +55,7 @@ func schedule(c *circuit.Circuit, f *profile, s scales) bool {
 		case node.Multiply != nil:
 			node.Scale = in * c.Scale(node.In[1])
 		case node.Combine != nil:
-			node.Scale = combinedScale(c, node, s.plaintext)
+			node.Scale = combinedScale(c, node, s.of(i))
 		}
 		if !terminal[value] && !fits(c, f, value, node.Level) {
 			return false
@@ -151,7 +156,7 @@ func search(styles []styled, bound float64, weights Weights) []Candidate {
 		for least := 15; least <= 39; least += 3 {
 			for input := 16; input <= 43; input += 3 {
 				for plaintext := 10; plaintext <= 25; plaintext += 3 {
-					s := scales{input, plaintext, least}
+					s := scales{input: input, plaintext: plaintext, least: least}
 					qBits, ok := chainFor(c, f, s, logN, primeBits)
 					if !ok {
 						continue
@@ -178,9 +183,11 @@ func search(styles []styled, bound float64, weights Weights) []Candidate {
 			}
 		}
 	}
-	var list []Candidate
-	for _, candidate := range best {
-		list = append(list, candidate)
+	list := slices.Collect(maps.Values(best))
+	slices.SortFunc(list, compareCandidates)
+	for i := range list {
+		at := slices.IndexFunc(styles, func(s styled) bool { return s.packing == list[i].packing })
+		list[i] = styles[at].refine(c, list[i], bound, weights)
 	}
 	slices.SortFunc(list, compareCandidates)
 	return list

@@ -83,18 +83,12 @@ func (r *Result) simulateRow(row []float64, sigma []deviation, seed uint64) (s S
 	return s, err
 }
 
-// deviation is the noise that a value introduces: white, and repeating with a period.
-type deviation struct {
-	white, repeated float64
-	period          int
-}
-
 func (r *Result) deviations() []deviation {
 	e := newNoise(r.Circuit.Parameters)
 	sigma := make([]deviation, r.Circuit.Values())
 	for v := range sigma {
 		sigma[v].white, sigma[v].repeated = e.introduced(r.Circuit, r.profile, v)
-		sigma[v].period = r.packing.linearPeriod(v)
+		sigma[v].period, sigma[v].steps = r.packing.linearPeriod(v), r.packing.foldSteps(v)
 		if r.Circuit.Packing == circuit.Coefficients {
 			sigma[v].white /= e.embedding
 		}
@@ -104,10 +98,7 @@ func (r *Result) deviations() []deviation {
 
 // noisy runs the circuit with noise on every value.
 func (r *Result) noisy(vectors [][]float64, sigma []deviation, random *rand.Rand) ([][]float64, error) {
-	out, err := r.Circuit.RunObserved(func(v int, x []float64) {
-		addNoise(x, sigma[v].white, len(x), random)
-		addNoise(x, sigma[v].repeated, sigma[v].period, random)
-	}, vectors...)
+	out, err := r.Circuit.RunObserved(func(v int, x []float64) { sigma[v].addTo(x, random) }, vectors...)
 	if err != nil {
 		return nil, err
 	}

@@ -1,0 +1,91 @@
+package compiler
+
+import (
+	"math"
+	"slices"
+
+	"cipherpoint/circuit"
+)
+
+// refine walks from a candidate of the coarse search, whose primes are all of one size, to cheaper ones beside it: it
+// changes the size of each prime, the scale of the inputs and of each linear map a bit at a time, one or two together,
+// for as long as that makes the candidate cheaper within the bound.
+func (p *styled) refine(c *circuit.Circuit, start Candidate, bound float64, w Weights) Candidate {
+	best := start
+	for {
+		improved := false
+		moves := start.moves(c)
+		for i, first := range moves {
+			for _, second := range moves[i:] {
+				next := best.clone()
+				first(&next)
+				second(&next)
+				if p.tries(c, &next, best.objective, bound, w) {
+					best, improved = next, true
+				}
+			}
+		}
+		if !improved {
+			return best
+		}
+	}
+}
+
+// moves are the steps to a candidate's neighbours.
+func (k *Candidate) moves(c *circuit.Circuit) []func(*Candidate) {
+	var list []func(*Candidate)
+	add := func(change func(k *Candidate, by int)) {
+		for _, by := range []int{-1, 1, -3, 3} {
+			list = append(list, func(k *Candidate) { change(k, by) })
+		}
+	}
+	for i := range k.QBits {
+		add(func(k *Candidate, by int) { k.QBits[i] += by })
+	}
+	add(func(k *Candidate, by int) { k.scales.input += by })
+	add(func(k *Candidate, by int) { k.scales.least += by })
+	add(func(k *Candidate, by int) { k.scales.plaintext += by })
+	for i, node := range c.Nodes {
+		if node.Linear != nil {
+			add(func(k *Candidate, by int) { k.scales.own[i] += by })
+		}
+	}
+	if len(k.PBits) > 0 {
+		add(func(k *Candidate, by int) {
+			for i := range k.PBits {
+				k.PBits[i] += by
+			}
+		})
+	}
+	return list
+}
+
+func (k *Candidate) clone() Candidate {
+	next := *k
+	next.QBits, next.PBits = slices.Clone(k.QBits), slices.Clone(k.PBits)
+	next.scales.own = map[int]int{}
+	for node, bits := range k.scales.own {
+		next.scales.own[node] = bits
+	}
+	return next
+}
+
+// tries prices a candidate and reports whether it runs and is cheaper than the limit.
+func (p *styled) tries(c *circuit.Circuit, k *Candidate, limit, bound float64, w Weights) bool {
+	for _, bits := range slices.Concat(k.QBits, k.PBits) {
+		if bits < smallestBase || bits > circuit.MaxPrimeBits {
+			return false
+		}
+	}
+	setPrimes(c, k.QBits, k.PBits)
+	if c.Parameters.LogQP() > circuit.MaxLogQP(k.LogN) || !schedule(c, p.profile, k.scales) {
+		return false
+	}
+	priced, ok := p.evaluate(c, bound, limit, w)
+	if !ok || !(priced.objective < limit) || math.IsNaN(priced.objective) {
+		return false
+	}
+	priced.LogN, priced.QBits, priced.PBits, priced.scales = k.LogN, k.QBits, k.PBits, k.scales
+	*k = priced
+	return true
+}
