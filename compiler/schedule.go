@@ -134,7 +134,7 @@ type Candidate struct {
 
 // largestError is how many deviations the largest error of some thousand scores may reach. Errors of rounding are sums of
 // products of nearly normal values, with longer tails than normal ones.
-const largestError = 7
+const largestError = 6
 
 // styled is a packing with one style of rotations and what its cost depends on.
 type styled struct {

@@ -105,7 +105,7 @@ func Build(ctx context.Context, recipe recipes.Recipe, o Options) (*Model, error
 			break
 		}
 		// Some samples are closer to the boundary of two classes than the error allowed.
-		options.MaxScoreError = m.Compiled.MaxScoreError / 4
+		options.MaxScoreError = m.Compiled.MaxScoreError / 2
 	}
 	m.CompileTime = time.Since(start)
 	return m, nil
@@ -113,7 +113,7 @@ func Build(ctx context.Context, recipe recipes.Recipe, o Options) (*Model, error
 
 // compilations is how often a model is compiled, for a smaller error each time, until labels do not
 // depend on the noise.
-const compilations = 4
+const compilations = 6
 
 func (m *Model) simulatedAgreement() report.Count {
 	agree := report.Count{Of: len(m.Simulated)}

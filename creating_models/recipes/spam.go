@@ -48,7 +48,7 @@ func spam(name, kind string, minimum float64, trainer trees.Trainer) Recipe {
 
 var (
 	treeSpam = spam("tree-spam", "decision tree", 0.905, trees.CART{
-		Growth: trees.Growth{MaxDepth: 6, MaxLeaves: 32, MinSamples: 5},
+		Growth: trees.Growth{MaxDepth: 6, MaxConditions: 4, MaxLeaves: 20, MinSamples: 5},
 	})
 	forestSpam = spam("forest-spam", "random forest", 0.935, trees.Forest{
 		Growth: trees.Growth{MaxDepth: 4, MaxLeaves: 10, MinSamples: 3, Features: 8}, Trees: 50, Refine: 1, Seed: 1,
