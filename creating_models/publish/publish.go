@@ -339,7 +339,7 @@ func (m *Model) report(e *Encrypted, dir string) (*report.Report, error) {
 			LogQPLimit: circuit.MaxLogQP(p.LogN), SecurityBits: circuit.SecurityBits, Slots: p.Slots(), Levels: p.MaxLevel()},
 		Times: report.Times{Train: m.TrainTime, Compile: m.CompileTime, KeyGen: timing(e.KeyGen), Encrypt: timing(e.Encrypt),
 			ServerOneCore: timing(e.OneCore), ServerAllCores: timing(e.All), Decrypt: timing(e.Decrypt)},
-		Machine: report.Machine{CPU: cpuName(), Cores: runtime.GOMAXPROCS(0), Features: []string{kernel.Features()}},
+		Machine: report.Machine{CPU: CPUName(), Cores: runtime.GOMAXPROCS(0), Features: []string{kernel.Features()}},
 	}
 	for i, candidate := range m.Compiled.Candidates {
 		if i == 12 {
@@ -397,8 +397,8 @@ func bitsOf(primes []uint64) []int {
 	return list
 }
 
-// cpuName is the processor's name where the system tells it.
-func cpuName() string {
+// CPUName is the processor's name where the system tells it.
+func CPUName() string {
 	info, err := os.ReadFile("/proc/cpuinfo")
 	if err == nil {
 		for line := range strings.Lines(string(info)) {
