@@ -27,6 +27,7 @@ type command struct {
 // commands lists the parts, in the order of the whole.
 func commands() []command {
 	return []command{
+		{"primitives", "operations beside Lattigo and libraries with HEXL", runPrimitives},
 		{"models", "every recipe: accuracy, sizes, times", runModels},
 	}
 }

@@ -2,7 +2,7 @@
 // and again.
 //
 //	operations, err := primitive.Operations(ctx, shape)
-//	err = operations[0].Ours()    // or Lattigo()
+//	elapsed, err := operations[0].Ours()    // or Lattigo()
 //
 // Both sides work on one thread, with parameters of the same shape and fresh keys of their own. Where ours do more, as to
 // write what goes over the wire, the operation says so.
@@ -14,6 +14,7 @@ import (
 	"io"
 	"math"
 	"math/rand/v2"
+	"time"
 
 	"github.com/tuneinsight/lattigo/v5/core/rlwe"
 	"github.com/tuneinsight/lattigo/v5/he/hefloat"
@@ -21,13 +22,32 @@ import (
 	"cipherpoint/bench/lattigo"
 	"cipherpoint/circuit"
 	"cipherpoint/fhe"
-	"cipherpoint/fhe/secret"
+	"cipherpoint/fhe/kernel"
 )
+
+// Run does a piece of work once and returns how long it took.
+type Run func() (time.Duration, error)
 
 // Operation is one piece of work, as we do it and as Lattigo does; Lattigo is nil for what it has no counterpart of.
 type Operation struct {
 	Name          string
-	Ours, Lattigo func() error
+	Ours, Lattigo Run
+}
+
+func operation(name string, ours, lattigo func() error) Operation {
+	o := Operation{Name: name, Ours: timed(ours)}
+	if lattigo != nil {
+		o.Lattigo = timed(lattigo)
+	}
+	return o
+}
+
+func timed(f func() error) Run {
+	return func() (time.Duration, error) {
+		start := time.Now()
+		err := f()
+		return time.Since(start), err
+	}
 }
 
 // Shape is a ring with its primes.
@@ -58,46 +78,6 @@ func Shapes() ([]Shape, error) {
 
 // step is the rotation that is measured.
 const step = 1
-
-// party is a user with a server that runs one circuit.
-type party struct {
-	program *fhe.Program
-	secret  *secret.Key
-	set     circuit.KeySet
-	keyFile []byte
-	keys    *fhe.EvaluationKeys
-	request []byte
-	inputs  []*fhe.Ciphertext
-}
-
-// id names keys and models here, where nothing is stored.
-var id fhe.ID
-
-// newParty prepares a circuit of one input, with a set of keys.
-func newParty(ctx context.Context, c *circuit.Circuit, set circuit.KeySet, x []float64) (*party, error) {
-	p := &party{set: set}
-	var err error
-	if p.program, err = fhe.NewProgram(ctx, c, nil); err != nil {
-		return nil, err
-	}
-	params := p.program.Parameters()
-	if p.secret, err = secret.GenerateKey(params); err != nil {
-		return nil, err
-	}
-	var file bytes.Buffer
-	if err := p.secret.WriteEvaluationKeys(ctx, &file, set, id, nil, nil); err != nil {
-		return nil, err
-	}
-	p.keyFile = file.Bytes()
-	if p.keys, err = fhe.ReadKeys(bytes.NewReader(p.keyFile), params, set, id, nil); err != nil {
-		return nil, err
-	}
-	if p.request, err = p.secret.Encrypt(p.program.Signature(), id, [][]float64{x}); err != nil {
-		return nil, err
-	}
-	p.inputs, err = fhe.ParseInputs(params, p.program.Signature(), id, p.request)
-	return p, err
-}
 
 // bed is what operations work on.
 type bed struct {
@@ -133,7 +113,7 @@ func newBed(ctx context.Context, p circuit.Parameters) (*bed, error) {
 		Outputs: []circuit.Output{{Value: 1, Period: p.Slots(), ModulusBits: 36}}}
 	set := circuit.KeySet{Relinearisation: b.top, Rotations: []circuit.RotationKey{{Step: step, Level: b.top}}}
 	var err error
-	if b.party, err = newParty(ctx, c, set, b.values); err != nil {
+	if b.party, err = newParty(ctx, c, set, [][]float64{b.values}); err != nil {
 		return nil, err
 	}
 	b.params = b.program.Parameters()
@@ -200,30 +180,26 @@ func (b *bed) server() ([]Operation, error) {
 	special := len(b.literal.P)
 	t.evaluator.DecomposeNTT(b.top, special-1, special, t.input.Value[1], true, digits)
 	galois := t.params.GaloisElement(step)
-	limb := append([]uint64(nil), t.input.Value[0].Coeffs[0]...)
+	limb := kernel.NewVector(b.literal.N())
+	copy(limb, t.input.Value[0].Coeffs[0])
 	modulus, theirModulus := b.params.Moduli(b.top, 0)[0], t.params.RingQ().SubRings[0]
-	large := t.input.CopyNew()
+	large, rescaled := t.input.CopyNew(), hefloat.NewCiphertext(t.params, 1, b.top-1)
 	large.Scale = rlwe.NewScale(b.scale * b.scale)
 	return []Operation{
-		{"NTT of a limb", func() error { modulus.Forward(limb, limb); return nil }, func() error { theirModulus.NTT(limb, limb); return nil }},
-		{"inverse NTT of a limb", func() error { modulus.Inverse(limb, limb); return nil }, func() error { theirModulus.INTT(limb, limb); return nil }},
-		{"rotation", func() error { return b.evaluate.Rotate(b.inputs[0], b.keys, step) }, func() error { return t.evaluator.Rotate(t.input, step, out) }},
-		{"hoisted rotation", hoisted, func() error { return t.evaluator.AutomorphismHoisted(b.top, t.input, digits, galois, out) }},
-		{"square and relinearise", func() error { return b.evaluate.Square(b.inputs[0], b.keys) }, func() error { return t.evaluator.MulRelin(t.input, t.input, out) }},
-		{"rescale", func() error { return b.evaluate.Rescale(b.inputs[0]) }, func() error {
-			out.Resize(1, b.top-1)
-			err := t.evaluator.Rescale(large, out)
-			out.Resize(1, b.top)
-			return err
-		}},
-		{"parse request", func() error {
+		operation("NTT of a limb", func() error { modulus.Forward(limb, limb); return nil }, func() error { theirModulus.NTT(limb, limb); return nil }),
+		operation("inverse NTT of a limb", func() error { modulus.Inverse(limb, limb); return nil }, func() error { theirModulus.INTT(limb, limb); return nil }),
+		operation("rotation", func() error { return b.evaluate.Rotate(b.inputs[0], b.keys, step) }, func() error { return t.evaluator.Rotate(t.input, step, out) }),
+		operation("hoisted rotation", hoisted, func() error { return t.evaluator.AutomorphismHoisted(b.top, t.input, digits, galois, out) }),
+		operation("square and relinearise", func() error { return b.evaluate.Square(b.inputs[0], b.keys) }, func() error { return t.evaluator.MulRelin(t.input, t.input, out) }),
+		operation("rescale", func() error { return b.evaluate.Rescale(b.inputs[0]) }, func() error { return t.evaluator.Rescale(large, rescaled) }),
+		operation("parse request", func() error {
 			_, err := fhe.ParseInputs(b.params, b.program.Signature(), id, b.request)
 			return err
-		}, nil},
-		{"read two keys", func() error {
+		}, nil),
+		operation("read two keys", func() error {
 			_, err := fhe.ReadKeys(bytes.NewReader(b.keyFile), b.params, b.set, id, nil)
 			return err
-		}, nil},
+		}, nil),
 	}, nil
 }
 
@@ -243,14 +219,14 @@ func (b *bed) client(ctx context.Context) []Operation {
 	rotation := circuit.KeySet{Relinearisation: -1, Rotations: b.set.Rotations}
 	galois := t.params.GaloisElement(step)
 	return []Operation{
-		{"encode", func() error {
+		operation("encode", func() error {
 			b.params.Encoder().Encode(encoded, moduli, vector, b.scale)
 			for limb, m := range moduli {
 				m.Forward(encoded[limb], encoded[limb])
 			}
 			return nil
-		}, func() error { return t.encoder.Encode(b.values, t.plaintext) }},
-		{"encryption, ours with wire format", func() error {
+		}, func() error { return t.encoder.Encode(b.values, t.plaintext) }),
+		operation("encryption, ours with wire format", func() error {
 			_, err := b.secret.Encrypt(b.program.Signature(), id, [][]float64{b.values})
 			return err
 		}, func() error {
@@ -258,13 +234,13 @@ func (b *bed) client(ctx context.Context) []Operation {
 				return err
 			}
 			return t.encryptor.Encrypt(t.plaintext, fresh)
-		}},
-		{"decryption, ours with wire format", func() error {
+		}),
+		operation("decryption, ours with wire format", func() error {
 			_, err := b.secret.Decrypt(b.program.Signature(), id, b.reply)
 			return err
-		}, func() error { return t.encoder.Decode(t.decryptor.DecryptNew(level0), decoded) }},
-		{"rotation key, ours with wire format", func() error {
+		}, func() error { return t.encoder.Decode(t.decryptor.DecryptNew(level0), decoded) }),
+		operation("rotation key, ours with wire format", func() error {
 			return b.secret.WriteEvaluationKeys(ctx, io.Discard, rotation, id, nil, nil)
-		}, func() error { t.generator.GenGaloisKeyNew(galois, t.secret); return nil }},
+		}, func() error { t.generator.GenGaloisKeyNew(galois, t.secret); return nil }),
 	}
 }

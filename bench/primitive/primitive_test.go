@@ -1,7 +1,10 @@
 package primitive
 
 import (
+	"fmt"
+	"runtime"
 	"testing"
+	"time"
 
 	"cipherpoint/circuit"
 )
@@ -17,21 +20,28 @@ func BenchmarkOperations(b *testing.B) {
 		if err != nil {
 			b.Fatal(err)
 		}
-		dense, err := Dense(b.Context(), shape.Parameters, 1024, false)
-		if err != nil {
-			b.Fatal(err)
+		for _, threads := range []int{1, runtime.GOMAXPROCS(0)} {
+			dense, err := NewCircuit(b.Context(), fmt.Sprintf("dense map, %d threads", threads), Dense(shape.Parameters, 1024, false), threads)
+			if err != nil {
+				b.Fatal(err)
+			}
+			operations = append(operations, dense.Operation)
 		}
-		for _, o := range append(operations, dense) {
-			for name, run := range map[string]func() error{"ours": o.Ours, "lattigo": o.Lattigo} {
+		for _, o := range operations {
+			for name, run := range map[string]Run{"ours": o.Ours, "lattigo": o.Lattigo} {
 				if run == nil {
 					continue
 				}
 				b.Run(shape.Name+"/"+o.Name+"/"+name, func(b *testing.B) {
+					total := time.Duration(0)
 					for b.Loop() {
-						if err := run(); err != nil {
+						elapsed, err := run()
+						if err != nil {
 							b.Fatal(err)
 						}
+						total += elapsed
 					}
+					b.ReportMetric(float64(total.Nanoseconds())/float64(b.N), "ns/op")
 				})
 			}
 		}
@@ -48,12 +58,17 @@ func TestOperations(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, full := range []bool{false, true} {
-		dense, err := Dense(t.Context(), p, 16, full)
-		if err != nil {
-			t.Fatal(err)
+	for name, full := range map[string]bool{"compact": false, "full": true} {
+		for threads := 1; threads <= 2; threads++ {
+			dense, err := NewCircuit(t.Context(), fmt.Sprintf("%s, %d", name, threads), Dense(p, 16, full), threads)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if workers := dense.Keys.Set().Count(); workers != 6 {
+				t.Errorf("%d keys", workers)
+			}
+			operations = append(operations, dense.Operation)
 		}
-		operations = append(operations, dense)
 	}
 	seen := map[string]bool{}
 	for _, o := range operations {
@@ -61,18 +76,15 @@ func TestOperations(t *testing.T) {
 			t.Errorf("two operations are called %q", o.Name)
 		}
 		seen[o.Name] = true
-		for _, run := range []func() error{o.Ours, o.Lattigo} {
+		for side, run := range map[string]Run{"ours": o.Ours, "lattigo": o.Lattigo} {
+			if run == nil {
+				continue
+			}
 			for range 2 {
-				if run == nil {
-					continue
-				}
-				if err := run(); err != nil {
-					t.Errorf("%s: %v", o.Name, err)
+				if elapsed, err := run(); err != nil || elapsed <= 0 {
+					t.Errorf("%s, %s: %v, %v", o.Name, side, elapsed, err)
 				}
 			}
 		}
-	}
-	if len(seen) != 14 {
-		t.Errorf("%d operations", len(seen))
 	}
 }
