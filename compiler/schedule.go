@@ -144,6 +144,9 @@ type styled struct {
 	style   [2]rotationStyle
 }
 
+// candidatesRefined of a packing are followed to the cheapest beside them.
+const candidatesRefined = 4
+
 // search finds the cheapest parameters of each shape (limbs and special primes) whose predicted largest error stays
 // below the bound, for packings that differ in the style of rotations only: they share their schedules.
 func search(styles []styled, bound float64, weights Weights) []Candidate {
@@ -185,7 +188,7 @@ func search(styles []styled, bound float64, weights Weights) []Candidate {
 	}
 	list := slices.Collect(maps.Values(best))
 	slices.SortFunc(list, compareCandidates)
-	for i := range list {
+	for i := range min(candidatesRefined, len(list)) {
 		at := slices.IndexFunc(styles, func(s styled) bool { return s.packing == list[i].packing })
 		list[i] = styles[at].refine(c, list[i], bound, weights)
 	}
