@@ -40,6 +40,7 @@ type Row struct {
 	whole     int     // size of the test set
 	clearSame float64 // accuracy in clear on the samples
 	estimate  float64 // the compiler's, for one core
+	circuit   *circuitFigures
 }
 
 // measure trains, compiles and saves a recipe, then asks encrypted questions of it: in this process on all cores and on
@@ -76,7 +77,11 @@ func measure(ctx context.Context, recipe recipes.Recipe, o publish.Options, dir 
 		}
 	}
 	row.Agreement = float64(agree) / float64(row.Samples)
-	row.ColdStartMS, row.RSSMB, err = serveOnce(ctx, dir, e)
+	if row.ColdStartMS, row.RSSMB, err = serveOnce(ctx, dir, e); err != nil {
+		return Row{}, err
+	}
+	o.Progress("the circuit beside Lattigo", 0, 0)
+	row.circuit, err = measureCircuit(ctx, recipe.Name, m.Compiled.Circuit)
 	return row, err
 }
 

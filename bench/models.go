@@ -76,6 +76,17 @@ func runModels(ctx context.Context, args []string, stdout io.Writer, stderr *os.
 	if err := writeTables(stdout, rows); err != nil {
 		return err
 	}
+	b, err := measureBandwidth()
+	if err != nil {
+		return err
+	}
+	circuits := make([]*circuitFigures, len(rows))
+	for i, row := range rows {
+		circuits[i] = row.circuit
+	}
+	if err := writeCircuits(stdout, circuits, b); err != nil {
+		return err
+	}
 	if *jsonFile == "" {
 		return nil
 	}

@@ -1,0 +1,147 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"runtime"
+	"text/tabwriter"
+	"time"
+
+	"cipherpoint/bench/primitive"
+	"cipherpoint/circuit"
+)
+
+// circuitFigures are what was measured of a circuit alone, without what goes over the wire, and what bounds it.
+type circuitFigures struct {
+	name              string
+	oneCore, allCores comparison
+	work              work
+	arithmetic        time.Duration    // on one core that never waits
+	shares            map[part]float64 // of the time on one core
+}
+
+// circuitTime is how long both sides of a comparison are measured, and profiled.
+const circuitTime = 2 * time.Second
+
+// measureCircuit runs a circuit here and on Lattigo, on one core and on all.
+func measureCircuit(ctx context.Context, name string, c *circuit.Circuit) (*circuitFigures, error) {
+	f := &circuitFigures{name: name}
+	single, err := primitive.NewCircuit(ctx, name, c, 1)
+	if err != nil {
+		return nil, err
+	}
+	f.work = workOf(single.Program)
+	err = onOneCore(func() (err error) {
+		if f.oneCore, err = compare(single.Operation, circuitTime); err != nil {
+			return err
+		}
+		u, err := measureUnits(c.Parameters)
+		if err != nil {
+			return err
+		}
+		f.arithmetic = u.arithmetic(f.work)
+		f.shares, err = profileOf(func() error { _, err := single.Ours(); return err }, circuitTime)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	all, err := primitive.NewCircuit(ctx, name, c, runtime.GOMAXPROCS(0))
+	if err != nil {
+		return nil, err
+	}
+	f.allCores, err = compare(all.Operation, circuitTime)
+	return f, err
+}
+
+// bound is the time that a circuit cannot be faster than, and whether memory sets it.
+func (f *circuitFigures) bound(bytesPerSecond float64, cores int) (least time.Duration, memory bool) {
+	stream := time.Duration(float64(f.work.bytes()) / bytesPerSecond * 1e9)
+	compute := f.arithmetic / time.Duration(cores)
+	return max(stream, compute), stream > compute
+}
+
+// next says in a few words what would make the circuit faster.
+func (f *circuitFigures) next(cores int) string {
+	largest := transforms
+	for _, p := range parts {
+		if f.shares[p] > f.shares[largest] {
+			largest = p
+		}
+	}
+	what := map[part]string{
+		transforms: "fewer transforms: fewer limbs, digits or rotations",
+		products:   "fewer or shorter diagonals, keys of fewer digits",
+		extensions: "fewer primes on either side of a base conversion",
+		moves:      "fusing sums and automorphisms with the passes beside them",
+		others:     "less around the kernels: sharing out, buffers",
+	}[largest]
+	if speedUp := float64(f.oneCore.Ours) / float64(f.allCores.Ours); speedUp < float64(cores)/2 {
+		what += fmt.Sprintf("; on all cores (%.1f times one) longer parallel sections", speedUp)
+	}
+	return what
+}
+
+// writeCircuits prints circuits beside Lattigo and beside their bounds.
+func writeCircuits(w io.Writer, list []*circuitFigures, b bandwidth) error {
+	cores := runtime.GOMAXPROCS(0)
+	fmt.Fprintf(w, "\nThe same circuits on Lattigo v5's evaluator, in turns. It works on one thread; on all cores the baby and giant steps of its\nlinear maps are shared out.\n\n")
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
+	fmt.Fprintf(t, "circuit, ms\tone core\tLattigo\tratio\t%d cores\tLattigo\tratio\t\n", cores)
+	for _, f := range list {
+		fmt.Fprintf(t, "%s\t%.2f\t%.1f\t%.1f\t%.2f\t%.1f\t%.1f\t\n", f.name, inMS(f.oneCore.Ours), inMS(f.oneCore.Lattigo), f.oneCore.Ratio,
+			inMS(f.allCores.Ours), inMS(f.allCores.Lattigo), f.allCores.Ratio)
+	}
+	if err := t.Flush(); err != nil {
+		return err
+	}
+
+	fmt.Fprintf(w, "\nWhat bounds them: memory is read at %.1f GB/s by one core and %.1f GB/s by all (%d MB in order, best of 7); arithmetic is the\n"+
+		"circuit's transforms, products and base conversions at the speed that each has in cache. A circuit that streams less than a\n"+
+		"cache holds can be faster than memory.\n\n", b.oneCore/1e9, b.allCores/1e9, b.read>>20)
+	fmt.Fprintf(t, "circuit\tweights, MB\tkeys\tvalues\tNTTs\tproducts\tone core, ms\tmemory\tarithmetic\ttimes the bound\t%d cores, ms\tmemory\tarithmetic\ttimes the bound\t\n", cores)
+	for _, f := range list {
+		k := f.work
+		fmt.Fprintf(t, "%s\t%.1f\t%.1f\t%.1f\t%d\t%d\t", f.name, inMB(k.plaintexts), inMB(k.keys), inMB(k.values), k.transforms, k.products)
+		for _, on := range []struct {
+			measured time.Duration
+			rate     float64
+			cores    int
+		}{{f.oneCore.Ours, b.oneCore, 1}, {f.allCores.Ours, b.allCores, cores}} {
+			least, _ := f.bound(on.rate, on.cores)
+			fmt.Fprintf(t, "%.2f\t%.2f\t%.2f\t%.1f\t", inMS(on.measured), float64(k.bytes())/on.rate*1e3,
+				inMS(f.arithmetic)/float64(on.cores), float64(on.measured)/float64(max(least, 1)))
+		}
+		fmt.Fprintln(t)
+	}
+	if err := t.Flush(); err != nil {
+		return err
+	}
+
+	fmt.Fprintf(w, "\nWhere the time on one core goes, by a sampling profiler:\n\n")
+	fmt.Fprint(t, "circuit, %\t")
+	for _, p := range parts {
+		fmt.Fprintf(t, "%s\t", p)
+	}
+	fmt.Fprintln(t)
+	for _, f := range list {
+		fmt.Fprintf(t, "%s\t", f.name)
+		for _, p := range parts {
+			fmt.Fprintf(t, "%.0f\t", 100*f.shares[p])
+		}
+		fmt.Fprintln(t)
+	}
+	if err := t.Flush(); err != nil {
+		return err
+	}
+	fmt.Fprintf(w, "\nWhat would be next:\n")
+	for _, f := range list {
+		fmt.Fprintf(w, "  %-18s %s\n", f.name, f.next(cores))
+	}
+	return nil
+}
+
+func inMS(d time.Duration) float64 { return float64(d.Nanoseconds()) / 1e6 }
+
+func inMB(bytes int64) float64 { return float64(bytes) / 1e6 }
