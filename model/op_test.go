@@ -102,6 +102,10 @@ var operatorCases = []operatorCase{
 	{"map", &Map{Keys: []float64{1, 3}, Values: []float64{10, 30}, Default: -1}, []Tensor{Vector(3, 2, 1, nan)}, Vector(30, -1, 10, -1)},
 	{"softmax", &Softmax{Axis: 0}, []Tensor{tensor(Shape{2, 2}, 1000, 0, 1000, math.Log(3))}, tensor(Shape{2, 2}, 0.5, 0.25, 0.5, 0.75)},
 	{"log softmax", &LogSoftmax{Axis: 0}, []Tensor{Vector(1000, 1000)}, Vector(-math.Ln2, -math.Ln2)},
+	{"reduce max", &ReduceMax{Axes: []int{1}}, []Tensor{tensor(Shape{2, 3}, 1, 5, 5, -9, -7, -8)}, Vector(5, -7)},
+	{"top k", &TopK{Axis: 0, K: 2}, []Tensor{tensor(Shape{3, 2}, 1, 5, nan, 5, 2, 9)}, tensor(Shape{2, 2}, 2, 9, 1, 5)},
+	{"top k indices", &TopK{Axis: 1, K: 3, Indices: true}, []Tensor{tensor(Shape{1, 4}, 1, 5, 5, 9)}, tensor(Shape{1, 3}, 3, 1, 2)},
+	{"coupling of classes alike", &Coupling{Classes: 4}, []Tensor{Vector(0.5, 0.5, 0.5, 0.5, 0.5, 0.5)}, Vector(0.25, 0.25, 0.25, 0.25)},
 	{"argmax", &ArgMax{Axis: 1}, []Tensor{tensor(Shape{2, 3}, 1, 5, 5, 9, nan, 2)}, Vector(1, 0)},
 	{"argmax of a vector", &ArgMax{Axis: 0}, []Tensor{Vector(1, 5, 9)}, Scalar(2)},
 	{"normalizer l1", &Normalizer{Norm: NormL1, Axis: 1}, []Tensor{tensor(Shape{2, 2}, 1, -3, 0, 0)}, tensor(Shape{2, 2}, 0.25, -0.75, 0, 0)},
@@ -244,6 +248,10 @@ func TestOperatorErrors(t *testing.T) {
 		{"map order", &Map{Keys: []float64{1, 1}, Values: []float64{1, 2}}, []Shape{{2}}},
 		{"softmax scalar", &Softmax{}, []Shape{{}}},
 		{"argmax axis", &ArgMax{Axis: 1}, []Shape{{2}}},
+		{"top 4 of 3", &TopK{K: 4}, []Shape{{3}}},
+		{"top 0", &TopK{}, []Shape{{3}}},
+		{"coupling of 2 pairs", &Coupling{Classes: 3}, []Shape{{2}}},
+		{"coupling of one class", &Coupling{Classes: 1}, []Shape{{0}}},
 		{"normalizer", &Normalizer{Norm: "l3"}, []Shape{{2}}},
 		{"imputer", &Imputer{Values: []float64{1, 2}}, []Shape{{2, 3}}},
 		{"imputer scalar", &Imputer{}, []Shape{{}}},
@@ -345,6 +353,20 @@ func TestCompare(t *testing.T) {
 		got, err := (&Compare{Operator: operator, Value: 2}).Eval([]Tensor{Vector(1, 2, 3, nan)})
 		if err != nil || !slices.Equal(got.Data, want) {
 			t.Errorf("%s: got %v, %v, want %v", operator, got.Data, err, want)
+		}
+	}
+}
+
+func TestCouplingFindsProbabilitiesThatExplainAllPairs(t *testing.T) {
+	want := []float64{0.6, 0.3, 0.1}
+	pairs := Vector(0.6/0.9, 0.6/0.7, 0.3/0.4)
+	got, err := (&Coupling{Classes: 3}).Eval([]Tensor{pairs})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range want {
+		if math.Abs(got.Data[i]-want[i]) > 0.01 {
+			t.Errorf("got %v, want nearly %v", got.Data, want)
 		}
 	}
 }

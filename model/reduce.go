@@ -1,6 +1,9 @@
 package model
 
-import "fmt"
+import (
+	"fmt"
+	"math"
+)
 
 // ReduceSum adds up the elements along the axes, which are removed from the shape or, with KeepDims, kept as 1.
 // Without axes it reduces all dimensions.
@@ -54,6 +57,32 @@ func (r *ReduceMean) Lower(in Shape) (*AffineMap, error) {
 		return nil, err
 	}
 	return lowerReduce(in, r.Axes, shape, float64(in.Size()/shape.Size()))
+}
+
+// ReduceMax is the largest element along the axes, which are removed from the shape or, with KeepDims, kept as 1.
+// Without axes it reduces all dimensions.
+type ReduceMax struct {
+	Axes     []int `json:"axes,omitempty"`
+	KeepDims bool  `json:"keep_dims,omitempty"`
+}
+
+func (*ReduceMax) Kind() string { return "ReduceMax" }
+
+func (r *ReduceMax) Infer(in []Shape) (Shape, error) { return inferReduce(in, r.Axes, r.KeepDims) }
+
+func (r *ReduceMax) Eval(in []Tensor) (Tensor, error) {
+	shape, err := evalShape(r, in)
+	if err != nil {
+		return Tensor{}, err
+	}
+	y := NewTensor(shape)
+	for i := range y.Data {
+		y.Data[i] = math.Inf(-1)
+	}
+	for i, k := range targets(in[0].Shape, r.Axes) {
+		y.Data[k] = max(y.Data[k], in[0].Data[i])
+	}
+	return y, nil
 }
 
 // reduced returns for each dimension whether it is reduced.
