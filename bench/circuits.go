@@ -21,11 +21,11 @@ type circuitFigures struct {
 	shares            map[part]float64 // of the time on one core
 }
 
-// circuitTime is how long both sides of a comparison are measured, and profiled.
+// circuitTime is how long a circuit is measured on one core, on all, and under the profiler.
 const circuitTime = 2 * time.Second
 
 // measureCircuit runs a circuit here and on Lattigo, on one core and on all.
-func measureCircuit(ctx context.Context, name string, c *circuit.Circuit) (*circuitFigures, error) {
+func measureCircuit(ctx context.Context, name string, c *circuit.Circuit, budget time.Duration) (*circuitFigures, error) {
 	f := &circuitFigures{name: name}
 	single, err := primitive.NewCircuit(ctx, name, c, 1)
 	if err != nil {
@@ -33,7 +33,7 @@ func measureCircuit(ctx context.Context, name string, c *circuit.Circuit) (*circ
 	}
 	f.work = workOf(single.Program)
 	err = onOneCore(func() (err error) {
-		if f.oneCore, err = compare(single.Operation, circuitTime); err != nil {
+		if f.oneCore, err = compare(single.Operation, budget); err != nil {
 			return err
 		}
 		u, err := measureUnits(c.Parameters)
@@ -41,7 +41,7 @@ func measureCircuit(ctx context.Context, name string, c *circuit.Circuit) (*circ
 			return err
 		}
 		f.arithmetic = u.arithmetic(f.work)
-		f.shares, err = profileOf(func() error { _, err := single.Ours(); return err }, circuitTime)
+		f.shares, err = profileOf(func() error { _, err := single.Ours(); return err }, budget)
 		return err
 	})
 	if err != nil {
@@ -51,15 +51,13 @@ func measureCircuit(ctx context.Context, name string, c *circuit.Circuit) (*circ
 	if err != nil {
 		return nil, err
 	}
-	f.allCores, err = compare(all.Operation, circuitTime)
+	f.allCores, err = compare(all.Operation, budget)
 	return f, err
 }
 
-// bound is the time that a circuit cannot be faster than, and whether memory sets it.
-func (f *circuitFigures) bound(bytesPerSecond float64, cores int) (least time.Duration, memory bool) {
-	stream := time.Duration(float64(f.work.bytes()) / bytesPerSecond * 1e9)
-	compute := f.arithmetic / time.Duration(cores)
-	return max(stream, compute), stream > compute
+// bound is the time that a circuit cannot be faster than, where it comes from memory.
+func (f *circuitFigures) bound(bytesPerSecond float64, cores int) time.Duration {
+	return max(time.Duration(float64(f.work.bytes())/bytesPerSecond*1e9), f.arithmetic/time.Duration(cores))
 }
 
 // next says in a few words what would make the circuit faster.
@@ -109,7 +107,7 @@ func writeCircuits(w io.Writer, list []*circuitFigures, b bandwidth) error {
 			rate     float64
 			cores    int
 		}{{f.oneCore.Ours, b.oneCore, 1}, {f.allCores.Ours, b.allCores, cores}} {
-			least, _ := f.bound(on.rate, on.cores)
+			least := f.bound(on.rate, on.cores)
 			fmt.Fprintf(t, "%.2f\t%.2f\t%.2f\t%.1f\t", inMS(on.measured), float64(k.bytes())/on.rate*1e3,
 				inMS(f.arithmetic)/float64(on.cores), float64(on.measured)/float64(max(least, 1)))
 		}

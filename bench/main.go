@@ -1,11 +1,10 @@
 // Command bench prints what the documentation claims, on the machine that it runs on.
 //
-//	go run ./bench [--recipes a,b] [--samples N] [--data DIR] [--json FILE|-]   everything but fleets
-//	go run ./bench COMMAND [flags]                                              a part of it
-//	go run ./bench COMMAND --help
+//	go run ./bench [--recipes a,b] [--samples N] [--data DIR] [--json FILE|-]   models, operations, load
+//	go run ./bench COMMAND [flags]                                              one part: see go run ./bench --help
 //
-// The commands are those of the table below. Models are trained in the run. Machines are shared and noisy: compare
-// figures of one run with each other, and trust ratios more than times.
+// Models are trained in the run. Machines are shared and noisy: compare figures of one run with each other, and trust
+// ratios more than times.
 package main
 
 import (
@@ -16,6 +15,8 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"path/filepath"
+	"time"
 )
 
 // command is a part of the figures that can be asked for alone.
@@ -29,6 +30,7 @@ func commands() []command {
 	return []command{
 		{"primitives", "operations beside Lattigo and libraries with HEXL", runPrimitives},
 		{"models", "every recipe: accuracy, sizes, times", runModels},
+		{"load", "an endpoint under load: requests a second, latencies", runLoad},
 	}
 }
 
@@ -49,7 +51,42 @@ func run(ctx context.Context, args []string, stdout io.Writer, stderr *os.File) 
 			}
 		}
 	}
-	return runModels(ctx, args, stdout, stderr)
+	return runAll(ctx, args, stdout, stderr)
+}
+
+// runAll measures everything that takes minutes. Where JSON goes to standard output, that is models alone.
+func runAll(ctx context.Context, args []string, stdout io.Writer, stderr *os.File) error {
+	flags := newFlags("", stderr)
+	m := newModels(flags)
+	out := flags.String("out", "", "write a plot of latency against load to this SVG file")
+	if err := m.parse(flags, args); err != nil {
+		return err
+	}
+	dir, err := os.MkdirTemp("", "bench")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir)
+	rows, err := m.measure(ctx, dir, stderr)
+	if err != nil {
+		return err
+	}
+	if m.json == "-" {
+		return writeJSON(stdout, rows)
+	}
+	fmt.Fprintln(stdout, describeMachine())
+	if err := m.write(ctx, rows, stdout, stderr); err != nil {
+		return err
+	}
+	if err := printPrimitives(ctx, time.Second, stdout, stderr); err != nil {
+		return err
+	}
+	for _, row := range rows {
+		if row.Recipe == loadRecipe || len(rows) == 1 {
+			return printLoad(ctx, filepath.Join(dir, row.Recipe), 10*time.Second, *out, stdout, stderr)
+		}
+	}
+	return nil
 }
 
 // newFlags returns the flags of a command, which Parse prints with what the command shows.

@@ -4,17 +4,17 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"flag"
 	"fmt"
 	"io"
 	"os"
 	"path/filepath"
-	"runtime"
 	"strings"
 	"text/tabwriter"
 
+	"cipherpoint/circuit"
 	"cipherpoint/creating_models/publish"
 	"cipherpoint/creating_models/recipes"
-	"cipherpoint/fhe/kernel"
 	"cipherpoint/internal/format"
 	"cipherpoint/internal/progress"
 	"cipherpoint/model/dataset"
@@ -23,74 +23,114 @@ import (
 // runModels measures recipes.
 func runModels(ctx context.Context, args []string, stdout io.Writer, stderr *os.File) error {
 	flags := newFlags("models", stderr)
-	names := flags.String("recipes", "", "recipes to measure, separated by commas; all by default")
-	samples := flags.Int("samples", 100, "encrypted samples a recipe")
-	data := flags.String("data", "", "folder of data sets; $CIPHERPOINT_DATA by default")
-	jsonFile := flags.String("json", "", "write the figures as JSON to this file, - for standard output")
-	if err := parse(flags, args); err != nil {
+	m := newModels(flags)
+	if err := m.parse(flags, args); err != nil {
 		return err
-	}
-	if *samples < 1 {
-		return errors.New("samples has to be at least 1")
-	}
-	folder, err := dataFolder(*data)
-	if err != nil {
-		return err
-	}
-	list := recipes.All()
-	if *names != "" {
-		list = nil
-		for _, name := range strings.Split(*names, ",") {
-			recipe, err := recipes.Find(name)
-			if err != nil {
-				return err
-			}
-			list = append(list, recipe)
-		}
 	}
 	dir, err := os.MkdirTemp("", "bench")
 	if err != nil {
 		return err
 	}
 	defer os.RemoveAll(dir)
+	rows, err := m.measure(ctx, dir, stderr)
+	if err != nil {
+		return err
+	}
+	if m.json == "-" {
+		return writeJSON(stdout, rows)
+	}
+	fmt.Fprintln(stdout, describeMachine())
+	return m.write(ctx, rows, stdout, stderr)
+}
+
+// models is which recipes are measured, and how.
+type models struct {
+	names, data, json string
+	samples           int
+	list              []recipes.Recipe
+}
+
+func newModels(flags *flag.FlagSet) *models {
+	m := new(models)
+	flags.StringVar(&m.names, "recipes", "", "recipes to measure, separated by commas; all by default")
+	flags.IntVar(&m.samples, "samples", 100, "encrypted samples a recipe")
+	flags.StringVar(&m.data, "data", "", "folder of data sets; $CIPHERPOINT_DATA by default")
+	flags.StringVar(&m.json, "json", "", "write the figures of models as JSON to this file; - for nothing but that on standard output")
+	return m
+}
+
+func (m *models) parse(flags *flag.FlagSet, args []string) (err error) {
+	if err := parse(flags, args); err != nil {
+		return err
+	}
+	if m.samples < 1 {
+		return errors.New("samples has to be at least 1")
+	}
+	if m.data, err = dataFolder(m.data); err != nil {
+		return err
+	}
+	if m.names == "" {
+		m.list = recipes.All()
+		return nil
+	}
+	for _, name := range strings.Split(m.names, ",") {
+		recipe, err := recipes.Find(name)
+		if err != nil {
+			return err
+		}
+		m.list = append(m.list, recipe)
+	}
+	return nil
+}
+
+// measure returns a row for each recipe and leaves its artifact in a folder of its name. Recipes that were not named
+// are left out where their data is not there.
+func (m *models) measure(ctx context.Context, dir string, stderr *os.File) ([]Row, error) {
 	rows := []Row{}
-	for _, recipe := range list {
+	for _, recipe := range m.list {
 		fmt.Fprintln(stderr, recipe.Name)
 		show := progress.Steps(stderr)
 		row, err := measure(ctx, recipe, publish.Options{
-			Source: dataset.Source{Dir: folder}, EncryptedSamples: *samples, Progress: show.Step,
+			Source: dataset.Source{Dir: m.data}, EncryptedSamples: m.samples, Progress: show.Step,
 		}, filepath.Join(dir, recipe.Name))
 		show.Done()
 		if err != nil {
-			if *names != "" || ctx.Err() != nil {
-				return fmt.Errorf("%s: %w", recipe.Name, err)
+			if m.names != "" || ctx.Err() != nil {
+				return nil, fmt.Errorf("%s: %w", recipe.Name, err)
 			}
 			fmt.Fprintf(stderr, "%s: left out: %v\n", recipe.Name, err)
 			continue
 		}
 		rows = append(rows, row)
 	}
-	if *jsonFile == "-" {
-		return writeJSON(stdout, rows)
-	}
+	return rows, nil
+}
+
+// write prints rows with the same circuits on Lattigo, and writes the file of JSON where one is named.
+func (m *models) write(ctx context.Context, rows []Row, stdout io.Writer, stderr *os.File) error {
 	if err := writeTables(stdout, rows); err != nil {
 		return err
+	}
+	show := progress.Start(stderr, "circuits beside Lattigo", int64(len(rows)), "circuits")
+	defer show.Done()
+	var circuits []*circuitFigures
+	for _, row := range rows {
+		f, err := measureCircuit(ctx, row.Recipe, row.circuit, circuitTime)
+		if err != nil {
+			return fmt.Errorf("%s: %w", row.Recipe, err)
+		}
+		circuits = append(circuits, f)
+		show.Add(1)
 	}
 	b, err := measureBandwidth()
 	if err != nil {
 		return err
 	}
-	circuits := make([]*circuitFigures, len(rows))
-	for i, row := range rows {
-		circuits[i] = row.circuit
-	}
-	if err := writeCircuits(stdout, circuits, b); err != nil {
+	show.Done()
+	if err := writeCircuits(stdout, circuits, b); err != nil || m.json == "" {
 		return err
 	}
-	if *jsonFile == "" {
-		return nil
-	}
-	f, err := os.Create(*jsonFile)
+	f, err := os.Create(m.json)
 	if err != nil {
 		return err
 	}
@@ -115,7 +155,7 @@ var peers = map[string]string{
 }
 
 func writeTables(w io.Writer, rows []Row) error {
-	fmt.Fprintf(w, "%d cores, kernels: %s, at least %d bits of security for each\n\n", runtime.GOMAXPROCS(0), kernel.Features(), 128)
+	fmt.Fprintf(w, "\nModels, each with at least %d bits of security:\n\n", circuit.SecurityBits)
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprintln(t, "recipe\taccuracy, all\tsamples\tclear\tencrypted\tagreement\tlargest error\tlog N\tlog QP\tlevels\tkeys\tkey bytes\trequest\treply\t")
 	for _, r := range rows {

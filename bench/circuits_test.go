@@ -1,0 +1,172 @@
+package main
+
+import (
+	"bytes"
+	"errors"
+	"math"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/pprof/profile"
+
+	"cipherpoint/bench/primitive"
+	"cipherpoint/circuit"
+	"cipherpoint/fhe"
+	"cipherpoint/internal/testmodel"
+)
+
+func TestMeasureCircuit(t *testing.T) {
+	f, err := measureCircuit(t.Context(), "small", testmodel.Small(t).Circuit, 50*time.Millisecond)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, c := range map[string]comparison{"one core": f.oneCore, "all cores": f.allCores} {
+		if c.Ours <= 0 || c.Lattigo <= 0 || c.Ratio <= 0 {
+			t.Errorf("%s: %+v", name, c)
+		}
+	}
+	total := 0.0
+	for _, share := range f.shares {
+		total += share
+	}
+	if len(f.shares) > 0 && math.Abs(total-1) > 1e-9 { // a short profile may have no sample
+		t.Errorf("shares %v make %g", f.shares, total)
+	}
+	if f.arithmetic <= 0 || f.work.bytes() <= 0 {
+		t.Errorf("no work: %+v", f.work)
+	}
+	var out bytes.Buffer
+	if err := writeCircuits(&out, []*circuitFigures{f, f}, bandwidth{1e10, 3e10, 1 << 29}); err != nil {
+		t.Fatal(err)
+	}
+	if got := strings.Count(out.String(), "small"); got != 2*4 {
+		t.Errorf("%d lines name the circuit:\n%s", got, out.String())
+	}
+}
+
+func TestWork(t *testing.T) {
+	p, err := circuit.NewParameters(13, circuit.ConjugateInvariant, []int{40, 34, 34}, []int{40, 40})
+	if err != nil {
+		t.Fatal(err)
+	}
+	one, scale := circuit.Vector{Period: 1, Values: []float64{1}}, math.Exp2(30)
+	c := &circuit.Circuit{
+		Parameters: p, Packing: circuit.Slots, Inputs: []circuit.Input{{Level: 2, Scale: scale}},
+		Nodes: []circuit.Node{
+			{In: []int{0}, Level: 2, Scale: scale, Fold: &circuit.Fold{Steps: []int{1}}},
+			{In: []int{1, 1}, Level: 2, Rescale: 1, Scale: scale * scale / float64(p.Q[2]), Multiply: &circuit.Multiply{}},
+			{In: []int{2}, Level: 1, Rescale: 1, Scale: scale, Linear: &circuit.Linear{
+				Babies: []circuit.Rotation{{Shift: 1}}, Giants: []circuit.Rotation{{Shift: 2}},
+				Diagonals: []circuit.Diagonal{{Values: one}, {Baby: 1, Values: one}, {Giant: 2, Values: one}}}},
+		},
+		Outputs: []circuit.Output{{Value: 3, Period: 1, ModulusBits: 30}},
+	}
+	program, err := fhe.NewProgram(t.Context(), c, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := workOf(program)
+	// At level 2, three limbs and two special primes: two digits, of two primes and of one, on five limbs.
+	const decompose2, switch2, down2 = 2 * 5, 2 * 5, 2 * (3 + 2)
+	// At level 1, two limbs and two special primes: one digit on four limbs.
+	const decompose1, switch1, down1 = 4, 4, 2 * (2 + 2)
+	want := work{
+		transforms: decompose2 + down2 + // fold
+			decompose2 + 2*(2+3) + // square: the rescaling's prime is divided out with the special ones
+			decompose1 + down1 + decompose1 + 2*(1+3), // baby and giant
+		products:   switch2 + switch2 + switch1 + switch1 + 2*3,
+		extensions: (2*3 + 1*4) + 2*3*2 + (2*3 + 1*4) + 2*2*3 + 2*2 + 2*2*2 + 2*2 + 2*1*3,
+		plaintexts: program.PlaintextBytes(),
+		keys:       fhe.KeysBytes(p, c.Keys()),
+		values:     2 * 8 * 8192 * (3 + 3 + 2*3 + 2 + 2 + 1),
+	}
+	if got != want {
+		t.Errorf("work is\n%+v, want\n%+v", got, want)
+	}
+	u := units{transform: 5, product: 3, extension: 2}
+	if a := u.arithmetic(got); a != time.Duration(5*want.transforms+3*want.products+2*want.extensions) {
+		t.Errorf("arithmetic takes %d", a)
+	}
+}
+
+func TestBoundAndNext(t *testing.T) {
+	f := &circuitFigures{work: work{keys: 1e7}, arithmetic: 4 * time.Millisecond, shares: map[part]float64{transforms: 0.2, products: 0.8},
+		oneCore: comparison{Ours: 8 * time.Millisecond}, allCores: comparison{Ours: 2 * time.Millisecond}}
+	if least := f.bound(1e10, 1); least != 4*time.Millisecond {
+		t.Errorf("arithmetic bounds by %v", least)
+	}
+	if least := f.bound(5e9, 4); least != 2*time.Millisecond {
+		t.Errorf("memory bounds by %v", least)
+	}
+	if next := f.next(4); !strings.Contains(next, "diagonals") || strings.Contains(next, "cores") {
+		t.Errorf("next: %s", next)
+	}
+	f.allCores.Ours = 5 * time.Millisecond
+	if next := f.next(4); !strings.Contains(next, "1.6 times one") {
+		t.Errorf("next: %s", next)
+	}
+}
+
+func TestSharesOfAProfile(t *testing.T) {
+	stack := func(count int64, names ...string) *profile.Sample { // innermost first
+		s := &profile.Sample{Value: []int64{count, count * 1e7}}
+		for _, name := range names {
+			s.Location = append(s.Location, &profile.Location{Line: []profile.Line{{Function: &profile.Function{Name: name}}}})
+		}
+		return s
+	}
+	const kernel, own = "cipherpoint/fhe/kernel.", "cipherpoint/fhe."
+	got := sharesOf(&profile.Profile{Sample: []*profile.Sample{
+		stack(4, kernel+"forwardFirst", kernel+"(*Modulus).Forward", own+"(*evaluator).decompose.func2"),
+		stack(2, kernel+"(*Modulus).InnerProduct2", own+"(*evaluator).switchKey"),
+		stack(1, own+"spread", own+"(*plaintext).values"),
+		stack(1, kernel+"lift", kernel+"(*Modulus).Lift"),
+		stack(1, kernel+"(*Permutation).Apply"),
+		stack(1, "runtime.futex"),
+	}})
+	for part, want := range map[part]float64{transforms: 0.4, products: 0.3, extensions: 0.1, moves: 0.1, others: 0.1} {
+		if math.Abs(got[part]-want) > 1e-9 {
+			t.Errorf("share of %s is %g: want %g", part, got[part], want)
+		}
+	}
+}
+
+func TestCompare(t *testing.T) {
+	calls := [2]int{}
+	side := func(i int, elapsed time.Duration) primitive.Run {
+		return func() (time.Duration, error) { calls[i]++; return elapsed, nil }
+	}
+	c, err := compare(primitive.Operation{Ours: side(0, time.Millisecond), Lattigo: side(1, 4*time.Millisecond)}, 18*8*time.Millisecond)
+	if err != nil || c != (comparison{time.Millisecond, 4 * time.Millisecond, 4}) {
+		t.Errorf("%+v, %v", c, err)
+	}
+	if calls != [2]int{2 + 9*8, 2 + 9*2} { // equal time for both
+		t.Errorf("%d calls", calls)
+	}
+	c, err = compare(primitive.Operation{Ours: side(0, time.Second)}, time.Millisecond)
+	if err != nil || c != (comparison{Ours: time.Second}) {
+		t.Errorf("%+v, %v", c, err)
+	}
+	broken := func() (time.Duration, error) { return 0, errors.New("broken") }
+	if _, err := compare(primitive.Operation{Ours: side(0, 1), Lattigo: broken}, 0); err == nil {
+		t.Error("an error got lost")
+	}
+}
+
+func TestSum(t *testing.T) {
+	for n := range 40 {
+		words, want := make([]uint64, n), uint64(0)
+		for i := range words {
+			words[i] = uint64(i*i) << (i % 50)
+			want += words[i]
+		}
+		if got := sum(words); got != want {
+			t.Errorf("sum of %d words is %d: want %d", n, got, want)
+		}
+	}
+	if rate := readRate(slices.Repeat([]uint64{1}, 1<<16), 3); rate <= 0 {
+		t.Errorf("%g bytes a second", rate)
+	}
+}

@@ -1,0 +1,189 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net/http"
+	"os"
+	"runtime"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/vmihailenco/msgpack/v5"
+	"golang.org/x/sync/errgroup"
+)
+
+// load asks an endpoint ready-made questions, with as little work for each as can be, so that the cores are the
+// endpoint's.
+type load struct {
+	endpoint *endpointProcess
+	client   *http.Client
+	bodies   [][]byte
+	asked    atomic.Int64
+}
+
+// connections is how many requests can be on their way at one time.
+const connections = 1024
+
+func newLoad(p *endpointProcess, uid string, questions [][]byte) (*load, error) {
+	l := &load{endpoint: p, client: &http.Client{Transport: &http.Transport{
+		MaxIdleConnsPerHost: connections, MaxConnsPerHost: connections, DisableCompression: true,
+	}}}
+	for _, q := range questions {
+		body, err := msgpack.Marshal(struct {
+			Method string `msgpack:"method"`
+			UID    string `msgpack:"uid"`
+			Inputs []byte `msgpack:"encrypted_inputs"`
+		}{"inference", uid, q})
+		if err != nil {
+			return nil, err
+		}
+		l.bodies = append(l.bodies, body)
+	}
+	return l, nil
+}
+
+// ask asks the next question. A refusal for want of room is no error.
+func (l *load) ask(ctx context.Context) (refused bool, err error) {
+	body := l.bodies[int(l.asked.Add(1))%len(l.bodies)]
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, l.endpoint.url, bytes.NewReader(body))
+	if err != nil {
+		return false, err
+	}
+	request.Header.Set("Content-Type", "application/msgpack")
+	request.Header.Set("Accept", "application/msgpack")
+	reply, err := l.client.Do(request)
+	if err != nil {
+		return false, err
+	}
+	defer reply.Body.Close()
+	if _, err := io.Copy(io.Discard, reply.Body); err != nil {
+		return false, err
+	}
+	if reply.StatusCode != http.StatusOK && reply.StatusCode != http.StatusTooManyRequests {
+		return false, fmt.Errorf("the endpoint answers with status %d", reply.StatusCode)
+	}
+	return reply.StatusCode != http.StatusOK, nil
+}
+
+// phase is what some time under one load gave.
+type phase struct {
+	clients      int     // of a closed loop
+	offered      float64 // requests a second of an open one
+	latencies    []time.Duration
+	refused      int
+	elapsed      time.Duration
+	ours, theirs float64 // shares of all cores: of the load generator, of the endpoint; 0 where the system does not tell
+
+	mu sync.Mutex
+}
+
+// rate is how many requests a second were answered.
+func (p *phase) rate() float64 {
+	if p.elapsed == 0 {
+		return 0
+	}
+	return float64(len(p.latencies)) / p.elapsed.Seconds()
+}
+
+// percentile of the latencies, which are sorted.
+func (p *phase) percentile(percent int) time.Duration {
+	if len(p.latencies) == 0 {
+		return 0
+	}
+	return p.latencies[min(len(p.latencies)-1, len(p.latencies)*percent/100)]
+}
+
+// once asks a question that was due at a time.
+func (p *phase) once(ctx context.Context, l *load, due time.Time) error {
+	refused, err := l.ask(ctx)
+	if err != nil {
+		return err
+	}
+	elapsed := time.Since(due)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if refused {
+		p.refused++
+	} else {
+		p.latencies = append(p.latencies, elapsed)
+	}
+	return nil
+}
+
+// during measures what f does.
+func (p *phase) during(l *load, f func() error) error {
+	own, its := processorTime(os.Getpid()), processorTime(l.endpoint.process.Process.Pid)
+	start := time.Now()
+	err := f()
+	p.elapsed = time.Since(start)
+	all := p.elapsed.Seconds() * float64(runtime.NumCPU())
+	p.ours, p.theirs = (processorTime(os.Getpid())-own)/all, (processorTime(l.endpoint.process.Process.Pid)-its)/all
+	slices.Sort(p.latencies)
+	return err
+}
+
+// closed lets a number of clients ask one question after the other.
+func (l *load) closed(ctx context.Context, clients int, duration time.Duration) (*phase, error) {
+	p := &phase{clients: clients}
+	return p, p.during(l, func() error {
+		end := time.Now().Add(duration)
+		group, ctx := errgroup.WithContext(ctx)
+		for range clients {
+			group.Go(func() error {
+				for time.Now().Before(end) {
+					if err := p.once(ctx, l, time.Now()); err != nil {
+						return err
+					}
+				}
+				return nil
+			})
+		}
+		return group.Wait()
+	})
+}
+
+// open asks questions at random times, so many a second on average, whether earlier ones are answered or not. A latency
+// counts from when the question was due: what the generator is late by counts as well.
+func (l *load) open(ctx context.Context, rate float64, duration time.Duration) (*phase, error) {
+	p := &phase{offered: rate}
+	return p, p.during(l, func() error {
+		rng := rand.New(rand.NewPCG(1, 2))
+		group, ctx := errgroup.WithContext(ctx)
+		start := time.Now()
+		for due := time.Duration(0); ; {
+			due += time.Duration(rng.ExpFloat64() / rate * 1e9)
+			if due > duration || ctx.Err() != nil {
+				return group.Wait()
+			}
+			time.Sleep(time.Until(start.Add(due)))
+			group.Go(func() error { return p.once(ctx, l, start.Add(due)) })
+		}
+	})
+}
+
+// processorTime is the seconds of processor time that a process has taken where Linux tells them, or 0.
+func processorTime(pid int) float64 {
+	const ticks = 100 // a second, on every Linux that Go runs on
+	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil {
+		return 0
+	}
+	// The name, the second field, may hold anything; it ends with the last parenthesis.
+	fields := strings.Fields(string(stat[bytes.LastIndexByte(stat, ')')+1:]))
+	total := 0.0
+	for _, at := range []int{11, 12} { // in user mode and in the system
+		if at < len(fields) {
+			t, _ := strconv.ParseFloat(fields[at], 64)
+			total += t / ticks
+		}
+	}
+	return total
+}
