@@ -124,18 +124,29 @@ type Multiply struct{}
 // |mean|·scale < q_0/2.
 //
 // In coefficients, the client learns the coefficients with the indexes in Coefficients, in this order.
+//
+// Where Flood is not zero, the reply is re-randomised by a fresh encryption of zero, and normal noise of that standard
+// deviation, counted in integers modulo q_0, is added to each coefficient that the client learns: it hides the noise of
+// the circuit, which depends on the weights.
 type Output struct {
 	Name         string `json:"name"`
 	Value        int    `json:"value"`
 	Period       int    `json:"period,omitempty"`
 	Coefficients []int  `json:"coefficients,omitempty"`
 	ModulusBits  int    `json:"modulus_bits"`
+
+	Flood float64 `json:"flood,omitempty"`
 }
+
+// MinFlood is the least deviation of an Output's Flood.
+const MinFlood = 64
 
 // KeySet names the evaluation keys that a circuit needs, each at the highest level at which it is used.
 type KeySet struct {
 	Relinearisation int           `json:"relinearisation"` // level, or -1 where there is no product
 	Rotations       []RotationKey `json:"rotations"`       // by ascending step
+	// Encryption asks for the public encryption key at level 0, with which replies are re-randomised.
+	Encryption bool `json:"encryption,omitempty"`
 }
 
 // RotationKey is the key that rotates by Step slots, 0 < Step < Slots, at Level and below.
@@ -150,8 +161,14 @@ func (k KeySet) Count() int {
 	if k.Relinearisation >= 0 {
 		n++
 	}
+	if k.Encryption {
+		n++
+	}
 	return n
 }
+
+// Switches reports whether there is a switching key in the set, which needs special primes.
+func (k KeySet) Switches() bool { return k.Relinearisation >= 0 || len(k.Rotations) > 0 }
 
 // Keys returns the keys that the circuit needs.
 func (c *Circuit) Keys() KeySet {
@@ -176,6 +193,9 @@ func (c *Circuit) Keys() KeySet {
 				use(s, node.Level)
 			}
 		}
+	}
+	for _, out := range c.Outputs {
+		set.Encryption = set.Encryption || out.Flood > 0
 	}
 	for step, level := range levels {
 		set.Rotations = append(set.Rotations, RotationKey{step, level})
@@ -241,7 +261,7 @@ func (c *Circuit) Validate() error {
 			return fmt.Errorf("node %d (%s): %w", i, node.Name, err)
 		}
 	}
-	if len(c.Parameters.P) == 0 && c.Keys().Count() > 0 {
+	if len(c.Parameters.P) == 0 && c.Keys().Switches() {
 		return fmt.Errorf("keys are needed but there is no special prime")
 	}
 	for i, out := range c.Outputs {
@@ -381,6 +401,10 @@ func (c *Circuit) validateOutput(out Output) error {
 	}
 	if logQ := c.Parameters.LogQ(0); out.ModulusBits < 8 || float64(out.ModulusBits) > logQ {
 		return fmt.Errorf("reply modulus 2^%d: want 2^8 to q_0", out.ModulusBits)
+	}
+	// The samplers are made for deviations from 2^6, and a sixteenth of the modulus is too much noise to answer anything.
+	if out.Flood != 0 && !(out.Flood >= MinFlood && out.Flood <= float64(c.Parameters.Q[0])/16) {
+		return fmt.Errorf("flood of deviation %g: want none, or 2^6 to q_0/16", out.Flood)
 	}
 	n := c.Parameters.Slots()
 	if c.Packing == Slots {

@@ -21,6 +21,7 @@ import (
 	"sync"
 
 	"cipherpoint/circuit"
+	"cipherpoint/compiler/approximation"
 	"cipherpoint/model"
 	"cipherpoint/pipeline"
 )
@@ -37,8 +38,22 @@ type Options struct {
 	Grid [][]float64
 	// Classes names the labels of a classifier.
 	Classes []string
+	// MaxLabelChanges is the share of calibration rows whose label polynomials in the place of a classifier's
+	// activations may change; 0 means 2 %. For other models MaxScoreError counts.
+	MaxLabelChanges float64
+	// KeepWeights forbids to fit a classifier's layers anew to polynomials before them, which saves depth.
+	KeepWeights bool
+	// Flood hides the weights from whom the replies are for: replies are re-randomised, and normal noise 2^Flood times
+	// as wide as the circuit's own is added. It costs Flood bits of precision everywhere, so 0, the default, is off.
+	Flood int
 	// Progress is told what the compiler is at.
 	Progress func(step string)
+}
+
+func (o Options) progress(step string) {
+	if o.Progress != nil {
+		o.Progress(step)
+	}
 }
 
 // Preference names a balance.
@@ -67,6 +82,9 @@ type Result struct {
 	Candidates []Candidate // cheapest first; the first is the chosen one
 	// MaxScoreError is the bound that the circuit was chosen for.
 	MaxScoreError float64
+	Flood         int // as asked for
+	// Approximation is the model that runs encrypted, with polynomials, and what they stand for.
+	Approximation *approximation.Result
 
 	packing *packing
 	profile *profile
@@ -162,20 +180,19 @@ func Compile(g *model.Graph, rows [][]float64, o Options) (*Result, error) {
 	if !known {
 		return nil, fmt.Errorf("unknown preference %q: want latency or keys, or none", o.Prefer)
 	}
-	progress := o.Progress
-	if progress == nil {
-		progress = func(string) {}
+	if o.Flood < 0 || o.Flood > maxFlood {
+		return nil, fmt.Errorf("noise 2^%d times as wide as the circuit's: want up to 2^%d", o.Flood, maxFlood)
 	}
 	want, err := g.RunRows(rows)
 	if err != nil {
 		return nil, fmt.Errorf("running the model on the calibration rows: %w", err)
 	}
-	progress("cutting and folding the model")
-	// Half of the error may come from approximation, half from noise.
-	polynomials, err := approximate(g, rows, want, o.bound(want)/2)
+	approximated, err := o.approximate(g, rows, want)
 	if err != nil {
 		return nil, err
 	}
+	o.progress("cutting and folding the model")
+	polynomials := approximated.Graph
 	if want, err = polynomials.RunRows(rows); err != nil {
 		return nil, err
 	}
@@ -183,7 +200,7 @@ func Compile(g *model.Graph, rows [][]float64, o Options) (*Result, error) {
 	if err != nil {
 		return nil, err
 	}
-	k := &compilation{split: s, options: o, weights: weights, progress: progress}
+	k := &compilation{split: s, options: o, weights: weights, progress: o.progress}
 	if err := k.judge(polynomials, rows); err != nil {
 		return nil, err
 	}
@@ -194,6 +211,7 @@ func Compile(g *model.Graph, rows [][]float64, o Options) (*Result, error) {
 	if err != nil {
 		return nil, err
 	}
+	result.Approximation = approximated
 	return result, result.check(rows, want)
 }
 
@@ -373,7 +391,7 @@ func (k *compilation) explore(p *packing) ([]Candidate, error) {
 		other.profileLinears(&own)
 		styles = append(styles, styled{other, &own, steps, style})
 	}
-	list := search(styles, k.target, k.weights)
+	list := search(styles, demands{bound: k.target, flood: k.options.Flood, weights: k.weights})
 	for i := range list {
 		d := list[i].packing.decision
 		list[i].Packing = fmt.Sprintf("%s; babies %s, giants %s", openingNames(d), d.style[0], d.style[1])
@@ -446,8 +464,11 @@ func (k *compilation) build(c *Candidate) (*Result, error) {
 	if !schedule(out, c.profile, c.scales) || !replyBits(out, c.packing, k.target) {
 		return nil, errors.New("the primes found are too far from the sizes planned")
 	}
+	if k.options.Flood > 0 && !flood(out, c.packing, c.profile, k.options.Flood) {
+		return nil, errors.New("the noise to be added is too wide for the last prime, or too narrow to be drawn")
+	}
 	result := &Result{
-		Circuit: out, MaxScoreError: k.bound, packing: c.packing, profile: c.profile,
+		Circuit: out, MaxScoreError: k.bound, packing: c.packing, profile: c.profile, Flood: k.options.Flood,
 		Pipeline: &pipeline.Pipeline{Prefix: k.split.prefix, Inputs: c.packing.inputs, Outputs: c.packing.outputs,
 			Suffix: k.split.suffix, Classes: k.options.Classes},
 	}

@@ -68,7 +68,7 @@ func (k *compilation) dot() (Candidate, bool, error) {
 				if found {
 					limit = best.objective
 				}
-				if candidate, ok := alone.evaluate(c, k.target, limit, k.weights); ok {
+				if candidate, ok := alone.evaluate(c, limit, demands{bound: k.target, flood: k.options.Flood, weights: k.weights}); ok {
 					best, found = candidate, true
 					best.LogN, best.QBits, best.scales, best.Packing = circuit.MinLogN, []int{qBits}, s, "coefficients, no keys"
 				}

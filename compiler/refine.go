@@ -10,7 +10,7 @@ import (
 // refine walks from a candidate of the coarse search, whose primes are all of one size, to cheaper ones beside it: it
 // changes the size of each prime, the scale of the inputs and of each linear map a bit at a time, one or two together,
 // for as long as that makes the candidate cheaper within the bound.
-func (p *styled) refine(c *circuit.Circuit, start Candidate, bound float64, w Weights) Candidate {
+func (p *styled) refine(c *circuit.Circuit, start Candidate, want demands) Candidate {
 	best := start
 	for {
 		improved := false
@@ -20,7 +20,7 @@ func (p *styled) refine(c *circuit.Circuit, start Candidate, bound float64, w We
 				next := best.clone()
 				first(&next)
 				second(&next)
-				if p.tries(c, &next, best.objective, bound, w) {
+				if p.tries(c, &next, best.objective, want) {
 					best, improved = next, true
 				}
 			}
@@ -71,7 +71,7 @@ func (k *Candidate) clone() Candidate {
 }
 
 // tries prices a candidate and reports whether it runs and is cheaper than the limit.
-func (p *styled) tries(c *circuit.Circuit, k *Candidate, limit, bound float64, w Weights) bool {
+func (p *styled) tries(c *circuit.Circuit, k *Candidate, limit float64, want demands) bool {
 	for _, bits := range slices.Concat(k.QBits, k.PBits) {
 		if bits < smallestBase || bits > circuit.MaxPrimeBits {
 			return false
@@ -81,7 +81,7 @@ func (p *styled) tries(c *circuit.Circuit, k *Candidate, limit, bound float64, w
 	if c.Parameters.LogQP() > circuit.MaxLogQP(k.LogN) || !schedule(c, p.profile, k.scales) {
 		return false
 	}
-	priced, ok := p.evaluate(c, bound, limit, w)
+	priced, ok := p.evaluate(c, limit, want)
 	if !ok || !(priced.objective < limit) || math.IsNaN(priced.objective) {
 		return false
 	}

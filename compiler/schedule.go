@@ -136,6 +136,13 @@ type Candidate struct {
 // products of nearly normal values, with longer tails than normal ones.
 const largestError = 6
 
+// demands are what a candidate has to keep and what it is priced by.
+type demands struct {
+	bound   float64 // on the largest error
+	flood   int     // see Options.Flood
+	weights Weights
+}
+
 // styled is a packing with one style of rotations and what its cost depends on.
 type styled struct {
 	*packing
@@ -149,7 +156,7 @@ const candidatesRefined = 4
 
 // search finds the cheapest parameters of each shape (limbs and special primes) whose predicted largest error stays
 // below the bound, for packings that differ in the style of rotations only: they share their schedules.
-func search(styles []styled, bound float64, weights Weights) []Candidate {
+func search(styles []styled, want demands) []Candidate {
 	type shape struct{ style, limbs, special int }
 	best := map[shape]Candidate{}
 	c := copyOf(styles[0].circuit)
@@ -176,7 +183,7 @@ func search(styles []styled, bound float64, weights Weights) []Candidate {
 							if seen {
 								limit = have.objective
 							}
-							if candidate, ok := styles[i].evaluate(c, bound, limit, weights); ok {
+							if candidate, ok := styles[i].evaluate(c, limit, want); ok {
 								candidate.LogN, candidate.QBits, candidate.PBits, candidate.scales = logN, qBits, pBits, s
 								best[at] = candidate
 							}
@@ -190,7 +197,7 @@ func search(styles []styled, bound float64, weights Weights) []Candidate {
 	slices.SortFunc(list, compareCandidates)
 	for i := range min(candidatesRefined, len(list)) {
 		at := slices.IndexFunc(styles, func(s styled) bool { return s.packing == list[i].packing })
-		list[i] = styles[at].refine(c, list[i], bound, weights)
+		list[i] = styles[at].refine(c, list[i], want)
 	}
 	slices.SortFunc(list, compareCandidates)
 	return list
@@ -266,7 +273,8 @@ func needsKeys(c *circuit.Circuit) bool {
 
 // evaluate prices a schedule, the levels and scales that c was left with, for this style; it reports false where the
 // price is not below the limit or the error not below the bound.
-func (p *styled) evaluate(c *circuit.Circuit, bound, limit float64, w Weights) (Candidate, bool) {
+func (p *styled) evaluate(c *circuit.Circuit, limit float64, want demands) (Candidate, bool) {
+	w := want.weights
 	own := copyOf(p.circuit)
 	own.Parameters = c.Parameters
 	copy(own.Inputs, c.Inputs)
@@ -284,7 +292,13 @@ func (p *styled) evaluate(c *circuit.Circuit, bound, limit float64, w Weights) (
 		return Candidate{}, false
 	}
 	candidate.deviation = predict(own, p.profile)
-	if !(candidate.deviation*largestError < bound) || !replyBits(own, p.packing, bound) {
+	if want.flood > 0 {
+		if !flood(own, p.packing, p.profile, want.flood) {
+			return Candidate{}, false
+		}
+		candidate.deviation = flooded(own, p.packing, candidate.deviation)
+	}
+	if !(candidate.deviation*largestError < want.bound) || !replyBits(own, p.packing, want.bound) {
 		return Candidate{}, false
 	}
 	for _, out := range own.Outputs {

@@ -109,6 +109,9 @@ func (r *Result) noisy(vectors [][]float64, sigma []deviation, random *rand.Rand
 		if r.Circuit.Packing == circuit.Coefficients {
 			std = e.coefficientReply(spec.ModulusBits, r.Circuit.Scale(spec.Value))
 		}
+		if spec.Flood > 0 {
+			std = math.Hypot(std, e.coefficient(r.Circuit, o)*math.Hypot(spec.Flood, e.encryption()))
+		}
 		for i := range sums {
 			sums[i] += std * random.NormFloat64()
 		}

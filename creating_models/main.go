@@ -49,6 +49,7 @@ func run(ctx context.Context, args []string, stdout io.Writer, stderr *os.File) 
 	samples := flags.Int("encrypted-samples", 100, "test `samples` that are really encrypted")
 	prefer := flags.String("prefer", "", "`what` to spare: latency or keys; both alike by default")
 	bound := flags.Float64("max-score-error", 0, "largest `error` of a score; 1/256 of the scores' range by default")
+	flood := flags.Int("flood", 0, "hide the weights from users: noise `2^bits` times as wide as the circuit's own is added to replies")
 	flags.Usage = func() {
 		fmt.Fprintln(stderr, "usage: creating_models RECIPE [flags]\n       creating_models --list\n\nExit codes: 0 written, 1 not written, 2 wrong arguments.")
 		flags.PrintDefaults()
@@ -77,7 +78,7 @@ func run(ctx context.Context, args []string, stdout io.Writer, stderr *os.File) 
 	defer steps.Done()
 	report, err := publish.Run(ctx, recipe, publish.Options{
 		Source: dataset.Source{Dir: *data}, Out: *out, EncryptedSamples: *samples, Prefer: compiler.Preference(*prefer),
-		MaxScoreError: *bound, Progress: steps.Step,
+		MaxScoreError: *bound, Flood: *flood, Progress: steps.Step,
 	})
 	steps.Done()
 	if err != nil {

@@ -108,15 +108,17 @@ func FuzzParseReplies(f *testing.F) {
 func FuzzReadKeys(f *testing.F) {
 	c := fuzzCircuit(f)
 	params, key := fuzzKey(f, c)
+	set := c.Keys()
+	set.Encryption = true
 	var file bytes.Buffer
-	if err := key.WriteEvaluationKeys(context.Background(), &file, c.Keys(), fhe.ID{9}, nil, nil); err != nil {
+	if err := key.WriteEvaluationKeys(context.Background(), &file, set, fhe.ID{9}, nil, nil); err != nil {
 		f.Fatal(err)
 	}
 	good := file.Bytes()
 	seed(f, len(good))
 	f.Fuzz(func(t *testing.T, changes []byte) {
 		data := edit(good, changes)
-		keys, err := fhe.ReadKeys(bytes.NewReader(data), params, c.Keys(), fhe.ID{9}, nil)
+		keys, err := fhe.ReadKeys(bytes.NewReader(data), params, set, fhe.ID{9}, nil)
 		if err != nil {
 			if keys != nil || !errors.Is(err, fhe.ErrFormat) && !errors.Is(err, fhe.ErrForeign) {
 				t.Fatalf("refused with %v", err)

@@ -62,6 +62,11 @@ func ReadKeys(r io.Reader, params *Parameters, set circuit.KeySet, id ID, pool *
 		}
 		keys.put(item, key)
 	}
+	if set.Encryption {
+		if err := keys.readEncryption(r, expander); err != nil {
+			return nil, fmt.Errorf("encryption key: %w", err)
+		}
+	}
 	if n, err := io.ReadFull(r, head[:1]); n != 0 {
 		return nil, fmt.Errorf("%w: bytes after the last key", ErrFormat)
 	} else if err != io.EOF {
@@ -130,6 +135,21 @@ func readKey(r io.Reader, params *Parameters, level, item int, expander wire.Exp
 	return key, nil
 }
 
+func (k *EvaluationKeys) readEncryption(r io.Reader, expander wire.Expander) error {
+	m, bitSize := k.params.q[0], bits.Len64(k.params.q[0].Q())
+	packed := make([]byte, wire.PackedSize(k.params.N(), bitSize))
+	if err := readFull(r, packed); err != nil {
+		return err
+	}
+	vectors := kernel.NewVectors(2, k.params.N())
+	k.encryption = [2][]uint64{vectors[0], vectors[1]}
+	if err := wire.Unpack(k.encryption[0], packed, bitSize, m.Q()); err != nil {
+		return fmt.Errorf("%w: %w", ErrFormat, err)
+	}
+	expander.Uniform(k.encryption[1], m.Q(), wire.KeyDomain, k.set.Count()-1, 0, 0)
+	return nil
+}
+
 func primes(moduli []*kernel.Modulus) []uint64 {
 	list := make([]uint64, len(moduli))
 	for i, m := range moduli {
@@ -166,6 +186,10 @@ func (k *EvaluationKeys) WriteTo(w io.Writer) (int64, error) {
 				total += int64(n)
 			}
 		}
+	}
+	if k.set.Encryption && err == nil {
+		n, err = w.Write(appendPacked(nil, k.encryption[0], bits.Len64(k.params.q[0].Q())))
+		total += int64(n)
 	}
 	return total, err
 }

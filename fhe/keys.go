@@ -32,6 +32,7 @@ type EvaluationKeys struct {
 	file            keyFile
 	relinearisation *SwitchingKey
 	rotations       map[int]*SwitchingKey
+	encryption      [2][]uint64 // of zero, modulo q_0
 }
 
 // Set returns which keys there are.
@@ -47,6 +48,9 @@ func KeysBytes(params circuit.Parameters, set circuit.KeySet) int64 {
 		special := params.SpecialPrimes(level)
 		total += 2 * int64(params.Digits(level)) * int64(level+1+special) * int64(params.N()) * 8
 	}
+	if set.Encryption {
+		total += 2 * int64(params.N()) * 8
+	}
 	return total
 }
 
@@ -59,6 +63,9 @@ func (k *EvaluationKeys) Covers(set circuit.KeySet) error {
 		if key := k.rotations[r.Step]; key == nil || key.level < r.Level {
 			return fmt.Errorf("%w: rotation by %d at level %d", ErrMissingKey, r.Step, r.Level)
 		}
+	}
+	if set.Encryption && k.encryption[0] == nil {
+		return fmt.Errorf("%w: encryption", ErrMissingKey)
 	}
 	return nil
 }

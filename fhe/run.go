@@ -1,6 +1,7 @@
 package fhe
 
 import (
+	"cipherpoint/circuit"
 	"context"
 	"fmt"
 	"math/bits"
@@ -67,7 +68,7 @@ func (p *Program) RunObserved(ctx context.Context, keys *EvaluationKeys, inputs 
 	}
 	replies := make([]*Reply, len(p.circuit.Outputs))
 	for i, out := range p.circuit.Outputs {
-		replies[i] = p.reply(e, values[out.Value], i, out.ModulusBits)
+		replies[i] = p.reply(e, keys, values[out.Value], i, out)
 	}
 	return replies, nil
 }
@@ -96,19 +97,25 @@ func (p *Program) check(keys *EvaluationKeys, inputs []*Ciphertext) error {
 	return nil
 }
 
-// reply switches a ciphertext at level 0 to the modulus 2^ModulusBits.
-func (p *Program) reply(e *evaluator, c pair, output, modulusBits int) *Reply {
+// reply switches a ciphertext at level 0 to the modulus 2^ModulusBits, flooded where the output asks for it.
+func (p *Program) reply(e *evaluator, keys *EvaluationKeys, c pair, output int, out circuit.Output) *Reply {
 	m := p.params.q[0]
 	coefficients := e.pair(1)
 	defer e.release(coefficients)
-	e.pool.Do(2, func(part int) { m.Inverse(coefficients[part][0], c[part][0]) })
 	kept := p.signature.Kept(output)
+	if out.Flood > 0 {
+		flooded := e.pair(1)
+		defer e.release(flooded)
+		p.flood(flooded, c, keys, kept, out.Flood)
+		c = flooded
+	}
+	e.pool.Do(2, func(part int) { m.Inverse(coefficients[part][0], c[part][0]) })
 	reply := &Reply{First: make([]uint64, len(kept)), Second: make([]uint64, p.params.N())}
 	for i, k := range kept {
 		reply.First[i] = coefficients[0][0][k]
 	}
-	switchModulus(reply.First, reply.First, m, modulusBits)
-	switchModulus(reply.Second, coefficients[1][0], m, modulusBits)
+	switchModulus(reply.First, reply.First, m, out.ModulusBits)
+	switchModulus(reply.Second, coefficients[1][0], m, out.ModulusBits)
 	return reply
 }
 

@@ -48,6 +48,7 @@ type Options struct {
 	EncryptedSamples int
 	Prefer           compiler.Preference
 	MaxScoreError    float64 // 0: the compiler's choice
+	Flood            int     // see compiler.Options
 	Progress         func(step string, done, of int)
 }
 
@@ -87,7 +88,7 @@ func Build(ctx context.Context, recipe recipes.Recipe, o Options) (*Model, error
 		return nil, fmt.Errorf("accuracy %.4f in clear is below the recipe's %.4f", accuracy, recipe.MinAccuracy)
 	}
 	start = time.Now()
-	options := compiler.Options{Grid: grid, Classes: m.Known.Labels, Prefer: o.Prefer, MaxScoreError: o.MaxScoreError,
+	options := compiler.Options{Grid: grid, Classes: m.Known.Labels, Prefer: o.Prefer, MaxScoreError: o.MaxScoreError, Flood: o.Flood,
 		Progress: func(step string) { progress(step, 0, 0) }}
 	for range compilations {
 		if m.Compiled, err = compiler.Compile(graph, m.Known.X[:min(calibrationRows, m.Known.Len())], options); err != nil {
@@ -336,7 +337,8 @@ func (m *Model) report(e *Encrypted, dir string) (*report.Report, error) {
 		},
 		Scores: report.Scores{Name: "score", Pairs: pairs, Bound: m.Compiled.MaxScoreError, Predicted: largest},
 		Parameters: report.Parameters{LogN: p.LogN, Ring: string(p.Ring), QBits: bitsOf(p.Q), PBits: bitsOf(p.P), LogQP: p.LogQP(),
-			LogQPLimit: circuit.MaxLogQP(p.LogN), SecurityBits: circuit.SecurityBits, Slots: p.Slots(), Levels: p.MaxLevel()},
+			LogQPLimit: circuit.MaxLogQP(p.LogN), SecurityBits: circuit.SecurityBits, Slots: p.Slots(), Levels: p.MaxLevel(),
+			Flood: m.Compiled.Flood, Advantage: m.Compiled.Advantage(1000)},
 		Times: report.Times{Train: m.TrainTime, Compile: m.CompileTime, KeyGen: timing(e.KeyGen), Encrypt: timing(e.Encrypt),
 			ServerOneCore: timing(e.OneCore), ServerAllCores: timing(e.All), Decrypt: timing(e.Decrypt)},
 		Machine: report.Machine{CPU: CPUName(), Cores: runtime.GOMAXPROCS(0), Features: []string{kernel.Features()}},

@@ -160,6 +160,10 @@ type Parameters struct {
 	SecurityBits float64
 	Slots        int // reals in a ciphertext
 	Levels       int // multiplicative depth: how many primes can be divided out
+	// Flood is the bits by which the noise added to replies is wider than the circuit's own, 0 where none is added, and
+	// Advantage what 1,000 replies tell of the weights beyond the scores: a total variation distance.
+	Flood     int
+	Advantage float64
 }
 
 // Candidate is a parameter set that the compiler considered.

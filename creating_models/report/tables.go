@@ -221,6 +221,10 @@ func (p Parameters) table() table {
 	t.add("security", fmt.Sprintf("%.0f bits", p.SecurityBits))
 	t.add("slots", format.Integer(int64(p.Slots)))
 	t.add("levels", fmt.Sprint(p.Levels))
+	if p.Flood > 0 {
+		t.add("replies", fmt.Sprintf("re-randomised, noise 2^%d times the circuit's own: costs %d bits of precision", p.Flood, p.Flood))
+		t.add("", fmt.Sprintf("1,000 replies tell models of equal scores apart with an advantage of at most %s", format.Number(p.Advantage)))
+	}
 	return t
 }
 

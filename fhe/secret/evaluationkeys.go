@@ -9,6 +9,7 @@ import (
 
 	"cipherpoint/circuit"
 	"cipherpoint/fhe"
+	"cipherpoint/fhe/internal/random"
 	"cipherpoint/fhe/internal/wire"
 	"cipherpoint/fhe/kernel"
 )
@@ -19,12 +20,12 @@ import (
 func (k *Key) WriteEvaluationKeys(ctx context.Context, w io.Writer, set circuit.KeySet, id fhe.ID, pool *fhe.Pool, progress func(written int64)) error {
 	var seed wire.Seed
 	rand.Read(seed[:])
-	return k.writeEvaluationKeys(ctx, w, set, id, pool, progress, seed, func(int) *stream { return newStream() })
+	return k.writeEvaluationKeys(ctx, w, set, id, pool, progress, seed, func(int) *random.Stream { return random.New() })
 }
 
 // writeEvaluationKeys is WriteEvaluationKeys with the seed of the uniform halves and the streams of errors given.
 func (k *Key) writeEvaluationKeys(ctx context.Context, w io.Writer, set circuit.KeySet, id fhe.ID, pool *fhe.Pool,
-	progress func(written int64), seed wire.Seed, errors func(item int) *stream) error {
+	progress func(written int64), seed wire.Seed, errors func(item int) *random.Stream) error {
 	literal := k.params.Literal()
 	if err := wire.CheckKeySet(literal, set); err != nil {
 		return err
@@ -70,10 +71,13 @@ func (k *Key) writeEvaluationKeys(ctx context.Context, w io.Writer, set circuit.
 			}
 		}
 	}
+	if set.Encryption {
+		return write(g.encryption(set.Count()-1, errors(set.Count()-1)))
+	}
 	return nil
 }
 
-// generator makes the switching keys of one file.
+// generator makes the keys of one file.
 type generator struct {
 	key      *Key
 	expander wire.Expander
@@ -81,7 +85,7 @@ type generator struct {
 }
 
 // generate returns the packed second halves of a key: for each digit, -a·to + e + P·from on the digit's own primes.
-func (g *generator) generate(item int, set circuit.KeySet, level int, errors *stream, pool *fhe.Pool) ([]byte, error) {
+func (g *generator) generate(item int, set circuit.KeySet, level int, errors *random.Stream, pool *fhe.Pool) ([]byte, error) {
 	k := g.key
 	literal := k.params.Literal()
 	special := literal.SpecialPrimes(level)
@@ -108,7 +112,7 @@ func (g *generator) generate(item int, set circuit.KeySet, level int, errors *st
 	noise := make([][]int8, digits)
 	for digit := range noise {
 		noise[digit] = make([]int8, k.params.N())
-		errors.gaussian(noise[digit])
+		errors.Gaussian(noise[digit])
 	}
 	pool.Do(len(moduli), func(limb int) {
 		m := moduli[limb]
@@ -140,6 +144,25 @@ func (g *generator) generate(item int, set circuit.KeySet, level int, errors *st
 		clear(e)
 	}
 	return packed, nil
+}
+
+// encryption returns the packed second half of the public encryption key: -a·s + e modulo q_0.
+func (g *generator) encryption(item int, errors *random.Stream) []byte {
+	m := g.key.params.Moduli(0, 0)[0]
+	scratch := g.scratch.Get().([][]uint64)
+	defer g.scratch.Put(scratch)
+	a, b := scratch[0], scratch[1]
+	noise := make([]int8, g.key.params.N())
+	errors.Gaussian(noise)
+	g.expander.Uniform(a, m.Q(), wire.KeyDomain, item, 0, 0)
+	small(b, noise, m)
+	clear(noise)
+	m.Forward(b, b)
+	m.Mul(a, a, g.key.limb(0, 0))
+	m.Sub(b, b, a)
+	packed := make([]byte, wire.PackedSize(len(b), bits.Len64(m.Q())))
+	wire.Pack(packed, b, bits.Len64(m.Q()))
+	return packed
 }
 
 // specialProduct returns the product of the special primes modulo q.

@@ -6,6 +6,7 @@ import (
 
 	"cipherpoint/circuit"
 	"cipherpoint/fhe"
+	"cipherpoint/fhe/internal/random"
 	"cipherpoint/fhe/kernel"
 )
 
@@ -21,11 +22,11 @@ type Key struct {
 var ErrKey = errors.New("not a secret key for these parameters")
 
 // GenerateKey returns a fresh key.
-func GenerateKey(params *fhe.Parameters) (*Key, error) { return generateKey(params, newStream()) }
+func GenerateKey(params *fhe.Parameters) (*Key, error) { return generateKey(params, random.New()) }
 
-func generateKey(params *fhe.Parameters, s *stream) (*Key, error) {
+func generateKey(params *fhe.Parameters, s *random.Stream) (*Key, error) {
 	coefficients := make([]int8, params.N())
-	s.ternary(coefficients)
+	s.Ternary(coefficients)
 	return newKey(params, coefficients)
 }
 

@@ -7,6 +7,7 @@ import (
 
 	"cipherpoint/circuit"
 	"cipherpoint/fhe"
+	"cipherpoint/fhe/internal/random"
 	"cipherpoint/fhe/internal/wire"
 	"cipherpoint/fhe/kernel"
 )
@@ -14,15 +15,15 @@ import (
 // Encrypt encrypts a model's input vectors, of Slots() values each, and returns the request of s.InputSize() bytes.
 // The name is that of the model.
 func (k *Key) Encrypt(s *fhe.Signature, model fhe.ID, vectors [][]float64) ([]byte, error) {
-	return k.encrypt(s, model, vectors, func(int) (wire.Seed, *stream) {
+	return k.encrypt(s, model, vectors, func(int) (wire.Seed, *random.Stream) {
 		var seed wire.Seed
 		rand.Read(seed[:])
-		return seed, newStream()
+		return seed, random.New()
 	})
 }
 
 // encrypt is Encrypt with the seed of the uniform half and the stream of errors given for each input.
-func (k *Key) encrypt(s *fhe.Signature, model fhe.ID, vectors [][]float64, randomness func(input int) (wire.Seed, *stream)) ([]byte, error) {
+func (k *Key) encrypt(s *fhe.Signature, model fhe.ID, vectors [][]float64, randomness func(input int) (wire.Seed, *random.Stream)) ([]byte, error) {
 	if err := k.check(s); err != nil {
 		return nil, err
 	}
@@ -46,7 +47,7 @@ func (k *Key) encrypt(s *fhe.Signature, model fhe.ID, vectors [][]float64, rando
 		ct := fhe.NewCiphertext(k.params, seed, i, in.Level)
 		first, second := ct.Parts()
 		k.params.Encoder().Encode(first, moduli, circuit.Vector{Period: n, Values: vectors[i]}, in.Scale)
-		errors.gaussian(noise)
+		errors.Gaussian(noise)
 		product := kernel.NewVector(n)
 		for limb, m := range moduli {
 			b := first[limb]

@@ -16,6 +16,7 @@ import (
 
 	"cipherpoint/circuit"
 	"cipherpoint/fhe"
+	"cipherpoint/fhe/internal/random"
 	"cipherpoint/fhe/internal/wire"
 	"cipherpoint/fhe/kernel"
 )
@@ -31,52 +32,6 @@ func testParameters(t testing.TB, q, p []int) *fhe.Parameters {
 		t.Fatal(err)
 	}
 	return params
-}
-
-func TestTernaryIsUniform(t *testing.T) {
-	v := make([]int8, 300000)
-	keyedStream([32]byte{1}).ternary(v)
-	var counts [3]int
-	for _, x := range v {
-		counts[x+1]++
-	}
-	for value, count := range counts {
-		if math.Abs(float64(count)-1e5) > 6*math.Sqrt(1e5*2/3) {
-			t.Errorf("%d occurs %d times in 300000", value-1, count)
-		}
-	}
-}
-
-func TestGaussianDistribution(t *testing.T) {
-	const draws = 1 << 20
-	v := make([]int8, draws)
-	keyedStream([32]byte{2}).gaussian(v)
-	counts := map[int]float64{}
-	for _, x := range v {
-		counts[int(x)]++
-	}
-	total := 0.0
-	for x := -bound; x <= bound; x++ {
-		total += math.Exp(-float64(x*x) / (2 * deviation * deviation))
-	}
-	seen := 0.0
-	for x := -bound; x <= bound; x++ {
-		p := math.Exp(-float64(x*x)/(2*deviation*deviation)) / total
-		if want := p * draws; math.Abs(counts[x]-want) > 6*math.Sqrt(want)+6 {
-			t.Errorf("%d occurs %g times, want about %g", x, counts[x], want)
-		}
-		seen += counts[x]
-	}
-	if seen != draws {
-		t.Errorf("%g of %d errors are beyond the bound", draws-seen, draws)
-	}
-}
-
-func TestFreshStreamsDiffer(t *testing.T) {
-	first, second := newStream(), newStream()
-	if first.uint64() == second.uint64() {
-		t.Fatal("two streams begin alike")
-	}
 }
 
 func TestKeyRoundTrip(t *testing.T) {
@@ -151,7 +106,7 @@ func TestErrorsAreSmall(t *testing.T) {
 			if x > m.Q()/2 {
 				e -= int64(m.Q())
 			}
-			if e > bound || e < -bound {
+			if e > random.Bound || e < -random.Bound {
 				t.Fatalf("%s: coefficient %d modulo %d has an error of %d", what, i, m.Q(), e)
 			}
 			squares += float64(e * e)
@@ -202,8 +157,8 @@ func TestErrorsAreSmall(t *testing.T) {
 		copy(to, key.limbs[limb])
 		check("request", m)
 	}
-	if got := math.Sqrt(squares / float64(count)); math.Abs(got/deviation-1) > 0.02 {
-		t.Errorf("errors have a deviation of %g, want %g", got, deviation)
+	if got := math.Sqrt(squares / float64(count)); math.Abs(got/random.Deviation-1) > 0.02 {
+		t.Errorf("errors have a deviation of %g, want %g", got, random.Deviation)
 	}
 }
 
@@ -211,10 +166,10 @@ func TestMultiplierIsExact(t *testing.T) {
 	for _, ring := range []circuit.Ring{circuit.Standard, circuit.ConjugateInvariant} {
 		n := 1 << circuit.MinLogN
 		v, secret := make([]uint64, n), make([]int8, n)
-		s := keyedStream([32]byte{3})
-		s.ternary(secret)
+		s := random.Keyed([32]byte{3})
+		s.Ternary(secret)
 		for i := range v {
-			v[i] = s.uint64() >> 15
+			v[i] = s.Uint64() >> 15
 		}
 		x, err := newMultiplier(circuit.Parameters{LogN: circuit.MinLogN, Ring: ring}, secret)
 		if err != nil {
@@ -294,7 +249,7 @@ var update = flag.Bool("update", false, "write testdata/vectors.json anew")
 // vectors are what another implementation has to reproduce. The secret key is drawn from the stream of the key {1},
 // the errors of evaluation key i from that of {2, i}, the errors of the request from that of {3}; the seed of the
 // evaluation keys is {4}, that of the request {5} (all followed by zeros). A stream is AES-256 in counter mode from
-// counter 0, cut into little-endian 64-bit words; random.go says what is made of them.
+// counter 0, cut into little-endian 64-bit words; internal/random says what is made of them.
 type vectors struct {
 	Parameters circuit.Parameters `json:"parameters"`
 	KeySet     circuit.KeySet     `json:"key_set"`
@@ -309,7 +264,7 @@ type vectors struct {
 
 func TestVectors(t *testing.T) {
 	params := testParameters(t, []int{40, 30}, []int{32})
-	key, err := generateKey(params, keyedStream([32]byte{1}))
+	key, err := generateKey(params, random.Keyed([32]byte{1}))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -325,10 +280,10 @@ func TestVectors(t *testing.T) {
 		Inputs:  []circuit.Input{{Name: "x", Level: 0, Scale: 1 << 30}},
 		Outputs: []circuit.Output{{Name: "y", Value: 0, Period: 8, ModulusBits: 39}}}
 	got := vectors{Parameters: params.Literal(), Signature: fhe.SignatureOf(c), SecretKey: digest(stored),
-		KeySet: circuit.KeySet{Relinearisation: 1, Rotations: []circuit.RotationKey{{Step: 1, Level: 0}, {Step: 5, Level: 1}}}}
+		KeySet: circuit.KeySet{Relinearisation: 1, Rotations: []circuit.RotationKey{{Step: 1, Level: 0}, {Step: 5, Level: 1}}, Encryption: true}}
 	var file bytes.Buffer
 	err = key.writeEvaluationKeys(context.Background(), &file, got.KeySet, fhe.ID{6}, fhe.NewPool(2), nil, wire.Seed{4},
-		func(item int) *stream { return keyedStream([32]byte{2, byte(item)}) })
+		func(item int) *random.Stream { return random.Keyed([32]byte{2, byte(item)}) })
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -344,8 +299,8 @@ func TestVectors(t *testing.T) {
 	for i := range x {
 		x[i] = float64(i%8) / 8
 	}
-	request, err := key.encrypt(got.Signature, fhe.ID{7}, [][]float64{x}, func(int) (wire.Seed, *stream) {
-		return wire.Seed{5}, keyedStream([32]byte{3})
+	request, err := key.encrypt(got.Signature, fhe.ID{7}, [][]float64{x}, func(int) (wire.Seed, *random.Stream) {
+		return wire.Seed{5}, random.Keyed([32]byte{3})
 	})
 	if err != nil {
 		t.Fatal(err)

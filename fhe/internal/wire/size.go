@@ -21,8 +21,8 @@ func KeyPrimes(p circuit.Parameters, level int) []uint64 {
 	return append(append([]uint64(nil), p.Q[:level+1]...), p.P[:p.SpecialPrimes(level)]...)
 }
 
-// KeyLevels returns the levels of a set's keys in their order in the file: the relinearisation key, then the rotation
-// keys.
+// KeyLevels returns the levels of a set's switching keys in their order in the file: the relinearisation key, then the
+// rotation keys. The encryption key, if there is one, comes after them.
 func KeyLevels(set circuit.KeySet) []int {
 	var levels []int
 	if set.Relinearisation >= 0 {
@@ -46,7 +46,7 @@ func CheckKeySet(p circuit.Parameters, set circuit.KeySet) error {
 		}
 		last = r.Step
 	}
-	if set.Count() > 0 && len(p.P) == 0 {
+	if set.Switches() && len(p.P) == 0 {
 		return fmt.Errorf("keys need a special prime")
 	}
 	if len(set.Rotations) > 0 && p.Ring != circuit.ConjugateInvariant {
@@ -60,6 +60,9 @@ func KeysSize(p circuit.Parameters, set circuit.KeySet) int64 {
 	total := int64(HeaderSize + SeedSize)
 	for _, level := range KeyLevels(set) {
 		total += int64(p.Digits(level)) * PolySize(p.N(), KeyPrimes(p, level)...)
+	}
+	if set.Encryption {
+		total += PolySize(p.N(), p.Q[0])
 	}
 	return total
 }
