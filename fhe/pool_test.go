@@ -55,6 +55,61 @@ func TestPoolBoundsConcurrency(t *testing.T) {
 	}
 }
 
+// TestPoolNested opens more sections than there are places for.
+func TestPoolNested(t *testing.T) {
+	p := NewPool(3)
+	var calls atomic.Int64
+	var nest func(depth int)
+	nest = func(depth int) {
+		if depth == 0 {
+			calls.Add(1)
+			return
+		}
+		p.Do(2, func(int) { nest(depth - 1) })
+	}
+	nest(12)
+	if got := calls.Load(); got != 1<<12 {
+		t.Errorf("%d calls: want %d", got, 1<<12)
+	}
+	for i := range p.open {
+		if p.open[i].Load() != nil {
+			t.Error("a section was left open")
+		}
+	}
+}
+
+// TestBorrowedWorkersLeave lets requests in one after the other while workers are borrowed all the time.
+func TestBorrowedWorkersLeave(t *testing.T) {
+	p := NewPool(4)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	var requests sync.WaitGroup
+	for range 16 {
+		requests.Go(func() {
+			for range 50 {
+				if err := p.Enter(ctx); err != nil {
+					t.Error(err)
+					return
+				}
+				sum := make([]int, 64)
+				p.Do(len(sum), func(i int) { sum[i] = i })
+				for i, x := range sum {
+					if x != i {
+						t.Errorf("call %d is not done", i)
+					}
+				}
+				p.Leave()
+			}
+		})
+	}
+	requests.Wait()
+	for range p.Workers() { // all are idle again
+		if err := p.Enter(ctx); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
 func TestPoolEnterGivesUpWithContext(t *testing.T) {
 	p := NewPool(1)
 	if err := p.Enter(context.Background()); err != nil {
