@@ -389,7 +389,7 @@ func (k *compilation) explore(p *packing) ([]Candidate, error) {
 		own := *f
 		own.linear = map[int]linearProfile{}
 		other.profileLinears(&own)
-		styles = append(styles, styled{other, &own, steps, style})
+		styles = append(styles, styled{packing: other, profile: &own, steps: steps, style: style})
 	}
 	list := search(styles, demands{bound: k.target, flood: k.options.Flood, weights: k.weights})
 	for i := range list {

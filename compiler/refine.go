@@ -14,12 +14,11 @@ func (p *styled) refine(c *circuit.Circuit, start Candidate, want demands) Candi
 	best := start
 	for {
 		improved := false
-		moves := start.moves(c)
-		for i, first := range moves {
-			for _, second := range moves[i:] {
+		for _, saving := range start.moves(c, true) {
+			for _, other := range start.moves(c, false) {
 				next := best.clone()
-				first(&next)
-				second(&next)
+				saving(&next)
+				other(&next)
 				if p.tries(c, &next, best.objective, want) {
 					best, improved = next, true
 				}
@@ -31,24 +30,20 @@ func (p *styled) refine(c *circuit.Circuit, start Candidate, want demands) Candi
 	}
 }
 
-// moves are the steps to a candidate's neighbours.
-func (k *Candidate) moves(c *circuit.Circuit) []func(*Candidate) {
+// moves are the steps to a candidate's neighbours: those that can save something by themselves, or all.
+func (k *Candidate) moves(c *circuit.Circuit, saving bool) []func(*Candidate) {
 	var list []func(*Candidate)
+	steps := []int{-1, 1, -3, 3}
+	if saving {
+		steps = []int{-1, -3}
+	}
 	add := func(change func(k *Candidate, by int)) {
-		for _, by := range []int{-1, 1, -3, 3} {
+		for _, by := range steps {
 			list = append(list, func(k *Candidate) { change(k, by) })
 		}
 	}
 	for i := range k.QBits {
 		add(func(k *Candidate, by int) { k.QBits[i] += by })
-	}
-	add(func(k *Candidate, by int) { k.scales.input += by })
-	add(func(k *Candidate, by int) { k.scales.least += by })
-	add(func(k *Candidate, by int) { k.scales.plaintext += by })
-	for i, node := range c.Nodes {
-		if node.Linear != nil {
-			add(func(k *Candidate, by int) { k.scales.own[i] += by })
-		}
 	}
 	if len(k.PBits) > 0 {
 		add(func(k *Candidate, by int) {
@@ -56,6 +51,18 @@ func (k *Candidate) moves(c *circuit.Circuit) []func(*Candidate) {
 				k.PBits[i] += by
 			}
 		})
+	}
+	if saving {
+		return list
+	}
+	list = append(list, func(*Candidate) {})
+	add(func(k *Candidate, by int) { k.scales.input += by })
+	add(func(k *Candidate, by int) { k.scales.least += by })
+	add(func(k *Candidate, by int) { k.scales.plaintext += by })
+	for i, node := range c.Nodes {
+		if node.Linear != nil {
+			add(func(k *Candidate, by int) { k.scales.own[i] += by })
+		}
 	}
 	return list
 }
@@ -73,7 +80,7 @@ func (k *Candidate) clone() Candidate {
 // tries prices a candidate and reports whether it runs and is cheaper than the limit.
 func (p *styled) tries(c *circuit.Circuit, k *Candidate, limit float64, want demands) bool {
 	for _, bits := range slices.Concat(k.QBits, k.PBits) {
-		if bits < smallestBase || bits > circuit.MaxPrimeBits {
+		if bits < smallestPrime || bits > circuit.MaxPrimeBits {
 			return false
 		}
 	}

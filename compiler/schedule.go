@@ -149,6 +149,8 @@ type styled struct {
 	profile *profile
 	steps   [][]int // the nodes that use each rotation key
 	style   [2]rotationStyle
+
+	scheduled *circuit.Circuit // what is being priced
 }
 
 // candidatesRefined of a packing are followed to the cheapest beside them.
@@ -230,7 +232,7 @@ func chainFor(c *circuit.Circuit, f *profile, s scales, logN, primeBits int) ([]
 			continue
 		}
 		// q_0 is never divided out: it need not be larger than what the tightest value leaves to it.
-		low, high := smallestBase, circuit.MaxPrimeBits
+		low, high := smallestPrime, circuit.MaxPrimeBits
 		for low < high {
 			if middle := (low + high) / 2; runs(middle) {
 				high = middle
@@ -243,8 +245,8 @@ func chainFor(c *circuit.Circuit, f *profile, s scales, logN, primeBits int) ([]
 	return nil, false
 }
 
-// smallestBase is the least size of q_0: smaller primes are few.
-const smallestBase = circuit.MinPrimeBits + 4
+// smallestPrime is the least size of a prime: smaller ones are few.
+const smallestPrime = circuit.MinPrimeBits + 1
 
 // specialPrimes lists the choices for key switching: 1 to 4 primes, about as large as those of Q and within security.
 func specialPrimes(c *circuit.Circuit, logN int, qBits []int) [][]int {
@@ -275,7 +277,10 @@ func needsKeys(c *circuit.Circuit) bool {
 // price is not below the limit or the error not below the bound.
 func (p *styled) evaluate(c *circuit.Circuit, limit float64, want demands) (Candidate, bool) {
 	w := want.weights
-	own := copyOf(p.circuit)
+	if p.scheduled == nil {
+		p.scheduled = copyOf(p.circuit)
+	}
+	own := p.scheduled
 	own.Parameters = c.Parameters
 	copy(own.Inputs, c.Inputs)
 	for i := range own.Nodes {
