@@ -44,6 +44,25 @@ type ChannelPointwise interface {
 	Channel(i int) Pointwise
 }
 
+// PerFeature holds for operators that treat each feature, or channel, alone, or only put elements elsewhere: what a client
+// can do to its features before it encrypts them.
+func PerFeature(op Op) bool {
+	switch op.(type) {
+	case *Scale, *BatchNorm, *Compare, *Map, *Normalizer, *Imputer, *OneHot, *Thermometer, *Embedding, Pointwise, ChannelPointwise:
+		return true
+	}
+	return MovesOnly(op)
+}
+
+// MovesOnly holds for operators that only put elements elsewhere.
+func MovesOnly(op Op) bool {
+	switch op.(type) {
+	case *Flatten, *Reshape, *Transpose, *Pad, *Slice, *Gather, *Concat:
+		return true
+	}
+	return false
+}
+
 // registry makes an empty operator for each kind, for decoding.
 var registry = func() map[string]func() Op {
 	constructors := []func() Op{
