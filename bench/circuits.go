@@ -95,7 +95,7 @@ func writeCircuits(w io.Writer, list []*circuitFigures, b bandwidth) error {
 		return err
 	}
 
-	fmt.Fprintf(w, "\nWhat bounds them: memory is read at %.1f GB/s by one core and %.1f GB/s by all (%d MB in order, best of 7); arithmetic is the\n"+
+	fmt.Fprintf(w, "\nWhat bounds them: memory is read at %.1f GB/s by one core and %.1f GB/s by all (%d MB, best of 7); arithmetic is the\n"+
 		"circuit's transforms, products and base conversions at the speed that each has in cache. A circuit that streams less than a\n"+
 		"cache holds can be faster than memory.\n\n", b.oneCore/1e9, b.allCores/1e9, b.read>>20)
 	fmt.Fprintf(t, "circuit\tweights, MB\tkeys\tvalues\tNTTs\tproducts\tone core, ms\tmemory\tarithmetic\ttimes the bound\t%d cores, ms\tmemory\tarithmetic\ttimes the bound\t\n", cores)

@@ -43,7 +43,7 @@ type bandwidth struct {
 	read              int64 // bytes a pass
 }
 
-// measureBandwidth reads an array of more than four times the last cache from one end to the other.
+// measureBandwidth reads an array of more than four times the last cache.
 func measureBandwidth() (bandwidth, error) {
 	const atLeast = 256 << 20 // where the cache's size is not known
 	size := max(5*lastCache(), atLeast)
@@ -77,17 +77,22 @@ func readRate(words []uint64, workers int) float64 {
 	return float64(8*len(words)) / fastest.Seconds()
 }
 
-// sum adds up in eight independent chains, so that it waits for memory and not for itself.
+// sum adds up words that it reads from four places at once: that keeps more of the processor's prefetchers busy than
+// reading from one, which gets about half as much.
 func sum(words []uint64) uint64 {
-	var a, b, c, d, e, f, g, h uint64
-	for ; len(words) >= 8; words = words[8:] {
-		w := (*[8]uint64)(words)
-		a, b, c, d = a+w[0], b+w[1], c+w[2], d+w[3]
-		e, f, g, h = e+w[4], f+w[5], g+w[6], h+w[7]
+	quarter := len(words) / 32 * 8
+	a, b, c, d, rest := words[:quarter], words[quarter:2*quarter], words[2*quarter:3*quarter], words[3*quarter:4*quarter], words[4*quarter:]
+	var s, t, u, v uint64 // independent sums, so that none waits for itself
+	for len(a) >= 8 && len(b) >= 8 && len(c) >= 8 && len(d) >= 8 {
+		w, x, y, z := (*[8]uint64)(a), (*[8]uint64)(b), (*[8]uint64)(c), (*[8]uint64)(d)
+		s += w[0] + w[1] + w[2] + w[3] + w[4] + w[5] + w[6] + w[7]
+		t += x[0] + x[1] + x[2] + x[3] + x[4] + x[5] + x[6] + x[7]
+		u += y[0] + y[1] + y[2] + y[3] + y[4] + y[5] + y[6] + y[7]
+		v += z[0] + z[1] + z[2] + z[3] + z[4] + z[5] + z[6] + z[7]
+		a, b, c, d = a[8:], b[8:], c[8:], d[8:]
 	}
-	total := a + b + c + d + e + f + g + h
-	for _, w := range words {
-		total += w
+	for _, w := range rest {
+		s += w
 	}
-	return total
+	return s + t + u + v
 }
