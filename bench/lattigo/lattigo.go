@@ -16,11 +16,12 @@ package lattigo
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 
 	"github.com/tuneinsight/lattigo/v5/core/rlwe"
 	"github.com/tuneinsight/lattigo/v5/he/hefloat"
 	"github.com/tuneinsight/lattigo/v5/ring"
-	"github.com/tuneinsight/lattigo/v5/utils"
 
 	"cipherpoint/circuit"
 )
@@ -85,7 +86,7 @@ func (p *Program) NewSession() *Session {
 	var keys rlwe.EvaluationKeySet
 	if len(p.circuit.Parameters.P) > 0 {
 		keys = rlwe.NewMemEvaluationKeySet(generator.GenRelinearizationKeyNew(secret),
-			generator.GenGaloisKeysNew(utils.GetSortedKeys(p.galois), secret)...)
+			generator.GenGaloisKeysNew(slices.Sorted(maps.Keys(p.galois)), secret)...)
 	}
 	s := &Session{
 		program: p, encoder: hefloat.NewEncoder(p.params),
