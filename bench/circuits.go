@@ -17,7 +17,8 @@ type circuitFigures struct {
 	name              string
 	oneCore, allCores comparison
 	work              work
-	arithmetic        time.Duration    // on one core that never waits
+	logN              int
+	units             units
 	shares            map[part]float64 // of the time on one core
 }
 
@@ -26,7 +27,7 @@ const circuitTime = 2 * time.Second
 
 // measureCircuit runs a circuit here and on Lattigo, on one core and on all.
 func measureCircuit(ctx context.Context, name string, c *circuit.Circuit, budget time.Duration) (*circuitFigures, error) {
-	f := &circuitFigures{name: name}
+	f := &circuitFigures{name: name, logN: c.Parameters.LogN}
 	single, err := primitive.NewCircuit(ctx, name, c, 1)
 	if err != nil {
 		return nil, err
@@ -36,11 +37,9 @@ func measureCircuit(ctx context.Context, name string, c *circuit.Circuit, budget
 		if f.oneCore, err = compare(single.Operation, budget); err != nil {
 			return err
 		}
-		u, err := measureUnits(c.Parameters)
-		if err != nil {
+		if f.units, err = measureUnits(c.Parameters); err != nil {
 			return err
 		}
-		f.arithmetic = u.arithmetic(f.work)
 		f.shares, err = profileOf(func() error { _, err := single.Ours(); return err }, budget)
 		return err
 	})
@@ -55,9 +54,12 @@ func measureCircuit(ctx context.Context, name string, c *circuit.Circuit, budget
 	return f, err
 }
 
+// arithmetic is the time of the circuit's work on one core that never waits for memory.
+func (f *circuitFigures) arithmetic() time.Duration { return f.units.of(f.work) }
+
 // bound is the time that a circuit cannot be faster than, where it comes from memory.
 func (f *circuitFigures) bound(bytesPerSecond float64, cores int) time.Duration {
-	return max(time.Duration(float64(f.work.bytes())/bytesPerSecond*1e9), f.arithmetic/time.Duration(cores))
+	return max(time.Duration(float64(f.work.bytes())/bytesPerSecond*1e9), f.arithmetic()/time.Duration(cores))
 }
 
 // next says in a few words what would make the circuit faster.
@@ -98,10 +100,20 @@ func writeCircuits(w io.Writer, list []*circuitFigures, b bandwidth) error {
 	fmt.Fprintf(w, "\nWhat bounds them: memory is read at %.1f GB/s by one core and %.1f GB/s by all (%d MB, best of 7); arithmetic is the\n"+
 		"circuit's transforms, products and base conversions at the speed that each has in cache. A circuit that streams less than a\n"+
 		"cache holds can be faster than memory.\n\n", b.oneCore/1e9, b.allCores/1e9, b.read>>20)
+	fmt.Fprintln(t, "µs in cache\tNTT\tinverse\tproduct\tlift\tconversion\t")
+	seen := map[int]bool{}
+	for _, f := range list {
+		if !seen[f.logN] {
+			seen[f.logN] = true
+			fmt.Fprintf(t, "N = 2^%d\t%.2f\t%.2f\t%.2f\t%.2f\t%.2f\t\n", f.logN, microseconds(f.units.forward), microseconds(f.units.inverse), microseconds(f.units.product),
+				microseconds(f.units.lift), microseconds(f.units.extension))
+		}
+	}
+	fmt.Fprintln(t)
 	fmt.Fprintf(t, "circuit\tweights, MB\tkeys\tvalues\tNTTs\tproducts\tone core, ms\tmemory\tarithmetic\ttimes the bound\t%d cores, ms\tmemory\tarithmetic\ttimes the bound\t\n", cores)
 	for _, f := range list {
 		k := f.work
-		fmt.Fprintf(t, "%s\t%.1f\t%.1f\t%.1f\t%d\t%d\t", f.name, inMB(k.plaintexts), inMB(k.keys), inMB(k.values), k.transforms, k.products)
+		fmt.Fprintf(t, "%s\t%.1f\t%.1f\t%.1f\t%d\t%d\t", f.name, inMB(k.plaintexts), inMB(k.keys), inMB(k.values), k.forwards+k.inverses, k.products)
 		for _, on := range []struct {
 			measured time.Duration
 			rate     float64
@@ -109,7 +121,7 @@ func writeCircuits(w io.Writer, list []*circuitFigures, b bandwidth) error {
 		}{{f.oneCore.Ours, b.oneCore, 1}, {f.allCores.Ours, b.allCores, cores}} {
 			least := f.bound(on.rate, on.cores)
 			fmt.Fprintf(t, "%.2f\t%.2f\t%.2f\t%.1f\t", inMS(on.measured), float64(k.bytes())/on.rate*1e3,
-				inMS(f.arithmetic)/float64(on.cores), float64(on.measured)/float64(max(least, 1)))
+				inMS(f.arithmetic())/float64(on.cores), float64(on.measured)/float64(max(least, 1)))
 		}
 		fmt.Fprintln(t)
 	}

@@ -34,7 +34,7 @@ func TestMeasureCircuit(t *testing.T) {
 	if len(f.shares) > 0 && math.Abs(total-1) > 1e-9 { // a short profile may have no sample
 		t.Errorf("shares %v make %g", f.shares, total)
 	}
-	if f.arithmetic <= 0 || f.work.bytes() <= 0 {
+	if f.arithmetic() <= 0 || f.work.bytes() <= 0 {
 		t.Errorf("no work: %+v", f.work)
 	}
 	var out bytes.Buffer
@@ -69,15 +69,16 @@ func TestWork(t *testing.T) {
 	}
 	got := workOf(program)
 	// At level 2, three limbs and two special primes: two digits, of two primes and of one, on five limbs.
-	const decompose2, switch2, down2 = 2 * 5, 2 * 5, 2 * (3 + 2)
+	const others2, switch2 = 3 + 4, 2 * 5
 	// At level 1, two limbs and two special primes: one digit on four limbs.
-	const decompose1, switch1, down1 = 4, 4, 2 * (2 + 2)
+	const others1, switch1 = 2, 4
 	want := work{
-		transforms: decompose2 + down2 + // fold
-			decompose2 + 2*(2+3) + // square: the rescaling's prime is divided out with the special ones
-			decompose1 + down1 + decompose1 + 2*(1+3), // baby and giant
+		// Fold; square, whose rescaling's prime is divided out with the special ones; baby and giant.
+		forwards:   others2 + 2*3 + others2 + 2*2 + others1 + 2*2 + others1 + 2*1,
+		inverses:   3 + 2*2 + 3 + 2*3 + 2 + 2*2 + 2 + 2*3,
 		products:   switch2 + switch2 + switch1 + switch1 + 2*3,
-		extensions: (2*3 + 1*4) + 2*3*2 + (2*3 + 1*4) + 2*2*3 + 2*2 + 2*2*2 + 2*2 + 2*1*3,
+		lifts:      4 + 4, // of the digits of one prime
+		extensions: 2*3 + 2*3*2 + 2*3 + 2*2*3 + 2*2 + 2*2*2 + 2*2 + 2*1*3,
 		plaintexts: program.PlaintextBytes(),
 		keys:       fhe.KeysBytes(p, c.Keys()),
 		values:     2 * 8 * 8192 * (3 + 3 + 2*3 + 2 + 2 + 1),
@@ -85,14 +86,14 @@ func TestWork(t *testing.T) {
 	if got != want {
 		t.Errorf("work is\n%+v, want\n%+v", got, want)
 	}
-	u := units{transform: 5, product: 3, extension: 2}
-	if a := u.arithmetic(got); a != time.Duration(5*want.transforms+3*want.products+2*want.extensions) {
+	u := units{forward: 5, inverse: 11, product: 3, lift: 7, extension: 2}
+	if a := u.of(got); a != time.Duration(5*want.forwards+11*want.inverses+3*want.products+7*want.lifts+2*want.extensions) {
 		t.Errorf("arithmetic takes %d", a)
 	}
 }
 
 func TestBoundAndNext(t *testing.T) {
-	f := &circuitFigures{work: work{keys: 1e7}, arithmetic: 4 * time.Millisecond, shares: map[part]float64{transforms: 0.2, products: 0.8},
+	f := &circuitFigures{work: work{forwards: 4, keys: 1e7}, units: units{forward: time.Millisecond}, shares: map[part]float64{transforms: 0.2, products: 0.8},
 		oneCore: comparison{Ours: 8 * time.Millisecond}, allCores: comparison{Ours: 2 * time.Millisecond}}
 	if least := f.bound(1e10, 1); least != 4*time.Millisecond {
 		t.Errorf("arithmetic bounds by %v", least)

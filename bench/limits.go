@@ -8,12 +8,13 @@ import (
 	"cipherpoint/fhe/kernel"
 )
 
-// work is what a circuit takes at least, done the way that package fhe does it. Transforms, products and extensions are
-// counted in vectors of the ring degree: one transform of a limb, one product that is added up in both parts of a
-// ciphertext, one pair of a source and a target prime.
+// work is what a circuit takes at least, done the way that package fhe does it, counted in vectors of the ring degree: a
+// transform of a limb, forward or back; a product that is added up in both parts of a ciphertext; residues of one prime lifted to another;
+// a pair of a source and a target of a base conversion with several sources.
 type work struct {
-	transforms, products, extensions int
-	plaintexts, keys, values         int64 // bytes that go through the processor: each key once, each value written and read
+	forwards, inverses, products, lifts, extensions int
+
+	plaintexts, keys, values int64 // bytes that go through the processor: each key once, each value written and read
 }
 
 // bytes is what has to be streamed.
@@ -79,8 +80,9 @@ func (w *work) decompose(limbs, special int) {
 	width := limbs + special
 	for first := 0; first < limbs; first += special {
 		size := min(special, limbs-first)
-		w.transforms += width // what a digit has on its own limbs is there, but had to be transformed back
-		w.extensions += size * (width - size)
+		w.inverses += size
+		w.forwards += width - size // what a digit has on its own limbs is there
+		w.convert(size, width-size)
 	}
 }
 
@@ -93,40 +95,53 @@ func (w *work) divide(stay, drop int) {
 	if drop == 0 {
 		return
 	}
-	w.transforms += 2 * (stay + drop)
-	w.extensions += 2 * stay * drop
+	w.inverses += 2 * drop
+	w.forwards += 2 * stay
+	w.convert(drop, stay)
+	w.convert(drop, stay)
 }
 
-// units are the times of one transform, one product and one extension, in cache, on one core.
-type units struct{ transform, product, extension time.Duration }
+func (w *work) convert(from, to int) {
+	if from == 1 {
+		w.lifts += to
+	} else {
+		w.extensions += from * to
+	}
+}
+
+// units are the times of one of each, in cache, on one core.
+type units struct{ forward, inverse, product, lift, extension time.Duration }
 
 // measureUnits must be called on one core.
 func measureUnits(p circuit.Parameters) (units, error) {
-	primes := append(append([]uint64(nil), p.Q...), p.P...)
 	var moduli []*kernel.Modulus
-	for _, q := range primes[:min(2, len(primes))] {
+	for _, q := range append(append([]uint64(nil), p.Q...), p.P...) {
 		m, err := kernel.NewModulus(q, p.LogN, p.Ring == circuit.ConjugateInvariant)
 		if err != nil {
 			return units{}, err
 		}
 		moduli = append(moduli, m)
 	}
-	m := moduli[0]
+	m, last := moduli[0], moduli[len(moduli)-1]
 	const terms, piece = 16, 1024 // as the executor sums
+	pieces := time.Duration(p.N() / piece)
 	vectors := kernel.NewVectors(3*terms+2, piece)
 	whole := kernel.NewVector(p.N())
 	u := units{
-		transform: unit(func() { m.Forward(whole, whole) }),
+		forward: unit(func() { m.Forward(whole, whole) }),
+		inverse: unit(func() { m.Inverse(whole, whole) }),
 		product: unit(func() {
 			m.InnerProduct2(vectors[0], vectors[1], vectors[2:2+terms], vectors[2+terms:2+2*terms], vectors[2+2*terms:])
-		}) * time.Duration(p.N()/piece) / terms,
+		}) * pieces / terms,
+		lift: unit(func() { m.Lift(vectors[0], vectors[1], last) }) * pieces,
 	}
-	if len(moduli) > 1 {
-		x, err := kernel.NewExtension(moduli[:1], moduli[1:])
+	if len(moduli) > 2 {
+		x, err := kernel.NewExtension(moduli[:2], moduli[2:])
 		if err != nil {
 			return units{}, err
 		}
-		u.extension = unit(func() { x.Apply(vectors[:1], vectors[1:2]) }) * time.Duration(p.N()/piece)
+		targets := len(moduli) - 2
+		u.extension = unit(func() { x.Apply(vectors[2:2+targets], vectors[:2]) }) * pieces / time.Duration(2*targets)
 	}
 	return u, nil
 }
@@ -145,7 +160,8 @@ func unit(f func()) time.Duration {
 	return median(times)
 }
 
-// arithmetic is the time that work takes on one core which never waits for memory.
-func (u units) arithmetic(w work) time.Duration {
-	return time.Duration(w.transforms)*u.transform + time.Duration(w.products)*u.product + time.Duration(w.extensions)*u.extension
+// of returns the time of work.
+func (u units) of(w work) time.Duration {
+	return time.Duration(w.forwards)*u.forward + time.Duration(w.inverses)*u.inverse + time.Duration(w.products)*u.product +
+		time.Duration(w.lifts)*u.lift + time.Duration(w.extensions)*u.extension
 }
