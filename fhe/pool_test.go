@@ -125,3 +125,15 @@ func TestPoolEnterGivesUpWithContext(t *testing.T) {
 		t.Fatal(err)
 	}
 }
+
+// BenchmarkPoolDo is a section without work: what sharing out costs.
+func BenchmarkPoolDo(b *testing.B) {
+	p := NewPool(2)
+	if err := p.Enter(b.Context()); err != nil {
+		b.Fatal(err)
+	}
+	defer p.Leave()
+	for b.Loop() {
+		p.Do(4, func(int) {})
+	}
+}
