@@ -85,19 +85,33 @@ func (f *circuitFigures) next(cores int) string {
 
 // writeCircuits prints circuits beside Lattigo and beside their bounds.
 func writeCircuits(w io.Writer, list []*circuitFigures, b bandwidth) error {
-	cores := runtime.GOMAXPROCS(0)
-	fmt.Fprintf(w, "\nThe same circuits on Lattigo v5's evaluator, in turns. It works on one thread; on all cores the baby and giant steps of its\nlinear maps are shared out.\n\n")
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintf(t, "circuit, ms\tone core\tLattigo\tratio\t%d cores\tLattigo\tratio\t\n", cores)
-	for _, f := range list {
-		fmt.Fprintf(t, "%s\t%.2f\t%.1f\t%.1f\t%.2f\t%.1f\t%.1f\t\n", f.name, inMS(f.oneCore.Ours), inMS(f.oneCore.Lattigo), f.oneCore.Ratio,
-			inMS(f.allCores.Ours), inMS(f.allCores.Lattigo), f.allCores.Ratio)
-	}
+	cores := runtime.GOMAXPROCS(0)
+	writeBesideLattigo(t, list, cores)
+	writeBounds(t, list, b, cores)
+	writeShares(t, list)
 	if err := t.Flush(); err != nil {
 		return err
 	}
+	fmt.Fprintf(w, "\nWhat would be next:\n")
+	for _, f := range list {
+		fmt.Fprintf(w, "  %-18s %s\n", f.name, f.next(cores))
+	}
+	return nil
+}
 
-	fmt.Fprintf(w, "\nWhat bounds them: memory is read at %.1f GB/s by one core and %.1f GB/s by all (%d MB, best of 7); arithmetic is the\n"+
+func writeBesideLattigo(t *tabwriter.Writer, list []*circuitFigures, cores int) {
+	fmt.Fprintf(t, "\nThe same circuits on Lattigo v5's evaluator, in turns. It works on one thread; on all cores the baby and giant steps of its\n"+
+		"linear maps are shared out.\n\n")
+	fmt.Fprintf(t, "circuit, ms\tone core\tLattigo\tratio\t%d cores\tLattigo\tratio\t\n", cores)
+	for _, f := range list {
+		fmt.Fprintf(t, "%s\t%.2f\t%.2f\t%.1f\t%.2f\t%.2f\t%.1f\t\n", f.name, inMS(f.oneCore.Ours), inMS(f.oneCore.Lattigo), f.oneCore.Ratio,
+			inMS(f.allCores.Ours), inMS(f.allCores.Lattigo), f.allCores.Ratio)
+	}
+}
+
+func writeBounds(t *tabwriter.Writer, list []*circuitFigures, b bandwidth, cores int) {
+	fmt.Fprintf(t, "\nWhat bounds them: memory is read at %.1f GB/s by one core and %.1f GB/s by all (%d MB, best of 7); arithmetic is the\n"+
 		"circuit's transforms, products and base conversions at the speed that each has in cache. A circuit that streams less than a\n"+
 		"cache holds can be faster than memory.\n\n", b.oneCore/1e9, b.allCores/1e9, b.read>>20)
 	fmt.Fprintln(t, "µs in cache\tNTT\tinverse\tproduct\tlift\tconversion\t")
@@ -105,12 +119,12 @@ func writeCircuits(w io.Writer, list []*circuitFigures, b bandwidth) error {
 	for _, f := range list {
 		if !seen[f.logN] {
 			seen[f.logN] = true
-			fmt.Fprintf(t, "N = 2^%d\t%.2f\t%.2f\t%.2f\t%.2f\t%.2f\t\n", f.logN, microseconds(f.units.forward), microseconds(f.units.inverse), microseconds(f.units.product),
-				microseconds(f.units.lift), microseconds(f.units.extension))
+			fmt.Fprintf(t, "N = 2^%d\t%.2f\t%.2f\t%.2f\t%.2f\t%.2f\t\n", f.logN, microseconds(f.units.forward), microseconds(f.units.inverse),
+				microseconds(f.units.product), microseconds(f.units.lift), microseconds(f.units.extension))
 		}
 	}
-	fmt.Fprintln(t)
-	fmt.Fprintf(t, "circuit\tweights, MB\tkeys\tvalues\tNTTs\tproducts\tone core, ms\tmemory\tarithmetic\ttimes the bound\t%d cores, ms\tmemory\tarithmetic\ttimes the bound\t\n", cores)
+	fmt.Fprintf(t, "\ncircuit\tweights, MB\tkeys\tvalues\tNTTs\tproducts\tone core, ms\tmemory\tarithmetic\ttimes the bound\t"+
+		"%d cores, ms\tmemory\tarithmetic\ttimes the bound\t\n", cores)
 	for _, f := range list {
 		k := f.work
 		fmt.Fprintf(t, "%s\t%.1f\t%.1f\t%.1f\t%d\t%d\t", f.name, inMB(k.plaintexts), inMB(k.keys), inMB(k.values), k.forwards+k.inverses, k.products)
@@ -119,17 +133,15 @@ func writeCircuits(w io.Writer, list []*circuitFigures, b bandwidth) error {
 			rate     float64
 			cores    int
 		}{{f.oneCore.Ours, b.oneCore, 1}, {f.allCores.Ours, b.allCores, cores}} {
-			least := f.bound(on.rate, on.cores)
 			fmt.Fprintf(t, "%.2f\t%.2f\t%.2f\t%.1f\t", inMS(on.measured), float64(k.bytes())/on.rate*1e3,
-				inMS(f.arithmetic())/float64(on.cores), float64(on.measured)/float64(max(least, 1)))
+				inMS(f.arithmetic())/float64(on.cores), float64(on.measured)/float64(max(f.bound(on.rate, on.cores), 1)))
 		}
 		fmt.Fprintln(t)
 	}
-	if err := t.Flush(); err != nil {
-		return err
-	}
+}
 
-	fmt.Fprintf(w, "\nWhere the time on one core goes, by a sampling profiler:\n\n")
+func writeShares(t *tabwriter.Writer, list []*circuitFigures) {
+	fmt.Fprintf(t, "\nWhere the time on one core goes, the reply included, by a sampling profiler:\n\n")
 	fmt.Fprint(t, "circuit, %\t")
 	for _, p := range parts {
 		fmt.Fprintf(t, "%s\t", p)
@@ -142,14 +154,6 @@ func writeCircuits(w io.Writer, list []*circuitFigures, b bandwidth) error {
 		}
 		fmt.Fprintln(t)
 	}
-	if err := t.Flush(); err != nil {
-		return err
-	}
-	fmt.Fprintf(w, "\nWhat would be next:\n")
-	for _, f := range list {
-		fmt.Fprintf(w, "  %-18s %s\n", f.name, f.next(cores))
-	}
-	return nil
 }
 
 func inMS(d time.Duration) float64 { return float64(d.Nanoseconds()) / 1e6 }
