@@ -23,12 +23,12 @@ var cnnMNIST = Recipe{
 		return known, test, err
 	},
 	Train: func(_ context.Context, known *dataset.Set, progress func(done, of int)) (*model.Graph, [][]float64, error) {
-		const rounds = 20
+		const rounds = 25
 		graph, err := train.Network{
 			Input:   known.Shape,
 			Scaling: train.Scale(1.0 / 255),
-			Layers: []train.Layer{train.Conv{Filters: 4, Kernel: 5, Stride: 2, Pad: 1}, train.Square{},
-				train.Dense{Units: 64}, train.Square{}, train.Dense{Units: 10}},
+			// One square after wide windows is as accurate as two after small ones, and takes half the levels.
+			Layers: []train.Layer{train.Conv{Filters: 32, Kernel: 11, Stride: 3, Pad: 1}, train.Square{}, train.Dense{Units: 10}},
 		}.Fit(known, train.Options{Epochs: rounds, Batch: 128, LearningRate: 0.005, WeightDecay: 0.02, LabelSmoothing: 0.05,
 			Average: 0.999, Augment: train.Affine{Shift: 1, Rotate: 10, Zoom: 0.1, Keep: 0.3}, Seed: 1, Progress: epochs(progress, rounds)})
 		return graph, nil, err

@@ -10,6 +10,7 @@ import (
 
 	"cipherpoint/keystore"
 	"cipherpoint/keystore/directory"
+	"cipherpoint/keystore/object"
 	"cipherpoint/keystore/redis"
 )
 
@@ -23,6 +24,7 @@ func TestURL(t *testing.T) {
 		"rediss+cluster://u:p@h:1,i:2":                       (*redis.Store)(nil),
 		"redis+sentinel://h:1,i:2/m/2":                       (*redis.Store)(nil),
 		"redis://localhost:1?timeout=10ms":                   (*redis.Store)(nil),
+		"s3://bucket?region=here&prefix=keys/":               (*object.Store)(nil),
 	} {
 		store, err := URL(address, keystore.Limits{})
 		if err != nil {
@@ -42,7 +44,7 @@ func TestURL(t *testing.T) {
 		}
 	}
 	for _, address := range []string{
-		"", "keys", "/keys", "file:", "file://", "file://%zz", "http://h", "s3://b", "redis://", "redis://:hunter22@h:x", "redis://h?y=1",
+		"", "keys", "/keys", "file:", "file://", "file://%zz", "http://h", "http://b", "redis://", "redis://:hunter22@h:x", "redis://h?y=1",
 	} {
 		store, err := URL(address, keystore.Limits{})
 		if !errors.Is(err, keystore.ErrInvalid) || store != nil {
