@@ -266,7 +266,7 @@ func TestLeafIndicator(t *testing.T) {
 		if degree > 1 {
 			centre = float64(degree+1) / 2
 		}
-		p := &model.Polynomial{Coefficients: leafIndicator(degree, centre)}
+		p := &model.Polynomial{Coefficients: leafIndicator(degree, centre, 1)}
 		for s := 0; s <= degree; s++ {
 			want := 0.0
 			if s == 0 {

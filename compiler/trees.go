@@ -1,171 +1,173 @@
 package compiler
 
 import (
-	"fmt"
-	"math"
+	"errors"
 	"slices"
 
 	"cipherpoint/model"
 )
 
-// maxConditions bounds the degree of a leaf's indicator, the number of conditions that can be violated at a time; the
-// intermediate values grow with its factorial.
-const maxConditions = 8
+// Bounds of how leaves are lowered.
+const (
+	// maxConditions is the largest degree of an indicator, the number of conditions that can be violated at a time; the
+	// intermediate values grow with its factorial. Leaves with more conditions take products of indicators of this many.
+	maxConditions, groupConditions = 8, 4
+	// groupUnit is the power of two at which indicators of groupConditions, up to a factor, come near ∏ (t − t_k), so that
+	// their products stay about as large.
+	groupUnit = 0.5
+	// maxLeaves is how many leaves lie in one vector.
+	maxLeaves = 1 << 14
+	// maxEntries bounds the conditions of all leaves.
+	maxEntries = 1 << 25
+)
 
-// bit is a comparison of a feature with an edge: x_f ≥ edge.
-type bit struct {
-	feature int
-	edge    float64
-}
-
-// condition is a bit and the value that a path to a leaf wants of it.
-type condition struct {
-	bit
-	want bool
-}
-
-// leaf is one leaf with the conditions that lead to it, redundant ones left out.
+// leaf is one leaf with what it asks of the features that it depends on. As many conditions can be violated at a time.
 type leaf struct {
-	conditions []condition
+	conditions []model.FeatureRegion
 	values     []float64
 }
 
-// features counts the features that the leaf depends on: as many conditions can be violated at most, since a value cannot
-// be below the one edge and reach the other of an interval.
-func (l *leaf) features() int {
-	seen := map[int]bool{}
-	for _, c := range l.conditions {
-		seen[c.feature] = true
-	}
-	return len(seen)
-}
-
-// treeInput adds the comparisons to the client's side: thermometer bits on all the edges. If the features already come
-// through a grid of edges (the public way) the grid is the model's own Thermometer node, put there by training.
+// treeInput adds the comparisons to the client's side.
 func (l *lowering) treeInput(node model.Node, t *model.TreeEnsemble, name string) {
 	key := thermometerKey(node)
 	if _, known := l.values[key]; known {
 		return
 	}
-	edges := l.gridOf(t)
-	size := 0
-	for _, list := range edges {
-		size += len(list)
-	}
-	op := &model.Thermometer{Edges: edges}
-	l.prefix.Nodes = append(l.prefix.Nodes, model.Node{Name: key, Op: op, Inputs: []string{name}, Output: key})
-	l.input(key, key, model.Shape{size}, true)
+	bits := newTreeBits(t, l.grid)
+	l.prefix.Nodes = append(l.prefix.Nodes, model.Node{Name: key, Op: bits.thermometer, Inputs: []string{name}, Output: key})
+	l.input(key, key, model.Shape{bits.size}, true)
 }
 
 func thermometerKey(node model.Node) string { return node.Name + " bits" }
 
-// gridOf returns the edges that the client compares each feature with: those of the publisher's public grid where it
-// states one that holds all thresholds, else the thresholds themselves.
-func (l *lowering) gridOf(t *model.TreeEnsemble) [][]float64 {
-	edges := make([][]float64, t.Features)
-	for i, f := range t.Feature {
-		edges[f] = append(edges[f], edgeOf(t, t.Threshold[i]))
-	}
-	for f := range edges {
-		slices.Sort(edges[f])
-		edges[f] = slices.Compact(edges[f])
-	}
-	if l.grid == nil || len(l.grid) != t.Features {
-		return edges
-	}
-	for f, list := range edges {
-		for _, e := range list {
-			if !slices.Contains(l.grid[f], e) {
-				return edges
-			}
-		}
-	}
-	return l.grid
-}
-
-// edgeOf turns a threshold into the edge e for which "goes right" is x ≥ e: for x ≤ t going left that is the next
-// float above t.
-func edgeOf(t *model.TreeEnsemble, threshold float64) float64 {
-	if t.Comparison == model.LessOrEqual {
-		return math.Nextafter(threshold, math.Inf(1))
-	}
-	return threshold
-}
-
-// leaves walks all trees and lists their leaves with the tightest conditions of each path.
-func leaves(t *model.TreeEnsemble) []leaf {
+// leaves lists what an ensemble adds up for its leaves, and what it adds in any case. Exactly one leaf of a tree is
+// reached, so that the one with the most conditions can be left out: its values count for all, and the others' as
+// differences. Leaves of different trees with the same conditions are one.
+func leaves(t *model.TreeEnsemble) (list []leaf, constant []float64) {
+	constant = make([]float64, t.Outputs())
+	copy(constant, t.Base)
 	weight := 1.0
 	if t.Aggregate == model.AggregateAverage {
 		weight = 1 / float64(len(t.Roots))
 	}
-	var list []leaf
-	var walk func(ref int, path []condition)
-	walk = func(ref int, path []condition) {
-		if ref < 0 {
-			values := slices.Clone(t.Values[^ref])
-			for i := range values {
-				values[i] *= weight
+	known := map[string]int{}
+	all := t.Leaves()
+	for start := 0; start < len(all); {
+		end := start
+		longest := start
+		for ; end < len(all) && all[end].Tree == all[start].Tree; end++ {
+			if len(all[end].Regions) > len(all[longest].Regions) {
+				longest = end
 			}
-			list = append(list, leaf{tightest(path), values})
-			return
 		}
-		b := bit{t.Feature[ref], edgeOf(t, t.Threshold[ref])}
-		walk(t.Left[ref], append(path[:len(path):len(path)], condition{b, false}))
-		walk(t.Right[ref], append(path[:len(path):len(path)], condition{b, true}))
+		for o, v := range all[longest].Values {
+			constant[o] += weight * v
+		}
+		for i := start; i < end; i++ {
+			values := make([]float64, len(constant))
+			for o, v := range all[i].Values {
+				values[o] = weight * (v - all[longest].Values[o])
+			}
+			if !slices.ContainsFunc(values, func(v float64) bool { return v != 0 }) {
+				continue
+			}
+			key := regionsKey(all[i].Regions)
+			if at, repeated := known[key]; repeated {
+				for o, v := range values {
+					list[at].values[o] += v
+				}
+				continue
+			}
+			known[key] = len(list)
+			list = append(list, leaf{all[i].Regions, values})
+		}
+		start = end
 	}
-	for _, root := range t.Roots {
-		walk(root, nil)
-	}
-	return list
+	return list, constant
 }
 
-// tightest keeps, for each feature, the highest edge to be reached and the lowest not to be: they imply the others.
-func tightest(path []condition) []condition {
-	var kept []condition
-	for _, c := range path {
-		at := slices.IndexFunc(kept, func(k condition) bool { return k.feature == c.feature && k.want == c.want })
-		switch {
-		case at < 0:
-			kept = append(kept, c)
-		case c.want == (c.edge > kept[at].edge):
-			kept[at] = c
-		}
-	}
-	return kept
-}
-
-// trees appends an ensemble: the number s of violated conditions of every leaf, one linear map of the bits; the leaf's
+// trees appends an ensemble: for each leaf the number s of violated conditions, one linear map of the bits; the leaf's
 // indicator P(s) = ∏_{k=1..d}(1 − s/k), which is 1 at s = 0 and 0 at s = 1 … d; and the leaves' values, one linear map.
+// Where a leaf has too many conditions for one polynomial, all leaves have several counts, and indicators are multiplied.
 func (l *lowering) trees(node model.Node, t *model.TreeEnsemble) (int, error) {
+	bits := newTreeBits(t, l.grid)
+	list, constant := leaves(t)
+	if len(list) == 0 {
+		return 0, errors.New("all inputs have the same result")
+	}
+	entries := 0
+	for _, leaf := range list {
+		for _, c := range leaf.conditions {
+			entries += len(c.Bounds) + 1
+		}
+	}
+	if entries > maxEntries || len(list)*t.Outputs() > maxEntries {
+		return 0, errors.New("the leaves have too many conditions or values: train fewer or shallower trees")
+	}
+	// Leaves of about as many conditions go together.
+	slices.SortStableFunc(list, func(a, b leaf) int { return len(a.conditions) - len(b.conditions) })
 	p := l.program
-	bits := l.values[thermometerKey(node)]
-	index := map[bit]int{}
-	for f, edges := range l.gridOf(t) {
-		for _, e := range edges {
-			index[bit{f, e}] = len(index)
+	var in []int
+	var maps []*model.Sparse
+	blocks := (len(list) + maxLeaves - 1) / maxLeaves
+	for block := range slices.Chunk(list, (len(list)+blocks-1)/blocks) {
+		indicator, err := l.leafIndicators(node.Name, bits, l.values[thermometerKey(node)], block)
+		if err != nil {
+			return 0, err
 		}
-	}
-	all := leaves(t)
-	constant := make([]float64, t.Outputs())
-	copy(constant, t.Base)
-	degree := 0
-	var counted []leaf
-	for _, leaf := range all {
-		if len(leaf.conditions) == 0 { // a tree of one leaf
+		var values []model.Triplet
+		for r, leaf := range block {
 			for o, v := range leaf.values {
-				constant[o] += v
+				constant[o] += v * indicator.constant
+				if v != 0 {
+					values = append(values, model.Triplet{Row: o, Col: r, Value: v * indicator.factor})
+				}
 			}
-			continue
 		}
-		degree = max(degree, leaf.features())
-		counted = append(counted, leaf)
+		m, err := model.NewSparse(t.Outputs(), len(block), values)
+		if err != nil {
+			return 0, err
+		}
+		in, maps = append(in, indicator.value), append(maps, m)
 	}
-	if degree > maxConditions {
-		return 0, fmt.Errorf("a leaf depends on %d features: at most %d are served, so train shallower trees", degree, maxConditions)
+	return p.affine(node.Name+" values", model.Shape{t.Outputs()}, in, maps, constant), nil
+}
+
+// leafIndicators appends the indicators of a block of leaves, which is sorted by the number of conditions.
+func (l *lowering) leafIndicators(name string, columns *treeBits, bits int, block []leaf) (scaledValue, error) {
+	most := len(block[len(block)-1].conditions)
+	if most <= maxConditions {
+		return l.indicators(name, columns, bits, block, 0, most, 1)
 	}
-	if len(counted) == 0 {
-		return 0, fmt.Errorf("ensemble has no split")
+	var factors []scaledValue
+	for from := 0; from < most; from += groupConditions {
+		f, err := l.indicators(name, columns, bits, block, from, min(from+groupConditions, most), groupUnit)
+		if err != nil {
+			return scaledValue{}, err
+		}
+		factors = append(factors, f)
 	}
+	p := l.program
+	for len(factors) > 1 {
+		var products []scaledValue
+		for pair := range slices.Chunk(factors, 2) {
+			if len(pair) == 1 {
+				products = append(products, pair[0])
+				continue
+			}
+			// (f·x + c)·(g·y + d) = f·g·(x + c/f)·(y + d/g)
+			x := p.combine(name+" leaves", []int{pair[0].value}, []float64{1}, pair[0].constant/pair[0].factor)
+			y := p.combine(name+" leaves", []int{pair[1].value}, []float64{1}, pair[1].constant/pair[1].factor)
+			products = append(products, scaledValue{p.multiply(name+" leaves", x, y), pair[0].factor * pair[1].factor, 0})
+		}
+		factors = products
+	}
+	return factors[0], nil
+}
+
+// indicators appends whether the conditions from … to−1 of each leaf all hold. The violated ones are counted in units.
+func (l *lowering) indicators(name string, columns *treeBits, bits int, block []leaf, from, to int, unit float64) (scaledValue, error) {
+	degree := to - from
 	if degree > 2 {
 		degree += degree % 2 // an even degree makes P even about its centre, which halves the products
 	}
@@ -173,45 +175,35 @@ func (l *lowering) trees(node model.Node, t *model.TreeEnsemble) (int, error) {
 	if degree > 1 {
 		centre = float64(degree+1) / 2
 	}
-	var counts, values []model.Triplet
-	shift := make([]float64, len(counted))
-	for r, leaf := range counted {
-		shift[r] = -centre
-		for _, c := range leaf.conditions {
-			sign := 1.0 // a bit that should be 0 counts when it is 1
-			if c.want {
-				sign = -1
-				shift[r]++
-			}
-			counts = append(counts, model.Triplet{Row: r, Col: index[c.bit], Value: sign})
-		}
-		for o, v := range leaf.values {
-			values = append(values, model.Triplet{Row: o, Col: r, Value: v})
+	var counts []model.Triplet
+	shift := make([]float64, len(block))
+	for r, leaf := range block {
+		shift[r] = -centre * unit
+		n := len(leaf.conditions)
+		for _, c := range leaf.conditions[min(from, n):min(to, n)] {
+			shift[r] += unit * columns.violated(c, func(column int, factor float64) {
+				counts = append(counts, model.Triplet{Row: r, Col: column, Value: unit * factor})
+			})
 		}
 	}
-	count, err := model.NewSparse(len(counted), len(index), counts)
+	count, err := model.NewSparse(len(block), columns.size, counts)
 	if err != nil {
-		return 0, err
+		return scaledValue{}, err
 	}
-	value, err := model.NewSparse(t.Outputs(), len(counted), values)
-	if err != nil {
-		return 0, err
-	}
-	s := p.affine(node.Name+" conditions", model.Shape{len(counted)}, []int{bits}, []*model.Sparse{count}, shift)
-	indicator := l.apply(node.Name+" leaves", s, leafIndicator(degree, centre))
-	return p.affine(node.Name+" values", model.Shape{t.Outputs()}, []int{indicator}, []*model.Sparse{value}, constant), nil
+	s := l.program.affine(name+" conditions", model.Shape{len(block)}, []int{bits}, []*model.Sparse{count}, shift)
+	return l.program.polynomial(name+" leaves", s, leafIndicator(degree, centre, unit)), nil
 }
 
-// leafIndicator returns the coefficients of ∏_{k=1..d}(1 − s/k) in t = s − centre. About the centre (d+1)/2 of its
+// leafIndicator returns the coefficients of ∏_{k=1..d}(1 − s/k) in t = unit·(s − centre). About the centre (d+1)/2 of its
 // roots 1 … d it is even for even d; the odd coefficients, which are zero then, are made exactly so.
-func leafIndicator(degree int, centre float64) []float64 {
+func leafIndicator(degree int, centre, unit float64) []float64 {
 	c := []float64{1}
 	for k := 1; k <= degree; k++ {
-		// times (1 − centre/k) − t/k
+		// times (1 − centre/k) − t/(k·unit)
 		next := make([]float64, len(c)+1)
 		for j, v := range c {
 			next[j] += v * (1 - centre/float64(k))
-			next[j+1] -= v / float64(k)
+			next[j+1] -= v / (float64(k) * unit)
 		}
 		c = next
 	}

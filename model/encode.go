@@ -48,34 +48,78 @@ type OneHot struct {
 
 func (*OneHot) Kind() string { return "OneHot" }
 
-func (o *OneHot) Infer(in []Shape) (Shape, error) { return inferFeatures(in, o.Categories) }
+func (o *OneHot) Infer(in []Shape) (Shape, error) { return inferFeatures(in, o.Categories, 0) }
 
 func (o *OneHot) Eval(in []Tensor) (Tensor, error) {
 	return evalFeatures(o, in, o.Categories, func(x, category float64) bool { return x == category })
 }
 
 // Thermometer compares each feature with its edges: bit (f, t) is 1 where x_f ≥ Edges[f][t].
-// [features] to [Σ edges], one feature after the other. A missing value (NaN) gives only zeros.
+// [features] to [Σ edges + bits of missing values], one feature after the other. A missing value (NaN) gives only zeros,
+// but for its own bit, or what the value in its place gives.
 type Thermometer struct {
 	Edges [][]float64 `json:"edges"` // of each feature, ascending; equal ones may repeat
+	// Missing says for each feature, or for none, whether after its other bits there is one that is 1 where it is missing.
+	Missing []bool `json:"missing,omitempty"`
+	// Replace holds for each feature, or for none, the value in whose place a missing one stands if it has no such bit.
+	Replace []float64 `json:"replace,omitempty"`
 }
 
 func (*Thermometer) Kind() string { return "Thermometer" }
 
 func (t *Thermometer) Infer(in []Shape) (Shape, error) {
+	missing := 0
+	for _, bit := range t.Missing {
+		if bit {
+			missing++
+		}
+	}
+	shape, err := inferFeatures(in, t.Edges, missing)
+	if err != nil {
+		return nil, err
+	}
 	for f, edges := range t.Edges {
 		if !slices.IsSorted(edges) {
 			return nil, fmt.Errorf("edges of feature %d do not ascend", f)
 		}
 	}
-	return inferFeatures(in, t.Edges)
+	if len(t.Replace) != 0 && len(t.Replace) != len(t.Edges) || len(t.Missing) != 0 && len(t.Missing) != len(t.Edges) {
+		return nil, fmt.Errorf("%d replacements and %d bits of missing values for %d features", len(t.Replace), len(t.Missing), len(t.Edges))
+	}
+	return shape, nil
 }
 
 func (t *Thermometer) Eval(in []Tensor) (Tensor, error) {
-	return evalFeatures(t, in, t.Edges, func(x, edge float64) bool { return x >= edge })
+	shape, err := evalShape(t, in)
+	if err != nil {
+		return Tensor{}, err
+	}
+	y := Tensor{Shape: shape, Data: make([]float64, 0, shape.Size())}
+	bit := func(set bool) {
+		v := 0.0
+		if set {
+			v = 1
+		}
+		y.Data = append(y.Data, v)
+	}
+	for f, edges := range t.Edges {
+		x := in[0].Data[f]
+		marked := len(t.Missing) != 0 && t.Missing[f]
+		if math.IsNaN(x) && !marked && len(t.Replace) != 0 {
+			x = t.Replace[f]
+		}
+		for _, edge := range edges {
+			bit(x >= edge)
+		}
+		if marked {
+			bit(math.IsNaN(x))
+		}
+	}
+	return y, nil
 }
 
-func inferFeatures(in []Shape, lists [][]float64) (Shape, error) {
+// inferFeatures returns the shape of a vector of one element for each value of each feature's list, and some more.
+func inferFeatures(in []Shape, lists [][]float64, total int) (Shape, error) {
 	x, err := one(in)
 	if err != nil {
 		return nil, err
@@ -83,7 +127,6 @@ func inferFeatures(in []Shape, lists [][]float64) (Shape, error) {
 	if len(x) != 1 || x[0] != len(lists) {
 		return nil, fmt.Errorf("input has shape %v, want [%d]", []int(x), len(lists))
 	}
-	total := 0
 	for _, list := range lists {
 		total += len(list)
 	}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"sort"
 )
 
 // How a TreeEnsemble compares and aggregates.
@@ -21,6 +22,10 @@ const (
 //
 // Nodes and leaves of all trees lie in common arrays. A reference r ≥ 0 is node r, and r < 0 is leaf −1−r (^r); each
 // node and leaf is referred to once, so that they form trees.
+//
+// A node may compare with intervals in the place of a threshold, which is then 0: where Intervals[node] holds bounds
+// b_0 < b_1 < …, x goes left if b_0 ≤ x < b_1, or b_2 ≤ x < b_3, and so on; a last bound alone has no upper one. A set of
+// categories is such a list, and its complement is the same list with left and right exchanged.
 type TreeEnsemble struct {
 	Features    int         `json:"features"`
 	Comparison  string      `json:"comparison"`             // LessOrEqual or Less
@@ -30,6 +35,7 @@ type TreeEnsemble struct {
 	Feature     []int       `json:"feature,omitempty"`      // of each node
 	Threshold   []float64   `json:"threshold,omitempty"`    // of each node
 	MissingLeft []bool      `json:"missing_left,omitempty"` // of each node, or none: a missing value (NaN) goes left, else right
+	Intervals   [][]float64 `json:"intervals,omitempty"`    // of each node, or none: see below
 	Left        []int       `json:"left,omitempty"`         // reference of each node
 	Right       []int       `json:"right,omitempty"`        // reference of each node
 	Values      [][]float64 `json:"values"`                 // [leaves][outputs]
@@ -77,6 +83,9 @@ func (t *TreeEnsemble) checkLengths() error {
 	if len(t.MissingLeft) != 0 && len(t.MissingLeft) != nodes {
 		return fmt.Errorf("missing_left has %d values, want %d or none", len(t.MissingLeft), nodes)
 	}
+	if len(t.Intervals) != 0 && len(t.Intervals) != nodes {
+		return fmt.Errorf("intervals are given for %d nodes, want %d or none", len(t.Intervals), nodes)
+	}
 	if len(t.Roots) == 0 || t.Outputs() == 0 {
 		return errors.New("needs at least one tree and one output")
 	}
@@ -94,6 +103,15 @@ func (t *TreeEnsemble) checkTrees() error {
 		}
 		if math.IsNaN(t.Threshold[i]) {
 			return fmt.Errorf("node %d has no threshold", i)
+		}
+		bounds := t.intervals(i)
+		if len(bounds) > 0 && t.Threshold[i] != 0 {
+			return fmt.Errorf("node %d has intervals and a threshold", i)
+		}
+		for k, b := range bounds {
+			if math.IsNaN(b) || k > 0 && b <= bounds[k-1] {
+				return fmt.Errorf("intervals of node %d do not ascend", i)
+			}
 		}
 	}
 	for i, v := range t.Values {
@@ -183,6 +201,9 @@ func (t *TreeEnsemble) goesLeft(node int, v float64) bool {
 	switch {
 	case math.IsNaN(v):
 		return t.missingLeft(node)
+	case len(t.intervals(node)) > 0:
+		bounds := t.intervals(node)
+		return sort.Search(len(bounds), func(k int) bool { return bounds[k] > v })%2 == 1
 	case t.Comparison == LessOrEqual:
 		return v <= t.Threshold[node]
 	default:
@@ -194,47 +215,9 @@ func (t *TreeEnsemble) missingLeft(node int) bool {
 	return len(t.MissingLeft) != 0 && t.MissingLeft[node]
 }
 
-// Condition is one decision on the way to a leaf.
-type Condition struct {
-	Node      int
-	Feature   int
-	Threshold float64
-	Left      bool // the leaf lies on the left: it needs x ≤ Threshold (or x < Threshold), else the contrary
-	Missing   bool // a missing value goes the leaf's way
-}
-
-// Leaf is a leaf with the conditions that lead to it from the root; exactly one leaf of a tree has all of them true.
-type Leaf struct {
-	Tree   int
-	Index  int // into TreeEnsemble.Values
-	Path   []Condition
-	Values []float64
-}
-
-// Leaves lists the leaves of a valid ensemble, tree by tree, from left to right.
-func (t *TreeEnsemble) Leaves() []Leaf {
-	type step struct {
-		reference int
-		path      []Condition
+func (t *TreeEnsemble) intervals(node int) []float64 {
+	if len(t.Intervals) == 0 {
+		return nil
 	}
-	leaves := make([]Leaf, 0, len(t.Values))
-	for tree, root := range t.Roots {
-		pending := []step{{reference: root}}
-		for len(pending) > 0 {
-			s := pending[len(pending)-1]
-			pending = pending[:len(pending)-1]
-			if s.reference < 0 {
-				leaves = append(leaves, Leaf{Tree: tree, Index: ^s.reference, Path: s.path, Values: t.Values[^s.reference]})
-				continue
-			}
-			n := s.reference
-			c := Condition{Node: n, Feature: t.Feature[n], Threshold: t.Threshold[n]}
-			c.Missing = !t.missingLeft(n)
-			right := append(slices.Clone(s.path), c)
-			c.Left, c.Missing = true, !c.Missing
-			left := append(slices.Clone(s.path), c)
-			pending = append(pending, step{t.Right[n], right}, step{t.Left[n], left})
-		}
-	}
-	return leaves
+	return t.Intervals[node]
 }

@@ -3,33 +3,25 @@ package model
 import (
 	"math"
 	"math/rand/v2"
+	"reflect"
 	"slices"
 	"testing"
 )
 
 func TestLeaves(t *testing.T) {
-	first := Condition{Node: 0, Feature: 0, Threshold: 1}
-	second := Condition{Node: 1, Feature: 1, Threshold: 2}
-	way := func(c Condition, left, missing bool) Condition {
-		c.Left, c.Missing = left, missing
-		return c
-	}
 	e := stump()
+	first, second := math.Nextafter(1, 2), math.Nextafter(2, 3)
 	want := []Leaf{
-		{Tree: 0, Index: 0, Path: []Condition{way(first, true, false), way(second, true, true)}, Values: e.Values[0]},
-		{Tree: 0, Index: 1, Path: []Condition{way(first, true, false), way(second, false, false)}, Values: e.Values[1]},
-		{Tree: 0, Index: 2, Path: []Condition{way(first, false, true)}, Values: e.Values[2]},
-		{Tree: 1, Index: 3, Values: e.Values[3]},
+		{Tree: 0, Index: 0, Regions: []FeatureRegion{{0, Region{true, []float64{first}, false}}, {1, Region{true, []float64{second}, true}}}},
+		{Tree: 0, Index: 1, Regions: []FeatureRegion{{0, Region{true, []float64{first}, false}}, {1, Region{false, []float64{second}, false}}}},
+		{Tree: 0, Index: 2, Regions: []FeatureRegion{{0, Region{false, []float64{first}, true}}}},
+		{Tree: 1, Index: 3},
 	}
-	got := e.Leaves()
-	if len(got) != len(want) {
-		t.Fatalf("got %d leaves, want %d", len(got), len(want))
+	for i := range want {
+		want[i].Values = e.Values[want[i].Index]
 	}
-	for i, w := range want {
-		g := got[i]
-		if g.Tree != w.Tree || g.Index != w.Index || !slices.Equal(g.Path, w.Path) || !slices.Equal(g.Values, w.Values) {
-			t.Errorf("leaf %d: got %+v, want %+v", i, g, w)
-		}
+	if got := e.Leaves(); !reflect.DeepEqual(got, want) {
+		t.Errorf("got %+v, want %+v", got, want)
 	}
 }
 
@@ -53,6 +45,11 @@ func randomTrees(r *rand.Rand, trees, features, outputs int) *TreeEnsemble {
 		e.Threshold = append(e.Threshold, float64(r.IntN(5)))
 		e.MissingLeft = append(e.MissingLeft, r.IntN(2) == 0)
 		e.Left, e.Right = append(e.Left, 0), append(e.Right, 0)
+		e.Intervals = append(e.Intervals, nil)
+		if r.IntN(3) == 0 {
+			e.Threshold[n] = 0
+			e.Intervals[n] = [][]float64{{2, 3}, {-1, 1, 4}, {0, 2, 3, 5}}[r.IntN(3)]
+		}
 		e.Left[n] = grow(depth - 1)
 		e.Right[n] = grow(depth - 1)
 		return n
@@ -62,18 +59,6 @@ func randomTrees(r *rand.Rand, trees, features, outputs int) *TreeEnsemble {
 	}
 	e.Base = randomTensor(r, outputs).Data
 	return e
-}
-
-// holds evaluates a condition from its definition, apart from the walk down the tree.
-func holds(e *TreeEnsemble, c Condition, v float64) bool {
-	switch {
-	case math.IsNaN(v):
-		return c.Missing
-	case e.Comparison == LessOrEqual:
-		return (v <= c.Threshold) == c.Left
-	default:
-		return (v < c.Threshold) == c.Left
-	}
 }
 
 // TestLeavesAgreeWithEval sums the values of the leaves whose conditions all hold.
@@ -93,7 +78,7 @@ func TestLeavesAgreeWithEval(t *testing.T) {
 			want := make([]float64, 2)
 			reached := make([]int, len(e.Roots))
 			for _, leaf := range leaves {
-				if !slices.ContainsFunc(leaf.Path, func(c Condition) bool { return !holds(e, c, x.Data[c.Feature]) }) {
+				if !slices.ContainsFunc(leaf.Regions, func(c FeatureRegion) bool { return !c.Holds(x.Data[c.Feature]) }) {
 					reached[leaf.Tree]++
 					want[0] += leaf.Values[0]
 					want[1] += leaf.Values[1]
@@ -125,6 +110,9 @@ func TestTreeErrors(t *testing.T) {
 		"ragged leaves":     func(e *TreeEnsemble) { e.Values[1] = []float64{1} },
 		"base":              func(e *TreeEnsemble) { e.Base = []float64{1} },
 		"lengths":           func(e *TreeEnsemble) { e.Threshold = e.Threshold[:1] },
+		"intervals":         func(e *TreeEnsemble) { e.Intervals = [][]float64{{1, 2}} },
+		"interval order":    func(e *TreeEnsemble) { e.Threshold[0], e.Intervals = 0, [][]float64{{2, 1}, nil} },
+		"two comparisons":   func(e *TreeEnsemble) { e.Intervals = [][]float64{{1, 2}, nil} },
 		"missing":           func(e *TreeEnsemble) { e.MissingLeft = []bool{true} },
 		"feature":           func(e *TreeEnsemble) { e.Feature[1] = 2 },
 		"negative feature":  func(e *TreeEnsemble) { e.Feature[1] = -1 },
