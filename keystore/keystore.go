@@ -32,6 +32,9 @@ const MaxPiece = 4 << 20
 // MaxKeySet is the largest length of Upload.KeySet in bytes.
 const MaxKeySet = 64
 
+// MaxOwner is the largest length of an owner's name.
+const MaxOwner = 64
+
 // MaxRanges is the largest number of separate ranges that an upload may consist of while it has gaps.
 const MaxRanges = 256
 
@@ -57,6 +60,8 @@ var (
 	ErrCorrupt = errors.New("keystore: stored key is damaged")
 	// ErrFull: there is no room. The upload has been discarded; begin again later.
 	ErrFull = errors.New("keystore: no room left")
+	// ErrLimit: the owner has as many keys as it may have. Nothing has changed.
+	ErrLimit = errors.New("keystore: the owner has no more keys to its account")
 	// ErrUnavailable: the place behind the store does not answer or fails. The same call may be repeated later; no
 	// call needs to be made to recover.
 	ErrUnavailable = errors.New("keystore: unavailable")
@@ -138,6 +143,11 @@ type Store interface {
 
 	// Delete removes an upload or a key, whatever its state.
 	Delete(ctx context.Context, uid string) error
+
+	// Claim puts an upload or key to the account of an owner, unless limit others are there: ErrLimit. What has been
+	// deleted or has expired no longer counts; repeating a claim is harmless. Claims at the same moment may all be refused
+	// where one would still have had room, never all be granted. An owner is named by 1 to MaxOwner characters 0-9 and a-f.
+	Claim(ctx context.Context, owner, uid string, limit int) error
 
 	// Ping reports whether the store can be used now: nil or ErrUnavailable.
 	Ping(ctx context.Context) error

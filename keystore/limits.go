@@ -2,6 +2,7 @@ package keystore
 
 import (
 	"fmt"
+	"strings"
 	"time"
 )
 
@@ -96,3 +97,11 @@ func CheckUID(uid string) error {
 }
 
 var errUID = fmt.Errorf("%w: uid is not a lower-case UUIDv4", ErrInvalid)
+
+// CheckClaim returns ErrInvalid for a claim that makes no sense.
+func CheckClaim(owner, uid string, limit int) error {
+	if len(owner) == 0 || len(owner) > MaxOwner || strings.Trim(owner, "0123456789abcdef") != "" || limit < 1 {
+		return fmt.Errorf("%w: owner or limit of a claim", ErrInvalid)
+	}
+	return CheckUID(uid)
+}

@@ -11,6 +11,7 @@
 //	keys/UID/     the same of a sealed key; sealing is the renaming of the folder
 //	temporary/    folders on their way in or out; what a crash leaves there is removed later
 //	locks/        one file for each first byte of a uid, locked during changes
+//	owners/       the uids that each owner has claimed
 //
 // # Dangers
 //
@@ -40,6 +41,7 @@ const (
 	keys      = "keys"
 	temporary = "temporary"
 	locks     = "locks"
+	owners    = "owners"
 
 	dataFile  = "data"
 	stateFile = "state.json"
@@ -69,7 +71,7 @@ func Open(root string, limits keystore.Limits) (*Store, error) {
 	if root, err = filepath.Abs(root); err != nil {
 		return nil, failure(err)
 	}
-	for _, dir := range []string{uploads, keys, temporary, locks} {
+	for _, dir := range []string{uploads, keys, temporary, locks, owners} {
 		if err := os.MkdirAll(filepath.Join(root, dir), 0o700); err != nil {
 			return nil, failure(err)
 		}

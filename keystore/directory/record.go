@@ -122,7 +122,11 @@ func (r record) write() error {
 	if err != nil {
 		return err
 	}
-	name := filepath.Join(r.dir, stateFile)
+	return replace(filepath.Join(r.dir, stateFile), text)
+}
+
+// replace gives a file its content at one moment, and syncs it.
+func replace(name string, text []byte) error {
 	file, err := os.OpenFile(name+".new", os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
 	if err != nil {
 		return err
@@ -137,7 +141,7 @@ func (r record) write() error {
 	if err := os.Rename(name+".new", name); err != nil {
 		return err
 	}
-	return syncDir(r.dir)
+	return syncDir(filepath.Dir(name))
 }
 
 // use sets the time from which the lifetime is counted.

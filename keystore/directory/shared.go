@@ -13,6 +13,9 @@ import (
 	"cipherpoint/keystore"
 )
 
+// lockRetry is the time between two tries to get a lock that another process holds.
+const lockRetry = time.Millisecond
+
 // lock checks the uid and makes the caller the only one, in all processes, that works on it until unlock.
 // Nothing lengthy is done under it: uids with the same first byte share it.
 func (s *Store) lock(ctx context.Context, uid string) (unlock func(), err error) {
@@ -30,7 +33,7 @@ func (s *Store) lock(ctx context.Context, uid string) (unlock func(), err error)
 		return nil, ctx.Err()
 	}
 	file := flock.New(filepath.Join(s.root, locks, uid[:2]))
-	if _, err := file.TryLockContext(ctx, time.Millisecond); err != nil {
+	if _, err := file.TryLockContext(ctx, lockRetry); err != nil {
 		<-stripe
 		if ctx.Err() != nil {
 			return nil, ctx.Err()

@@ -9,6 +9,7 @@
 //
 //	UID/state/N     the N'th state of an upload or key; the highest N is in force
 //	UID/data/ID/…   the pieces of the upload with this ID, as they came
+//	owners/O/UID    a claim of the owner O
 //
 // Objects are never overwritten. A state is created under the condition that its number is free, which makes the numbers
 // of a uid a register with compare-and-swap: the one conditional operation that all providers have. Pieces are written

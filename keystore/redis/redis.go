@@ -10,6 +10,7 @@
 // An upload or a key is one hash named PREFIX{UID}: the fields id, size, sha256, key_set, present, unsealed (absent in a
 // sealed key), and the content in blocks of 1 MiB in the fields 0, 1, 2, ... So it has one slot in a cluster, expires,
 // is evicted, moved and removed as a whole, and every change is one script or command, hence atomic.
+// The uids that an owner has claimed are the set PREFIXowner:OWNER.
 //
 // # Dangers
 //
@@ -50,6 +51,7 @@ var (
 	useScript     = script("use")
 	sealScript    = script("seal")
 	discardScript = script("discard")
+	claimScript   = script("claim")
 )
 
 func script(name string) *redis.Script {
