@@ -31,11 +31,13 @@ func (r Region) Holds(v float64) bool {
 func (r Region) empty() bool { return !r.Below && len(r.Bounds) == 0 && !r.Missing }
 func (r Region) all() bool   { return r.Below && len(r.Bounds) == 0 && r.Missing }
 
-func (r Region) complement() Region {
+// Complement holds what the region does not.
+func (r Region) Complement() Region {
 	return Region{Below: !r.Below, Bounds: r.Bounds, Missing: !r.Missing}
 }
 
-func (r Region) intersect(o Region) Region {
+// Intersect holds what both regions do.
+func (r Region) Intersect(o Region) Region {
 	result := Region{Below: r.Below && o.Below, Missing: r.Missing && o.Missing}
 	inR, inO, inside := r.Below, o.Below, result.Below
 	for i, k := 0, 0; i < len(r.Bounds) || k < len(o.Bounds); {
@@ -60,6 +62,26 @@ func (r Region) intersect(o Region) Region {
 		}
 	}
 	return result
+}
+
+// AddNode appends a node to an ensemble with the comparison Less: the references of what is on its left, for the values
+// of a region, and on its right. It exchanges them where only the region's complement can be written down.
+func (t *TreeEnsemble) AddNode(feature int, goesLeft Region, left, right int) {
+	threshold, intervals := 0.0, []float64(nil)
+	if !goesLeft.Below && len(goesLeft.Bounds) == 0 || goesLeft.Below && len(goesLeft.Bounds) > 1 {
+		goesLeft, left, right = goesLeft.Complement(), right, left
+	}
+	switch {
+	case !goesLeft.Below:
+		intervals = goesLeft.Bounds
+	case len(goesLeft.Bounds) == 0:
+		threshold = math.MaxFloat64
+	default:
+		threshold = goesLeft.Bounds[0]
+	}
+	t.Feature, t.Threshold = append(t.Feature, feature), append(t.Threshold, threshold)
+	t.Intervals, t.MissingLeft = append(t.Intervals, intervals), append(t.MissingLeft, goesLeft.Missing)
+	t.Left, t.Right = append(t.Left, left), append(t.Right, right)
 }
 
 // LeftRegion holds the values that a node of a valid ensemble sends left.
@@ -114,7 +136,7 @@ func (t *TreeEnsemble) Leaves() []Leaf {
 			for _, way := range []struct {
 				reference int
 				region    Region
-			}{{t.Right[s.reference], left.complement()}, {t.Left[s.reference], left}} {
+			}{{t.Right[s.reference], left.Complement()}, {t.Left[s.reference], left}} {
 				if regions, possible := narrow(s.regions, t.Feature[s.reference], way.region); possible {
 					pending = append(pending, step{way.reference, regions})
 				}
@@ -128,7 +150,7 @@ func (t *TreeEnsemble) Leaves() []Leaf {
 func narrow(regions []FeatureRegion, feature int, r Region) ([]FeatureRegion, bool) {
 	at := slices.IndexFunc(regions, func(f FeatureRegion) bool { return f.Feature == feature })
 	if at >= 0 {
-		r = regions[at].intersect(r)
+		r = regions[at].Intersect(r)
 	}
 	switch {
 	case r.empty():
