@@ -16,6 +16,7 @@ import (
 type circuitFigures struct {
 	name              string
 	oneCore, allCores comparison
+	errors            [2]float64 // of our answer and of Lattigo's, as shares of the largest value
 	work              work
 	logN              int
 	units             units
@@ -25,12 +26,21 @@ type circuitFigures struct {
 // circuitTime is how long a circuit is measured on one core, on all, and under the profiler.
 const circuitTime = 2 * time.Second
 
-// measureCircuit runs a circuit here and on Lattigo, on one core and on all.
-func measureCircuit(ctx context.Context, name string, c *circuit.Circuit, budget time.Duration) (*circuitFigures, error) {
+// sameAnswer is how far an answer may be off, as a share of its largest value, to be noise and not another answer.
+const sameAnswer = 0.05
+
+// measureCircuit runs a circuit here and on Lattigo, on one core and on all, with inputs that it was made for.
+func measureCircuit(ctx context.Context, name string, c *circuit.Circuit, inputs [][]float64, budget time.Duration) (*circuitFigures, error) {
 	f := &circuitFigures{name: name, logN: c.Parameters.LogN}
-	single, err := primitive.NewCircuit(ctx, name, c, 1)
+	single, err := primitive.NewCircuit(ctx, name, c, inputs, 1)
 	if err != nil {
 		return nil, err
+	}
+	if f.errors[0], f.errors[1], err = single.Errors(ctx); err != nil {
+		return nil, err
+	}
+	if worst := max(f.errors[0], f.errors[1]); worst > sameAnswer {
+		return nil, fmt.Errorf("an answer is off by %.2g of its largest value", worst)
 	}
 	f.work = workOf(single.Program)
 	err = onOneCore(func() (err error) {
@@ -46,7 +56,7 @@ func measureCircuit(ctx context.Context, name string, c *circuit.Circuit, budget
 	if err != nil {
 		return nil, err
 	}
-	all, err := primitive.NewCircuit(ctx, name, c, runtime.GOMAXPROCS(0))
+	all, err := primitive.NewCircuit(ctx, name, c, inputs, runtime.GOMAXPROCS(0))
 	if err != nil {
 		return nil, err
 	}
@@ -102,11 +112,11 @@ func writeCircuits(w io.Writer, list []*circuitFigures, b bandwidth) error {
 
 func writeBesideLattigo(t *tabwriter.Writer, list []*circuitFigures, cores int) {
 	fmt.Fprintf(t, "\nThe same circuits on Lattigo v5's evaluator, in turns. It works on one thread; on all cores the baby and giant steps of its\n"+
-		"linear maps are shared out.\n\n")
-	fmt.Fprintf(t, "circuit, ms\tone core\tLattigo\tratio\t%d cores\tLattigo\tratio\t\n", cores)
+		"linear maps are shared out. Errors are the decrypted answers' largest differences from those in float, in %% of the largest.\n\n")
+	fmt.Fprintf(t, "circuit, ms\tone core\tLattigo\tratio\t%d cores\tLattigo\tratio\terror, %%\tLattigo\t\n", cores)
 	for _, f := range list {
-		fmt.Fprintf(t, "%s\t%.2f\t%.2f\t%.1f\t%.2f\t%.2f\t%.1f\t\n", f.name, inMS(f.oneCore.Ours), inMS(f.oneCore.Lattigo), f.oneCore.Ratio,
-			inMS(f.allCores.Ours), inMS(f.allCores.Lattigo), f.allCores.Ratio)
+		fmt.Fprintf(t, "%s\t%.2f\t%.2f\t%.1f\t%.2f\t%.2f\t%.1f\t%.3f\t%.3f\t\n", f.name, inMS(f.oneCore.Ours), inMS(f.oneCore.Lattigo), f.oneCore.Ratio,
+			inMS(f.allCores.Ours), inMS(f.allCores.Lattigo), f.allCores.Ratio, 100*f.errors[0], 100*f.errors[1])
 	}
 }
 

@@ -18,7 +18,12 @@ import (
 )
 
 func TestMeasureCircuit(t *testing.T) {
-	f, err := measureCircuit(t.Context(), "small", testmodel.Small(t).Circuit, 50*time.Millisecond)
+	m := testmodel.Small(t)
+	inputs, err := m.Pipeline.Encode(m.Rows[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	f, err := measureCircuit(t.Context(), "small", m.Circuit, inputs, 50*time.Millisecond)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -41,6 +41,7 @@ type Row struct {
 	clearSame float64 // accuracy in clear on the samples
 	estimate  float64 // the compiler's, for one core
 	circuit   *circuit.Circuit
+	inputs    [][]float64 // its, for a test sample
 }
 
 // measure trains, compiles and saves a recipe, then asks encrypted questions of it: in this process on all cores and on
@@ -77,6 +78,9 @@ func measure(ctx context.Context, recipe recipes.Recipe, o publish.Options, dir 
 		}
 	}
 	row.Agreement = float64(agree) / float64(row.Samples)
+	if row.inputs, err = m.Compiled.Pipeline.Encode(m.Test.X[0]); err != nil {
+		return Row{}, err
+	}
 	row.ColdStartMS, row.RSSMB, err = serveOnce(ctx, dir, e)
 	return row, err
 }

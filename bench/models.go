@@ -115,7 +115,7 @@ func (m *models) write(ctx context.Context, rows []Row, stdout io.Writer, stderr
 	defer show.Done()
 	var circuits []*circuitFigures
 	for _, row := range rows {
-		f, err := measureCircuit(ctx, row.Recipe, row.circuit, circuitTime)
+		f, err := measureCircuit(ctx, row.Recipe, row.circuit, row.inputs, circuitTime)
 		if err != nil {
 			return fmt.Errorf("%s: %w", row.Recipe, err)
 		}

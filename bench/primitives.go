@@ -83,7 +83,7 @@ func printPrimitives(ctx context.Context, budget time.Duration, stdout io.Writer
 			maps = maps[:1]
 		}
 		for _, name := range maps {
-			dense, err := primitive.NewCircuit(ctx, name, primitive.Dense(shape.Parameters, denseSize, name == denseFull), 1)
+			dense, err := primitive.NewCircuit(ctx, name, primitive.Dense(shape.Parameters, denseSize, name == denseFull), nil, 1)
 			if err != nil {
 				return err
 			}

@@ -3,8 +3,11 @@ package primitive
 import (
 	"bytes"
 	"context"
+	"math"
 	"math/rand/v2"
 	"time"
+
+	"github.com/tuneinsight/lattigo/v5/core/rlwe"
 
 	"cipherpoint/bench/lattigo"
 	"cipherpoint/circuit"
@@ -58,23 +61,31 @@ type Circuit struct {
 	Operation
 	Program *fhe.Program
 	Keys    *fhe.EvaluationKeys
+	vectors [][]float64
+	party   *party
+	session *lattigo.Session
+	theirs  []*rlwe.Ciphertext
 }
 
-// NewCircuit prepares a circuit for so many threads on both sides, with keys and encrypted random inputs. Time depends
-// on none of their values.
-func NewCircuit(ctx context.Context, name string, c *circuit.Circuit, threads int) (*Circuit, error) {
+// NewCircuit prepares a circuit for so many threads on both sides, with keys of their own, and encrypts inputs: vectors
+// that are repeated over the slots, or random ones for nil.
+func NewCircuit(ctx context.Context, name string, c *circuit.Circuit, inputs [][]float64, threads int) (*Circuit, error) {
 	rng := rand.New(rand.NewPCG(1, 1))
 	vectors := make([][]float64, len(c.Inputs))
 	for i := range vectors {
-		vectors[i] = uniform(rng, c.Parameters.Slots())
+		if inputs == nil {
+			vectors[i] = uniform(rng, c.Parameters.Slots())
+		} else {
+			vectors[i] = circuit.Vector{Period: len(inputs[i]), Values: inputs[i]}.Full(c.Parameters.Slots())
+		}
 	}
 	p, err := newParty(ctx, c, c.Keys(), vectors)
 	if err != nil {
 		return nil, err
 	}
-	program := p.program
+	r := &Circuit{Program: p.program, Keys: p.keys, vectors: vectors, party: p}
 	if threads > 1 {
-		if program, err = fhe.NewProgram(ctx, c, fhe.NewPool(threads)); err != nil {
+		if r.Program, err = fhe.NewProgram(ctx, c, fhe.NewPool(threads)); err != nil {
 			return nil, err
 		}
 	}
@@ -82,17 +93,53 @@ func NewCircuit(ctx context.Context, name string, c *circuit.Circuit, threads in
 	if err != nil {
 		return nil, err
 	}
-	session := reference.NewSession()
-	theirs, err := session.Encrypt(vectors)
-	if err != nil {
+	r.session = reference.NewSession()
+	if r.theirs, err = r.session.Encrypt(vectors); err != nil {
 		return nil, err
 	}
-	ours := func() (total time.Duration, err error) {
-		_, err = program.RunObserved(ctx, p.keys, p.inputs, func(_ int, elapsed time.Duration) { total += elapsed })
+	r.Operation = Operation{name, func() (total time.Duration, err error) {
+		_, err = r.Program.RunObserved(ctx, p.keys, p.inputs, func(_ int, elapsed time.Duration) { total += elapsed })
 		return total, err
-	}
-	return &Circuit{Operation{name, ours, timed(func() error {
-		_, err := session.Run(theirs)
+	}, timed(func() error {
+		_, err := r.session.Run(r.theirs)
 		return err
-	})}, program, p.keys}, nil
+	})}
+	return r, nil
+}
+
+// Errors returns the largest difference of both sides' decrypted answers from those of the circuit in float, as a share
+// of the largest of these.
+func (r *Circuit) Errors(ctx context.Context) (ours, theirs float64, err error) {
+	want, err := r.Program.Circuit().Run(r.vectors...)
+	if err != nil {
+		return 0, 0, err
+	}
+	replies, err := r.Program.Run(ctx, r.Keys, r.party.inputs)
+	if err != nil {
+		return 0, 0, err
+	}
+	signature := r.Program.Signature()
+	own, err := r.party.secret.Decrypt(signature, id, fhe.MarshalReplies(signature, id, replies))
+	if err != nil {
+		return 0, 0, err
+	}
+	outputs, err := r.session.Run(r.theirs)
+	if err != nil {
+		return 0, 0, err
+	}
+	lattigos, err := r.session.Decrypt(outputs)
+	if err != nil {
+		return 0, 0, err
+	}
+	return difference(own, want), difference(lattigos, want), nil
+}
+
+func difference(got, want [][]float64) float64 {
+	worst, largest := 0.0, 0.0
+	for i := range want {
+		for k, w := range want[i] {
+			worst, largest = max(worst, math.Abs(got[i][k]-w)), max(largest, math.Abs(w))
+		}
+	}
+	return worst / largest
 }

@@ -21,7 +21,7 @@ func BenchmarkOperations(b *testing.B) {
 			b.Fatal(err)
 		}
 		for _, threads := range []int{1, runtime.GOMAXPROCS(0)} {
-			dense, err := NewCircuit(b.Context(), fmt.Sprintf("dense map, %d threads", threads), Dense(shape.Parameters, 1024, false), threads)
+			dense, err := NewCircuit(b.Context(), fmt.Sprintf("dense map, %d threads", threads), Dense(shape.Parameters, 1024, false), nil, threads)
 			if err != nil {
 				b.Fatal(err)
 			}
@@ -60,12 +60,15 @@ func TestOperations(t *testing.T) {
 	}
 	for name, full := range map[string]bool{"compact": false, "full": true} {
 		for threads := 1; threads <= 2; threads++ {
-			dense, err := NewCircuit(t.Context(), fmt.Sprintf("%s, %d", name, threads), Dense(p, 16, full), threads)
+			dense, err := NewCircuit(t.Context(), fmt.Sprintf("%s, %d", name, threads), Dense(p, 16, full), nil, threads)
 			if err != nil {
 				t.Fatal(err)
 			}
-			if workers := dense.Keys.Set().Count(); workers != 6 {
-				t.Errorf("%d keys", workers)
+			if count := dense.Keys.Set().Count(); count != 6 {
+				t.Errorf("%d keys", count)
+			}
+			if ours, theirs, err := dense.Errors(t.Context()); err != nil || ours > 1e-2 || theirs > 1e-2 {
+				t.Errorf("errors %g and %g, %v", ours, theirs, err)
 			}
 			operations = append(operations, dense.Operation)
 		}
