@@ -254,7 +254,7 @@ func (p *patience) wait(ctx context.Context, err error) error {
 		if p.losses++; p.losses >= maxLosses || loss.lasting() {
 			return err
 		}
-	case errors.As(err, &refused) && (refused.Code == Busy || refused.Code == NotReady || refused.Code == StoreUnavailable):
+	case errors.As(err, &refused) && (refused.Code == Busy || refused.Code == RateLimited || refused.Code == NotReady || refused.Code == StoreUnavailable):
 		p.losses = 0
 		pause = max(pause, refused.RetryAfter)
 	default:

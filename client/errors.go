@@ -31,7 +31,9 @@ const (
 	WrongDigest      Code = "wrong_digest"      // the keys changed while they were sent: upload again
 	TooLarge         Code = "too_large"         // more than the endpoint or a proxy before it takes
 	SlowRequest      Code = "slow_request"      // the connection is too slow for the size
+	TooManyKeys      Code = "too_many_keys"     // of this token: delete one
 	Busy             Code = "busy"              // repeated by itself
+	RateLimited      Code = "rate_limited"      // repeated by itself
 	NotReady         Code = "not_ready"         // repeated by itself
 	StoreUnavailable Code = "store_unavailable" // repeated by itself
 	BadReply         Code = "bad_reply"         // what came back is no reply of the protocol

@@ -28,8 +28,10 @@ const (
 	InvalidKey    Code = "invalid_key"
 	DamagedKey    Code = "damaged_key"
 	InvalidInput  Code = "invalid_input"
+	TooManyKeys   Code = "too_many_keys"
 
 	Busy             Code = "busy"
+	RateLimited      Code = "rate_limited"
 	Canceled         Code = "canceled"
 	NotReady         Code = "not_ready"
 	StoreUnavailable Code = "store_unavailable"
@@ -67,8 +69,10 @@ var failures = map[Code]failure{
 	InvalidKey:    {422, "the key cannot be used with this model", 0},
 	DamagedKey:    {410, "the stored key is damaged: delete it and upload it again", 0},
 	InvalidInput:  {422, "the encrypted input cannot be used with this model", 0},
+	TooManyKeys:   {403, "this token has as many keys as it may have: delete one, or let one expire", 0},
 
 	Busy:             {429, "the endpoint is busy", 1},
+	RateLimited:      {429, "this token sends more requests than it may", 1},
 	Canceled:         {499, "the client has gone", 0},
 	NotReady:         {503, "the endpoint is not ready", 2},
 	StoreUnavailable: {503, "the key store does not answer", 2},
@@ -140,6 +144,7 @@ func AsError(err error) *Error {
 		{keystore.ErrDigest, WrongDigest},
 		{keystore.ErrCorrupt, DamagedKey},
 		{keystore.ErrFull, StoreFull},
+		{keystore.ErrLimit, TooManyKeys},
 		{keystore.ErrUnavailable, StoreUnavailable},
 		{context.Canceled, Canceled},
 		{context.DeadlineExceeded, StoreUnavailable},

@@ -15,6 +15,7 @@ import (
 const (
 	DefaultQueue         = 64
 	DefaultKeyCacheBytes = 512 << 20
+	DefaultGrace         = 5 * time.Minute
 )
 
 // Options bound what the handler uses.
@@ -23,15 +24,20 @@ type Options struct {
 	Workers int
 	// Queue is the number of requests that may wait for a worker; further ones are Busy. 0 means DefaultQueue.
 	Queue int
+	// KeysPerOwner is the largest number of keys and uploads that an owner may have at a time; 0 means any.
+	KeysPerOwner int
 	// KeyCacheBytes is the memory for expanded keys that are not in use; 0 means DefaultKeyCacheBytes.
 	KeyCacheBytes int64
+	// Grace is how long a key in memory goes on to be served while the store does not answer: an outage of the store need
+	// not be one of the endpoint, but a key that was deleted on another endpoint must end soon. 0 means DefaultGrace.
+	Grace time.Duration
 	// OnInference and OnKeyLoad, where set, are told the duration of each inference and of each expansion of a key.
 	OnInference, OnKeyLoad func(time.Duration)
 }
 
 func (o Options) complete() (Options, error) {
-	if o.Workers < 0 || o.Queue < 0 || o.KeyCacheBytes < 0 {
-		return Options{}, fmt.Errorf("negative number of workers, length of the queue or size of the key cache")
+	if o.Workers < 0 || o.Queue < 0 || o.KeyCacheBytes < 0 || o.KeysPerOwner < 0 {
+		return Options{}, fmt.Errorf("negative number of workers or keys, length of the queue or size of the key cache")
 	}
 	if o.Workers == 0 {
 		o.Workers = runtime.GOMAXPROCS(0)
@@ -41,6 +47,9 @@ func (o Options) complete() (Options, error) {
 	}
 	if o.KeyCacheBytes == 0 {
 		o.KeyCacheBytes = DefaultKeyCacheBytes
+	}
+	if o.Grace == 0 {
+		o.Grace = DefaultGrace
 	}
 	if o.OnInference == nil {
 		o.OnInference = func(time.Duration) {}

@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"cipherpoint/handler"
 	"cipherpoint/handler/handlertest"
@@ -396,10 +397,58 @@ func TestFailuresOfTheStore(t *testing.T) {
 		failing.err = nil // and back to work
 		f.answers(uid, key)
 		failing.err = tt.err
-		if tt.code == handler.StoreUnavailable { // also with the key in memory: it might have been deleted
+		if tt.code == handler.StoreUnavailable { // an outage of the store is none of the keys in memory
+			f.answers(uid, key)
+		} else {
 			f.fails(infer(uid, f.model.NewInput("x")), tt.code)
 		}
 	}
+}
+
+// TestGraceEnds: a key might have been deleted on another endpoint while the store did not answer.
+func TestGraceEnds(t *testing.T) {
+	f := newFixture(t, handler.Options{})
+	key := f.model.NewKey("ann")
+	failing := &failingStore{Store: f.store}
+	f.EndpointHandler = newHandler(t, f.model, failing, handler.Options{Grace: 50 * time.Millisecond})
+	uid := f.upload(key)
+	failing.err = keystore.ErrUnavailable
+	f.answers(uid, key)
+	time.Sleep(60 * time.Millisecond)
+	f.fails(infer(uid, f.model.NewInput("x")), handler.StoreUnavailable)
+	failing.err = nil
+	f.answers(uid, key)
+}
+
+// TestKeysOfAnOwner: an owner has as many keys as it may have, and room again where one is deleted; nobody's are not counted.
+func TestKeysOfAnOwner(t *testing.T) {
+	f := newFixture(t, handler.Options{KeysPerOwner: 2})
+	var uids []string
+	begin := func(owner string) handler.Request {
+		r := announce(f.model.NewKey("ann"))
+		r.Owner = owner
+		return r
+	}
+	for range 2 {
+		reply, err := f.Handle(t.Context(), begin("a1"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		uids = append(uids, reply.Key.UID)
+	}
+	f.fails(begin("a1"), handler.TooManyKeys)
+	for _, owner := range []string{"b2", "", "", ""} {
+		if _, err := f.Handle(t.Context(), begin(owner)); err != nil {
+			t.Errorf("owner %q: %v", owner, err)
+		}
+	}
+	if _, err := f.Handle(t.Context(), handler.Request{Method: handler.DeleteKey, UID: uids[0]}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := f.Handle(t.Context(), begin("a1")); err != nil {
+		t.Error(err)
+	}
+	f.fails(begin("a1"), handler.TooManyKeys)
 }
 
 // failingStore fails while err is set.

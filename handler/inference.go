@@ -69,18 +69,30 @@ func (h *EndpointHandler) checkInputs(inputs [][]byte) error {
 	return nil
 }
 
+// storeTime bounds how long the store may take to confirm a key that is in memory.
+const storeTime = time.Second
+
 // keysOf returns the expanded key. The store is asked about every use, so that a key that was deleted or has expired
 // ends on all endpoints that share the store, and one in use does not expire.
 func (h *EndpointHandler) keysOf(ctx context.Context, uid string) (Keys, error) {
-	if keys, ok := h.keys.get(uid); ok {
-		err := h.store.Touch(ctx, uid)
-		if err == nil {
+	if keys, confirmed, ok := h.keys.get(uid); ok {
+		asked, cancel := context.WithTimeout(ctx, storeTime)
+		defer cancel()
+		switch err := h.store.Touch(asked, uid); {
+		case err == nil:
+			h.keys.confirm(uid)
 			return keys, nil
-		}
-		if errors.Is(err, keystore.ErrNotFound) {
+		case errors.Is(err, keystore.ErrNotFound):
 			h.keys.remove(uid)
+			return nil, err
+		case ctx.Err() != nil:
+			return nil, ctx.Err()
+		case !errors.Is(err, keystore.ErrUnavailable) && !errors.Is(err, context.DeadlineExceeded):
+			return nil, err
+		case time.Since(confirmed) > h.options.Grace:
+			return nil, err
 		}
-		return nil, err
+		return keys, nil
 	}
 	return h.keys.once(ctx, "load "+uid, func(ctx context.Context) (keys Keys, err error) {
 		err = h.work.work(ctx, func() (err error) {

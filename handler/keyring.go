@@ -29,8 +29,9 @@ type keyring struct {
 }
 
 type entry struct {
-	uid  string
-	keys Keys
+	uid       string
+	keys      Keys
+	confirmed time.Time // when the store was last known to have it
 }
 
 func newKeyring(limit int64) *keyring {
@@ -38,18 +39,28 @@ func newKeyring(limit int64) *keyring {
 	return &keyring{limit: limit, ctx: ctx, cancel: cancel, order: list.New(), entries: map[string]*list.Element{}}
 }
 
-// get returns a key that is in memory.
-func (k *keyring) get(uid string) (Keys, bool) {
+// get returns a key that is in memory, and when the store confirmed it last.
+func (k *keyring) get(uid string) (Keys, time.Time, bool) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	e, ok := k.entries[uid]
 	if !ok {
 		k.misses++
-		return nil, false
+		return nil, time.Time{}, false
 	}
 	k.hits++
 	k.order.MoveToFront(e)
-	return e.Value.(*entry).keys, true
+	found := e.Value.(*entry)
+	return found.keys, found.confirmed, true
+}
+
+// confirm notes that the store has the key.
+func (k *keyring) confirm(uid string) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if e, ok := k.entries[uid]; ok {
+		e.Value.(*entry).confirmed = time.Now()
+	}
 }
 
 // add puts a key in and drops others until the rest fits. The newest stays even if it alone is over the limit: it was
@@ -58,7 +69,7 @@ func (k *keyring) add(uid string, keys Keys) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.drop(uid)
-	k.entries[uid] = k.order.PushFront(&entry{uid, keys})
+	k.entries[uid] = k.order.PushFront(&entry{uid, keys, time.Now()})
 	k.used += keys.Bytes()
 	for k.used > k.limit && k.order.Len() > 1 {
 		k.drop(k.order.Back().Value.(*entry).uid)

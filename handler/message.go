@@ -25,7 +25,10 @@ const (
 // Request is one request of any method; each method uses some of the fields.
 type Request struct {
 	Method string
-	UID    string // a string of any form; what is no uid is unknown
+	// Owner names whose account new keys go to, in 1 to keystore.MaxOwner characters 0-9 and a-f; "" is nobody's. It comes
+	// from the transport, which knows who asks, never from the request.
+	Owner string
+	UID   string // a string of any form; what is no uid is unknown
 	// Size, SHA256 (hexadecimal) and KeySet (hexadecimal) announce a key.
 	Size   *int64
 	SHA256 string

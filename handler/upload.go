@@ -30,8 +30,7 @@ func (h *EndpointHandler) saveKey(ctx context.Context, r Request) (Response, err
 			return Response{}, err
 		}
 		uid = random.String()
-		info, err = h.store.Begin(ctx, uid, upload)
-		if err != nil {
+		if info, err = h.begin(ctx, r.Owner, uid, upload); err != nil {
 			return Response{}, err
 		}
 	} else {
@@ -49,6 +48,21 @@ func (h *EndpointHandler) saveKey(ctx context.Context, r Request) (Response, err
 		}
 	}
 	return h.seal(ctx, uid, info)
+}
+
+// begin announces an upload and puts it to its owner's account. It is claimed once it is there, since what is not there
+// counts as gone.
+func (h *EndpointHandler) begin(ctx context.Context, owner, uid string, upload keystore.Upload) (keystore.Info, error) {
+	info, err := h.store.Begin(ctx, uid, upload)
+	if err != nil || owner == "" || h.options.KeysPerOwner == 0 {
+		return info, err
+	}
+	if err := h.store.Claim(ctx, owner, uid, h.options.KeysPerOwner); err != nil {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), storeTime)
+		defer cancel()
+		return info, errors.Join(err, h.store.Delete(ctx, uid))
+	}
+	return info, nil
 }
 
 // announcement returns what save_key says about the key. Size and digest left out are those of the piece that comes

@@ -102,7 +102,7 @@ func Build(ctx context.Context, recipe recipes.Recipe, o Options) (*Model, error
 		if err != nil {
 			return nil, err
 		}
-		if m.simulatedAgreement().Share() >= MinAgreement && float64(unsafe) <= (1-MinAgreement)*float64(len(m.Simulated)) {
+		if m.simulatedAgreement().Share() >= MinAgreement && float64(unsafe) <= (1-MinAgreement)/4*float64(len(m.Simulated)) {
 			break
 		}
 		// Some samples are closer to the boundary of two classes than the error allowed.
@@ -288,13 +288,26 @@ func Run(ctx context.Context, recipe recipes.Recipe, o Options) (*report.Report,
 	return r, nil
 }
 
+// implausible reports whether so few agreements would be seen less than once in a hundred times if labels differed as rarely
+// as is promised: a few encrypted samples cannot show more, the simulation of the whole test set does.
+func implausible(agreement report.Count) bool {
+	const p = 1 - MinAgreement
+	differ := agreement.Of - agreement.Hits
+	below, term := 0.0, math.Pow(1-p, float64(agreement.Of)) // of as many differing labels as k
+	for k := range differ {
+		below += term
+		term *= float64(agreement.Of-k) / float64(k+1) * p / (1 - p)
+	}
+	return 1-below < 0.01
+}
+
 // verify holds the artifact to what is promised.
 func (m *Model) verify(r *report.Report) error {
 	agree := m.simulatedAgreement()
 	switch {
 	case agree.Share() < MinAgreement:
 		return fmt.Errorf("with simulated noise %d of %d labels are the model's: at least %.1f %% are promised", agree.Hits, agree.Of, 100*MinAgreement)
-	case r.Classification.Agreement.Share() < MinAgreement:
+	case implausible(r.Classification.Agreement):
 		return fmt.Errorf("encrypted, %d of %d labels are the model's: at least %.1f %% are promised",
 			r.Classification.Agreement.Hits, r.Classification.Agreement.Of, 100*MinAgreement)
 	case !r.Scores.Kept():

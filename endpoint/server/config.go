@@ -30,7 +30,7 @@ type Config struct {
 	Listen string
 	// Model is the folder of the compiled model.
 	Model string
-	// Keystore is where evaluation keys are kept: file://DIR, or an address of Redis.
+	// Keystore is where evaluation keys are kept: file://DIR, an address of Redis or of a bucket.
 	Keystore string
 	// KeyTTL is the time since its last use after which a key is removed, 0 for never; UploadTTL the same for an
 	// upload that was not finished.
@@ -51,6 +51,10 @@ type Config struct {
 	// the two is set; without both, requests need no token.
 	TokensFile string
 	Tokens     []string
+	// KeysPerToken is the number of keys and uploads that a token may have at a time, RequestsPerSecond that of requests
+	// that it may send (all together, where no token is needed). 0 means any.
+	KeysPerToken      int
+	RequestsPerSecond float64
 	// LogLevel is the least level that is logged, LogFormat "text" or "json".
 	LogLevel  slog.Level
 	LogFormat string
@@ -96,7 +100,7 @@ func (c *Config) flags() *flag.FlagSet {
 	f.SetOutput(io.Discard) // errors are returned; help is printed below
 	f.StringVar(&c.Listen, "listen", c.Listen, "`address` to listen on; PORT alone sets its port")
 	f.StringVar(&c.Model, "model", c.Model, "`folder` of the compiled model")
-	f.StringVar(&c.Keystore, "keystore", c.Keystore, "where keys are kept: file://DIR or redis://…, `address`")
+	f.StringVar(&c.Keystore, "keystore", c.Keystore, "where keys are kept: file://DIR, redis://…, s3://…, gs://… or azblob://…, `address`")
 	f.DurationVar(&c.KeyTTL, "key-ttl", c.KeyTTL, "remove a key that was not used for this `time`; 0 for never")
 	f.DurationVar(&c.UploadTTL, "upload-ttl", c.UploadTTL, "remove an unfinished upload after this `time`")
 	f.IntVar(&c.MaxKeyMB, "max-key-mb", c.MaxKeyMB, "largest key in `MiB`")
@@ -106,6 +110,8 @@ func (c *Config) flags() *flag.FlagSet {
 	f.DurationVar(&c.ReadTimeout, "read-timeout", c.ReadTimeout, "`time` that a request may take to arrive")
 	f.DurationVar(&c.DrainTimeout, "drain-timeout", c.DrainTimeout, "`time` that requests have to end at shutdown")
 	f.StringVar(&c.TokensFile, "tokens-file", c.TokensFile, "`file` of accepted bearer tokens, one a line")
+	f.IntVar(&c.KeysPerToken, "keys-per-token", c.KeysPerToken, "largest `number` of keys of a token, on all endpoints that share the store; 0 for any")
+	f.Float64Var(&c.RequestsPerSecond, "requests-per-second", c.RequestsPerSecond, "largest `rate` of requests of a token, or of all without tokens; 0 for any")
 	f.TextVar(&c.LogLevel, "log-level", c.LogLevel, "`level`: debug, info, warn or error")
 	f.StringVar(&c.LogFormat, "log-format", c.LogFormat, "`format`: text or json")
 	f.Usage = func() {} // the flag package calls it on errors too; Parse calls help
@@ -199,6 +205,7 @@ func (c Config) check() error {
 		{"queue", c.Queue, 1, 1 << 20},
 		{"key-cache-mb", c.KeyCacheMB, 1, 1 << 24},
 		{"max-key-mb", c.MaxKeyMB, 1, 1 << 20},
+		{"keys-per-token", c.KeysPerToken, 0, 1 << 16},
 	} {
 		if bound.value < bound.least || bound.value > bound.top {
 			return fmt.Errorf("%s: %d is not in %d to %d", bound.name, bound.value, bound.least, bound.top)
@@ -223,6 +230,10 @@ func (c Config) check() error {
 		return errors.New("model: no folder given")
 	case c.Keystore == "":
 		return errors.New("keystore: no address given, and no folder of the user's to take instead")
+	case !(c.RequestsPerSecond >= 0) || c.RequestsPerSecond > 1e6:
+		return fmt.Errorf("requests-per-second: %g is not in 0 to 1000000", c.RequestsPerSecond)
+	case c.KeysPerToken > 0 && c.TokensFile == "" && c.Tokens == nil:
+		return errors.New("keys-per-token: there are no tokens")
 	case c.LogFormat != "text" && c.LogFormat != "json":
 		return fmt.Errorf("log-format: %q is neither text nor json", c.LogFormat)
 	case c.TokensFile != "" && c.Tokens != nil:
@@ -259,6 +270,8 @@ func (c Config) LogValue() slog.Value {
 		slog.Duration("read_timeout", c.ReadTimeout),
 		slog.Duration("drain_timeout", c.DrainTimeout),
 		slog.String("tokens", tokens),
+		slog.Int("keys_per_token", c.KeysPerToken),
+		slog.Float64("requests_per_second", c.RequestsPerSecond),
 	)
 }
 

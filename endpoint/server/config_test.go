@@ -132,13 +132,21 @@ func TestTokens(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		owners := map[string]string{}
 		for header, want := range map[string]bool{
 			"Bearer " + one: true, "Bearer " + two: true, "bearer " + one: true, "Bearer  " + one: true,
 			"": false, "Bearer": false, "Bearer ": false, one: false, "Basic " + one: false,
 			"Bearer " + one + "0": false, "Bearer " + one[:15]: false, "Bearer " + one + " " + two: false,
 		} {
-			if accepted.accept(header) != want {
+			owner, ok := accepted.accept(header)
+			if ok != want {
 				t.Errorf("Authorization %q: accepted is %v", header, !want)
+			}
+			if ok && owners[owner] == "" {
+				owners[owner] = strings.Fields(header)[1]
+			}
+			if ok && owners[owner] != strings.Fields(header)[1] {
+				t.Errorf("two tokens have one owner")
 			}
 		}
 	}

@@ -358,7 +358,11 @@ func TestRedisGoneAndBack(t *testing.T) {
 		{redis.Stop, redis.Restart}, {redis.Kill, redis.Restart}, {redis.Pause, redis.Resume},
 	} {
 		gone.leave()
-		e.fails(ask(), handler.StoreUnavailable)
+		var output []byte
+		e.decodeInto(ask(), &output) // with the key in memory
+		if !bytes.Equal(output, e.model.Output(key, input)) {
+			t.Error("wrong output")
+		}
 		e.fails(e.post(formJSON, map[string]any{"method": "save_key", "evaluation_keys": key}), handler.StoreUnavailable)
 		e.fails(e.post(formJSON, map[string]any{"method": "key_status", "uid": uid}), handler.StoreUnavailable)
 		e.fails(e.get("/health"), handler.StoreUnavailable)

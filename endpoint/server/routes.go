@@ -34,8 +34,8 @@ func (s *Server) routes() *echo.Echo {
 	e.HEAD("/health", s.health)
 	e.GET("/", s.describe, s.authorize)
 	e.GET("/metrics", echo.WrapHandler(s.metrics.handler()), s.authorize)
-	e.POST("/", s.post, s.authorize)
-	e.POST("/predict", s.post, s.authorize)
+	e.POST("/", s.post, s.authorize, s.limitRate)
+	e.POST("/predict", s.post, s.authorize, s.limitRate)
 	return e
 }
 
@@ -44,6 +44,7 @@ type exchange struct {
 	id       string // random, in the log and in the header X-Request-Id
 	method   string // of the protocol
 	key      string // short digest of the uid
+	owner    string // of the token
 	received int
 	form     *form // of the reply
 }
@@ -140,10 +141,12 @@ func asError(err error) *handler.Error {
 
 func (s *Server) authorize(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
-		if !s.tokens.accept(c.Request().Header.Get("Authorization")) {
+		owner, ok := s.tokens.accept(c.Request().Header.Get("Authorization"))
+		if !ok {
 			c.Response().Header().Set("WWW-Authenticate", "Bearer")
 			return &handler.Error{Code: handler.Unauthorized}
 		}
+		exchangeOf(c).owner = owner
 		return next(c)
 	}
 }
@@ -203,6 +206,7 @@ func (s *Server) post(c echo.Context) error {
 		return err
 	}
 	x.method, x.key = q.Method, shortDigest(q.UID)
+	q.Owner = x.owner
 	reply, err := h.Handle(r.Context(), q.Request)
 	if err != nil {
 		return err
@@ -267,7 +271,7 @@ func (s *Server) writeError(err error, c echo.Context) {
 	if failure.Code == handler.Internal {
 		message.ID = x.id
 	}
-	if wait := failure.Code.RetryAfter(); wait > 0 {
+	if wait := failure.Code.RetryAfter(); wait > 0 && c.Response().Header().Get("Retry-After") == "" {
 		c.Response().Header().Set("Retry-After", strconv.Itoa(wait))
 	}
 	f := x.form

@@ -10,6 +10,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"golang.org/x/time/rate"
+
 	"cipherpoint/handler"
 	"cipherpoint/keystore"
 	"cipherpoint/keystore/open"
@@ -26,6 +28,7 @@ type Server struct {
 	config   Config
 	log      *slog.Logger
 	tokens   tokens
+	rates    rates
 	listener net.Listener
 	metrics  *metrics
 	memory   budget
@@ -61,7 +64,7 @@ func newServer(config Config, log *slog.Logger, parts parts) (*Server, error) {
 		return nil, err
 	}
 	s := &Server{
-		config: config, log: log, tokens: accepted, listener: listener, parts: parts, loaded: make(chan struct{}),
+		config: config, log: log, tokens: accepted, rates: rates{perSecond: config.RequestsPerSecond, owners: map[string]*rate.Limiter{}}, listener: listener, parts: parts, loaded: make(chan struct{}),
 	}
 	s.memory.limit = bodyMemory
 	s.metrics = newMetrics(&s.memory, s.handler.Load)
@@ -146,6 +149,7 @@ func (s *Server) load() error {
 	h, err := handler.New(model, store, handler.Options{
 		Workers:       s.config.Workers,
 		Queue:         s.config.Queue,
+		KeysPerOwner:  s.config.KeysPerToken,
 		KeyCacheBytes: int64(s.config.KeyCacheMB) << 20,
 		OnInference:   func(d time.Duration) { s.metrics.inference.Observe(d.Seconds()) },
 		OnKeyLoad:     func(d time.Duration) { s.metrics.keyLoad.Observe(d.Seconds()) },

@@ -15,6 +15,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -443,6 +444,38 @@ func TestBearerTokens(t *testing.T) {
 	}
 	if strings.Contains(e.log.String(), token) {
 		t.Error("a token is in the log")
+	}
+}
+
+// TestLimitsOfATokenAreItsOwn: one token's requests and keys leave another's alone.
+func TestLimitsOfATokenAreItsOwn(t *testing.T) {
+	const one, two = "0123456789abcdef", "fedcba9876543210"
+	e := start(t, func(c *Config) {
+		c.Tokens, c.KeysPerToken, c.RequestsPerSecond = []string{one, two}, 1, 0.5
+	})
+	save := map[string]any{"method": "save_key", "evaluation_keys": e.model.NewKey("ann")}
+	as := func(token string) reply { return e.post(formMsgpack, save, "Authorization", "Bearer "+token) }
+	if r := as(one); r.StatusCode != 200 {
+		t.Fatalf("first key: %d %s", r.StatusCode, r.body)
+	}
+	before := e.snapshot()
+	e.fails(as(one), handler.TooManyKeys)
+	if e.snapshot() != before {
+		t.Error("a refused key has left something behind")
+	}
+	if r := as(two); r.StatusCode != 200 {
+		t.Errorf("another's key: %d %s", r.StatusCode, r.body)
+	}
+	// Bursts of five seconds' worth: three requests at half a request a second.
+	e.fails(as(one), handler.TooManyKeys)
+	limited := as(one)
+	e.fails(limited, handler.RateLimited)
+	if wait, err := strconv.Atoi(limited.Header.Get("Retry-After")); err != nil || wait < 1 || wait > 2 {
+		t.Errorf("Retry-After %q: want 1 or 2 seconds", limited.Header.Get("Retry-After"))
+	}
+	e.fails(as(two), handler.TooManyKeys)
+	if strings.Contains(e.snapshot(), one) {
+		t.Error("the store holds a token")
 	}
 }
 

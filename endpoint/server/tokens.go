@@ -3,6 +3,7 @@ package server
 import (
 	"crypto/sha256"
 	"crypto/subtle"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"os"
@@ -38,11 +39,12 @@ func newTokens(c Config) (tokens, error) {
 	return accepted, nil
 }
 
-// accept reports whether the value of an Authorization header carries one of the tokens. Its time depends on the
-// number of tokens and the length of the header only.
-func (t tokens) accept(authorization string) bool {
+// accept reports whether the value of an Authorization header carries one of the tokens, and the name of its owner for
+// the store: a digest, "" where no token is needed. Its time depends on the number of tokens and the length of the header
+// only.
+func (t tokens) accept(authorization string) (owner string, ok bool) {
 	if len(t) == 0 {
-		return true
+		return "", true
 	}
 	scheme, token, _ := strings.Cut(authorization, " ")
 	digest := sha256.Sum256([]byte(strings.TrimSpace(token)))
@@ -50,5 +52,10 @@ func (t tokens) accept(authorization string) bool {
 	for _, accepted := range t {
 		found |= subtle.ConstantTimeCompare(digest[:], accepted[:])
 	}
-	return found == 1 && strings.EqualFold(scheme, "Bearer")
+	if found != 1 || !strings.EqualFold(scheme, "Bearer") {
+		return "", false
+	}
+	// Of a digest, so that the store holds nothing that is compared with.
+	name := sha256.Sum256(append([]byte("owner "), digest[:]...))
+	return hex.EncodeToString(name[:16]), true
 }

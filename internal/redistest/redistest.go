@@ -63,7 +63,13 @@ func start(t testing.TB, port int, args ...string) *Server {
 		}
 		t.Skip("needs redis-server in the path")
 	}
-	s := &Server{Port: port, Dir: t.TempDir(), t: t, binary: binary, args: args}
+	dir, err := os.MkdirTemp("", "redistest")
+	if err != nil {
+		t.Fatal(err)
+	}
+	// A process that the killed server has forked may still write for a moment, which t.TempDir would call a failure.
+	t.Cleanup(func() { eventually(t, func(context.Context) error { return os.RemoveAll(dir) }) })
+	s := &Server{Port: port, Dir: dir, t: t, binary: binary, args: args}
 	if i := slices.Index(args, "--requirepass"); i >= 0 {
 		s.Password = args[i+1]
 	}
