@@ -1,23 +1,16 @@
 package object
 
 import (
-	"bytes"
 	"context"
-	"errors"
-	"io"
 	"net/http"
 	"net/http/httptest"
-	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
 	"sync/atomic"
 	"testing"
 
-	"github.com/johannesboyne/gofakes3"
-	"github.com/johannesboyne/gofakes3/backend/s3afero"
-	"github.com/spf13/afero"
-
+	"cipherpoint/internal/s3server"
 	"cipherpoint/keystore"
 	"cipherpoint/keystore/keystoretest"
 )
@@ -26,7 +19,7 @@ func open(address string, limits keystore.Limits) (keystore.Store, error) {
 	return Open(context.Background(), address, limits)
 }
 
-// place is a bucket of a server that speaks S3 and keeps its objects in a folder.
+// place is a bucket of a server that speaks S3.
 func place(t testing.TB) keystoretest.Place {
 	do := func(err error) {
 		t.Helper()
@@ -35,37 +28,26 @@ func place(t testing.TB) keystoretest.Place {
 		}
 	}
 	root := t.TempDir()
-	objects, metadata := filepath.Join(root, "objects"), filepath.Join(root, "metadata")
-	do(errors.Join(os.Mkdir(objects, 0o700), os.Mkdir(metadata, 0o700)))
-	files := afero.NewBasePathFs(afero.NewOsFs(), objects)
-	backend, err := s3afero.SingleBucket("keys", files, afero.NewBasePathFs(afero.NewOsFs(), metadata))
+	s3, err := s3server.Handler(root)
 	do(err)
-	s3 := gofakes3.New(backend).Server()
 	var down atomic.Bool
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if down.Load() {
 			http.Error(w, "down", http.StatusForbidden) // which the client does not repeat
 			return
 		}
-		// Real object storage stores all of a body or nothing of it; this one would store what came before the client died.
-		body, err := io.ReadAll(r.Body)
-		if err != nil {
-			return
-		}
-		r.Body = io.NopCloser(bytes.NewReader(body))
 		s3.ServeHTTP(w, r)
 	}))
 	t.Cleanup(server.Close)
-	address := "s3://keys?region=here&hostname_immutable=true&use_path_style=true&endpoint=" + url.QueryEscape(server.URL)
 	return keystoretest.Place{
-		Address: address,
-		Secrets: []string{server.URL, strings.TrimPrefix(server.URL, "http://"), "secret"},
+		Address: s3server.Address(server.URL),
+		Secrets: []string{server.URL, strings.TrimPrefix(server.URL, "http://"), s3server.Environment["AWS_SECRET_ACCESS_KEY"]},
 		Outage: func() func() {
 			down.Store(true)
 			return func() { down.Store(false) }
 		},
 		Damage: func(uid string) {
-			pieces, err := filepath.Glob(filepath.Join(objects, uid, "data", "*", "*"))
+			pieces, err := filepath.Glob(filepath.Join(root, s3server.Objects, uid, "data", "*", "*"))
 			do(err)
 			content, err := os.ReadFile(pieces[0])
 			do(err)
@@ -76,7 +58,7 @@ func place(t testing.TB) keystoretest.Place {
 }
 
 func TestMain(m *testing.M) {
-	for name, value := range map[string]string{"AWS_ACCESS_KEY_ID": "id", "AWS_SECRET_ACCESS_KEY": "secret", "AWS_MAX_ATTEMPTS": "1"} {
+	for name, value := range s3server.Environment {
 		_ = os.Setenv(name, value)
 	}
 	keystoretest.Main(m, open)
