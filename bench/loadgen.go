@@ -35,6 +35,7 @@ const connections = 1024
 func newLoad(p *endpointProcess, uid string, questions [][]byte) (*load, error) {
 	l := &load{endpoint: p, client: &http.Client{Transport: &http.Transport{
 		MaxIdleConnsPerHost: connections, MaxConnsPerHost: connections, DisableCompression: true,
+		WriteBufferSize: 128 << 10, ReadBufferSize: 32 << 10, // few calls of the system for a request
 	}}}
 	for _, q := range questions {
 		body, err := msgpack.Marshal(struct {
