@@ -109,8 +109,12 @@ func TestBoundsOnGrowthHold(t *testing.T) {
 		t.Errorf("%d trees, want 5", len(e.Trees))
 	}
 	for _, leaf := range e.Model().Leaves() {
-		if len(leaf.Path) > 2 {
-			t.Errorf("a leaf at depth %d, at most 2", len(leaf.Path))
+		conditions := 0
+		for _, r := range leaf.Regions {
+			conditions += len(r.Bounds)
+		}
+		if conditions > 2 {
+			t.Errorf("a leaf with %d conditions, at most 2", conditions)
 		}
 	}
 	if leaves := len(e.Model().Values); leaves > 15 {
