@@ -45,9 +45,9 @@ type endpointProcess struct {
 	exit      error // once ended is closed
 }
 
-// startEndpoint serves a compiled model's folder, with a key store of its own and further flags, and waits until it is
-// healthy. The process ends with the context, or with stop.
-func startEndpoint(ctx context.Context, dir string, flags ...string) (p *endpointProcess, err error) {
+// startEndpoint serves a compiled model's folder, with a key store of its own, and waits until it is healthy. The process
+// ends with the context, or with stop.
+func startEndpoint(ctx context.Context, dir string) (p *endpointProcess, err error) {
 	path, err := binary()
 	if err != nil {
 		return nil, err
@@ -63,7 +63,7 @@ func startEndpoint(ctx context.Context, dir string, flags ...string) (p *endpoin
 		return nil, err
 	}
 	p = &endpointProcess{url: "http://" + address, keys: keys, ended: make(chan struct{})}
-	p.process = exec.CommandContext(ctx, path, append([]string{"--listen", address, "--model", dir, "--keystore", "file://" + keys, "--log-level", "error"}, flags...)...)
+	p.process = exec.CommandContext(ctx, path, "--listen", address, "--model", dir, "--keystore", "file://"+keys, "--log-level", "error")
 	p.process.Stderr = os.Stderr
 	p.process.Env = slices.DeleteFunc(os.Environ(), func(v string) bool { // it is configured by its flags alone
 		return strings.HasPrefix(v, "CIPHERPOINT_") || strings.HasPrefix(v, "PORT=")
