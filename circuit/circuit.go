@@ -44,6 +44,7 @@ type Input struct {
 	Name  string  `json:"name"`
 	Level int     `json:"level"`
 	Scale float64 `json:"scale"`
+	Width int     `json:"width,omitempty"` // ciphertexts, of a batch
 }
 
 // Node is one operation. Exactly one of the operations is set. The operands are brought to Level by dropping primes
@@ -62,6 +63,10 @@ type Node struct {
 	Dot      *Dot      `json:"dot,omitempty"`
 	Combine  *Combine  `json:"combine,omitempty"`
 	Multiply *Multiply `json:"multiply,omitempty"`
+	Mix      *Mix      `json:"mix,omitempty"`
+
+	// Relinearise brings the result of a batch's node back to degree 1 in the secret. Elsewhere every product does.
+	Relinearise bool `json:"relinearise,omitempty"`
 }
 
 // Linear is y = M·x + b in slots, M given by its diagonals and run baby-step giant-step (Halevi and Shoup, ePrint
@@ -112,7 +117,7 @@ type Combine struct {
 	Constant float64   `json:"constant"`
 }
 
-// Multiply is the elementwise product of two values (or the square of one), relinearised.
+// Multiply is the elementwise product of two values (or the square of one), relinearised but in batches.
 type Multiply struct{}
 
 // Output is a vector that the client decrypts. Its value must be at level 0; the reply carries it modulo 2^ModulusBits,
@@ -123,7 +128,8 @@ type Multiply struct{}
 // Period), so that a last sum over slots costs no rotation and no key. The answer's values must not wrap:
 // |mean|·scale < q_0/2.
 //
-// In coefficients, the client learns the coefficients with the indexes in Coefficients, in this order.
+// In coefficients, the client learns the coefficients with the indexes in Coefficients, in this order. Of a batch, it
+// learns all slots of the value's ciphertexts, Width of them.
 //
 // Where Flood is not zero, the reply is re-randomised by a fresh encryption of zero, and normal noise of that standard
 // deviation, counted in integers modulo q_0, is added to each coefficient that the client learns: it hides the noise of
@@ -133,6 +139,7 @@ type Output struct {
 	Value        int    `json:"value"`
 	Period       int    `json:"period,omitempty"`
 	Coefficients []int  `json:"coefficients,omitempty"`
+	Width        int    `json:"width,omitempty"` // ciphertexts, of a batch
 	ModulusBits  int    `json:"modulus_bits"`
 
 	Flood float64 `json:"flood,omitempty"`
@@ -182,7 +189,7 @@ func (c *Circuit) Keys() KeySet {
 	}
 	for _, node := range c.Nodes {
 		switch {
-		case node.Multiply != nil:
+		case node.Relinearise || node.Multiply != nil && c.Packing != Batch:
 			set.Relinearisation = max(set.Relinearisation, node.Level)
 		case node.Linear != nil:
 			for _, r := range slices.Concat(node.Linear.Babies, node.Linear.Giants) {
@@ -244,7 +251,7 @@ func (c *Circuit) Validate() error {
 	if err := c.Parameters.Validate(); err != nil {
 		return err
 	}
-	want := map[Packing]Ring{Slots: ConjugateInvariant, Coefficients: Standard}[c.Packing]
+	want := map[Packing]Ring{Slots: ConjugateInvariant, Coefficients: Standard, Batch: ConjugateInvariant}[c.Packing]
 	if want == "" || c.Parameters.Ring != want {
 		return fmt.Errorf("packing %q does not go with the %s ring", c.Packing, c.Parameters.Ring)
 	}
@@ -256,10 +263,16 @@ func (c *Circuit) Validate() error {
 			return fmt.Errorf("input %d: level %d or scale %g out of range", i, in.Level, in.Scale)
 		}
 	}
+	if err := c.validateBatch(); err != nil {
+		return err
+	}
 	for i, node := range c.Nodes {
 		if err := c.validateNode(i, node); err != nil {
 			return fmt.Errorf("node %d (%s): %w", i, node.Name, err)
 		}
+	}
+	if err := c.validateDegrees(); err != nil {
+		return err
 	}
 	if len(c.Parameters.P) == 0 && c.Keys().Switches() {
 		return fmt.Errorf("keys are needed but there is no special prime")
@@ -327,6 +340,7 @@ func (c *Circuit) validateNode(i int, node Node) error {
 			return nil
 		}),
 		check(node.Multiply != nil, func() error { operands = 2; return nil }),
+		check(node.Mix != nil, func() error { operands = len(node.In); return c.validateMix(node) }),
 	)
 	switch {
 	case err != nil:
@@ -343,6 +357,10 @@ func (c *Circuit) validateNode(i int, node Node) error {
 	case node.Linear != nil || node.Dot != nil:
 		if c.PlaintextScale(node, 0) < 1 {
 			return fmt.Errorf("plaintext scale below one")
+		}
+	case node.Mix != nil:
+		if !c.MixFits(node) {
+			return fmt.Errorf("scalars and primes have more than %d bits together", ScalarBits)
 		}
 	}
 	return nil
@@ -407,6 +425,15 @@ func (c *Circuit) validateOutput(out Output) error {
 		return fmt.Errorf("flood of deviation %g: want none, or 2^6 to q_0/16", out.Flood)
 	}
 	n := c.Parameters.Slots()
+	if c.Packing == Batch {
+		if out.Coefficients != nil || out.Period != 0 || out.Flood != 0 || out.Width != c.Width(out.Value) {
+			return fmt.Errorf("of a batch, an output has a width and nothing else")
+		}
+		return nil
+	}
+	if out.Width != 0 {
+		return fmt.Errorf("width of no batch")
+	}
 	if c.Packing == Slots {
 		if out.Coefficients != nil || out.Period < 1 || n%out.Period != 0 {
 			return fmt.Errorf("period %d does not divide %d slots", out.Period, n)

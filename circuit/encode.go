@@ -27,7 +27,7 @@ func (v *Vector) UnmarshalJSON(data []byte) error {
 	if err := strictJSON(data, &shape); err != nil {
 		return err
 	}
-	if shape.Period < 0 || shape.Period > 1<<MaxLogN || shape.Sparse < 0 || shape.Sparse > shape.Period {
+	if shape.Period < 0 || shape.Period > MaxWidth*MaxWidth || shape.Sparse < 0 || shape.Sparse > shape.Period {
 		return fmt.Errorf("vector of period %d with %d entries", shape.Period, shape.Sparse)
 	}
 	*v = Vector{Period: shape.Period, pending: shape.Sparse}
@@ -59,6 +59,12 @@ func (c *Circuit) vectors() []*Vector {
 		}
 		if node.Dot != nil {
 			list = append(list, &node.Dot.Weights, &node.Dot.Bias)
+		}
+		if node.Mix != nil {
+			for k := range node.Mix.Maps {
+				list = append(list, &node.Mix.Maps[k])
+			}
+			list = append(list, &node.Mix.Bias)
 		}
 	}
 	return list

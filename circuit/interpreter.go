@@ -3,7 +3,7 @@ package circuit
 import "fmt"
 
 // Run runs the circuit in float on its inputs' vectors, each of Slots() values, and returns for each output what the
-// client would learn: Period sums, or the listed coefficients.
+// client would learn: Period sums, or the listed coefficients. A batch runs on one sample, vectors of Width values.
 func (c *Circuit) Run(inputs ...[]float64) ([][]float64, error) {
 	return c.RunObserved(nil, inputs...)
 }
@@ -11,14 +11,13 @@ func (c *Circuit) Run(inputs ...[]float64) ([][]float64, error) {
 // RunObserved is Run with a look at every value, inputs included, as soon as it is there. What observe writes to the
 // vector is what the circuit goes on with: this is how noise is simulated.
 func (c *Circuit) RunObserved(observe func(value int, vector []float64), inputs ...[]float64) ([][]float64, error) {
-	n := c.Parameters.Slots()
 	if len(inputs) != len(c.Inputs) {
 		return nil, fmt.Errorf("%d input vectors: want %d", len(inputs), len(c.Inputs))
 	}
 	values := make([][]float64, c.Values())
 	for i, x := range inputs {
-		if len(x) != n {
-			return nil, fmt.Errorf("input vector %d has %d values: want %d", i, len(x), n)
+		if len(x) != c.Width(i) {
+			return nil, fmt.Errorf("input vector %d has %d values: want %d", i, len(x), c.Width(i))
 		}
 		values[i] = append([]float64(nil), x...)
 		if observe != nil {
@@ -27,7 +26,7 @@ func (c *Circuit) RunObserved(observe func(value int, vector []float64), inputs 
 	}
 	for i, node := range c.Nodes {
 		at := len(c.Inputs) + i
-		values[at] = node.run(n, values)
+		values[at] = node.run(values)
 		if observe != nil {
 			observe(at, values[at])
 		}
@@ -39,9 +38,12 @@ func (c *Circuit) RunObserved(observe func(value int, vector []float64), inputs 
 	return outputs, nil
 }
 
-func (node *Node) run(n int, values [][]float64) []float64 {
+func (node *Node) run(values [][]float64) []float64 {
 	x := values[node.In[0]]
+	n := len(x)
 	switch {
+	case node.Mix != nil:
+		return node.Mix.run(node, values)
 	case node.Linear != nil:
 		return node.Linear.run(x)
 	case node.Fold != nil:
@@ -118,6 +120,9 @@ func (d *Dot) run(x []float64) []float64 {
 }
 
 func (out *Output) read(x []float64) []float64 {
+	if out.Width > 0 {
+		return append([]float64(nil), x...)
+	}
 	if out.Coefficients != nil {
 		y := make([]float64, len(out.Coefficients))
 		for i, k := range out.Coefficients {

@@ -17,6 +17,8 @@ func (node *Node) Operation() string {
 		return "dot"
 	case node.Combine != nil:
 		return "combine"
+	case node.Mix != nil:
+		return "mix"
 	case node.Multiply != nil && len(node.In) == 2 && node.In[0] == node.In[1]:
 		return "square"
 	default:
@@ -54,7 +56,10 @@ func (c *Circuit) String() string {
 	}
 	for _, out := range c.Outputs {
 		what := fmt.Sprintf("%d sums over slots", out.Period)
-		if out.Coefficients != nil {
+		switch {
+		case out.Width > 0:
+			what = fmt.Sprintf("%d values of each sample", out.Width)
+		case out.Coefficients != nil:
 			what = fmt.Sprintf("%d coefficients", len(out.Coefficients))
 		}
 		fmt.Fprintf(&b, "output %s: %%%d, %s, modulo 2^%d\n", out.Name, out.Value, what, out.ModulusBits)
@@ -78,6 +83,12 @@ func (node *Node) details() string {
 			len(node.Linear.Diagonals), len(node.Linear.Babies), len(node.Linear.Giants))
 	case node.Fold != nil:
 		return fmt.Sprintf(" by %v", node.Fold.Steps)
+	case node.Mix != nil:
+		weights := 0
+		for _, m := range node.Mix.Maps {
+			weights += len(m.Values)
+		}
+		return fmt.Sprintf(" %d weights to %d rows", weights, node.Mix.Rows)
 	case node.Combine != nil:
 		return fmt.Sprintf(" factors %.4g constant %.4g", node.Combine.Factors, node.Combine.Constant)
 	}

@@ -193,3 +193,8 @@ func sumProducts2(dst0 *uint64, dst1 *uint64, a0 *[]uint64, a1 *[]uint64, b *[]u
 //
 //go:noescape
 func extendVector(dst *[]uint64, src *[]uint64, targets uint64, sources uint64, target *uint64, source *uint64, count uint64, digits *uint64)
+
+// mixVector writes sums of count columns of src times scalars to rows of dst, reduced.
+//
+//go:noescape
+func mixVector(dst *uint64, src *uint64, columns *uint32, scalars *uint64, count uint64, shift uint64, rows *[8]uint32, offsets *[8]uint64, constants *[3]uint64)
