@@ -211,7 +211,7 @@ func (u *user) oneCore(ctx context.Context, dir string) (time.Duration, error) {
 
 // load uploads the keys and returns what asks the questions.
 func (u *user) load(ctx context.Context, p *endpointProcess) (*load, error) {
-	connection, err := client.New(p.url, "", client.Options{})
+	connection, err := client.New(p.URL(), "", client.Options{})
 	if err != nil {
 		return nil, err
 	}
@@ -227,7 +227,7 @@ func (u *user) load(ctx context.Context, p *endpointProcess) (*load, error) {
 	if _, err := u.model.DeserializeDecryptDequantize(reply); err != nil {
 		return nil, err
 	}
-	return newLoad(p, uid, u.questions)
+	return newLoad(p.URL(), p.PID(), uid, u.questions)
 }
 
 // write prints the figures and writes the plot, where a file is named.

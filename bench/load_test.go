@@ -7,7 +7,6 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync/atomic"
@@ -60,11 +59,7 @@ func server(t *testing.T, wait time.Duration) *load {
 		time.Sleep(wait)
 	}))
 	t.Cleanup(s.Close)
-	self, err := os.FindProcess(os.Getpid())
-	if err != nil {
-		t.Fatal(err)
-	}
-	l, err := newLoad(&endpointProcess{url: s.URL, process: &exec.Cmd{Process: self}}, "uid", [][]byte{[]byte("question")})
+	l, err := newLoad(s.URL, os.Getpid(), "uid", [][]byte{[]byte("question")})
 	if err != nil {
 		t.Fatal(err)
 	}

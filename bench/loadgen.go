@@ -23,17 +23,18 @@ import (
 // load asks an endpoint ready-made questions, with as little work for each as can be, so that the cores are the
 // endpoint's.
 type load struct {
-	endpoint *endpointProcess
-	client   *http.Client
-	bodies   [][]byte
-	asked    atomic.Int64
+	url    string
+	pid    int
+	client *http.Client
+	bodies [][]byte
+	asked  atomic.Int64
 }
 
 // connections is how many requests can be on their way at one time.
 const connections = 1024
 
-func newLoad(p *endpointProcess, uid string, questions [][]byte) (*load, error) {
-	l := &load{endpoint: p, client: &http.Client{Transport: &http.Transport{
+func newLoad(url string, pid int, uid string, questions [][]byte) (*load, error) {
+	l := &load{url: url, pid: pid, client: &http.Client{Transport: &http.Transport{
 		MaxIdleConnsPerHost: connections, MaxConnsPerHost: connections, DisableCompression: true,
 		WriteBufferSize: 128 << 10, ReadBufferSize: 32 << 10, // few calls of the system for a request
 	}}}
@@ -54,7 +55,7 @@ func newLoad(p *endpointProcess, uid string, questions [][]byte) (*load, error) 
 // ask asks the next question. A refusal for want of room is no error.
 func (l *load) ask(ctx context.Context) (refused bool, err error) {
 	body := l.bodies[int(l.asked.Add(1))%len(l.bodies)]
-	request, err := http.NewRequestWithContext(ctx, http.MethodPost, l.endpoint.url, bytes.NewReader(body))
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, l.url, bytes.NewReader(body))
 	if err != nil {
 		return false, err
 	}
@@ -121,12 +122,12 @@ func (p *phase) once(ctx context.Context, l *load, due time.Time) error {
 
 // during measures what f does.
 func (p *phase) during(l *load, f func() error) error {
-	own, its := processorTime(os.Getpid()), processorTime(l.endpoint.process.Process.Pid)
+	own, its := processorTime(os.Getpid()), processorTime(l.pid)
 	start := time.Now()
 	err := f()
 	p.elapsed = time.Since(start)
 	all := p.elapsed.Seconds() * float64(runtime.NumCPU())
-	p.ours, p.theirs = (processorTime(os.Getpid())-own)/all, (processorTime(l.endpoint.process.Process.Pid)-its)/all
+	p.ours, p.theirs = (processorTime(os.Getpid())-own)/all, (processorTime(l.pid)-its)/all
 	slices.Sort(p.latencies)
 	return err
 }
