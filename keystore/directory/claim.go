@@ -27,7 +27,7 @@ func (s *Store) Claim(ctx context.Context, owner, uid string, limit int) error {
 		}
 		return failure(err)
 	}
-	defer lock.Close()
+	defer func() { _ = lock.Close() }()
 	text, err := os.ReadFile(name)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return failure(err)
