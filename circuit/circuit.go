@@ -429,6 +429,9 @@ func (c *Circuit) validateOutput(out Output) error {
 		if out.Coefficients != nil || out.Period != 0 || out.Flood != 0 || out.Width != c.Width(out.Value) {
 			return fmt.Errorf("of a batch, an output has a width and nothing else")
 		}
+		if out.Value < len(c.Inputs) && len(c.Nodes) > 0 {
+			return fmt.Errorf("of a batch, an output is computed")
+		}
 		return nil
 	}
 	if out.Width != 0 {

@@ -75,16 +75,8 @@ func (p *Program) RunObserved(ctx context.Context, keys *EvaluationKeys, inputs 
 
 // check checks that keys and inputs fit the circuit.
 func (p *Program) check(keys *EvaluationKeys, inputs []*Ciphertext) error {
-	if p.keys.Count() > 0 {
-		if keys == nil {
-			return fmt.Errorf("%w: none given, %d needed", ErrMissingKey, p.keys.Count())
-		}
-		if !p.params.Same(keys.params.literal) {
-			return fmt.Errorf("evaluation keys are for other parameters")
-		}
-		if err := keys.Covers(p.keys); err != nil {
-			return err
-		}
+	if err := checkKeys(p.params, p.keys, keys); err != nil {
+		return err
 	}
 	if len(inputs) != len(p.circuit.Inputs) {
 		return fmt.Errorf("%d encrypted inputs: want %d", len(inputs), len(p.circuit.Inputs))
@@ -95,6 +87,20 @@ func (p *Program) check(keys *EvaluationKeys, inputs []*Ciphertext) error {
 		}
 	}
 	return nil
+}
+
+// checkKeys checks that keys hold a set.
+func checkKeys(params *Parameters, set circuit.KeySet, keys *EvaluationKeys) error {
+	if set.Count() == 0 {
+		return nil
+	}
+	if keys == nil {
+		return fmt.Errorf("%w: none given, %d needed", ErrMissingKey, set.Count())
+	}
+	if !params.Same(keys.params.literal) {
+		return fmt.Errorf("evaluation keys are for other parameters")
+	}
+	return keys.Covers(set)
 }
 
 // reply switches a ciphertext at level 0 to the modulus 2^ModulusBits, flooded where the output asks for it.

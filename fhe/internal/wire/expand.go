@@ -21,6 +21,9 @@ const (
 	KeyDomain Domain = 1
 	// InputDomain is for ciphertexts of inputs: item is the input's index.
 	InputDomain Domain = 2
+	// BatchDomain is for ciphertexts of batches: item is the ciphertext's index, digit the block of BatchBlock values, so
+	// that parts can be expanded in any order.
+	BatchDomain Domain = 3
 )
 
 // Expander expands a seed by AES-256 in counter mode. It is safe for concurrent use.
@@ -34,6 +37,9 @@ func NewExpander(seed Seed) Expander {
 	}
 	return Expander{block}
 }
+
+// BatchBlock is how many values of a batch's ciphertext are expanded at once. It divides the degree of every ring.
+const BatchBlock = 512
 
 // chunk is how much of the key stream is drawn at once.
 const chunk = 4096
@@ -55,9 +61,10 @@ func (e Expander) Uniform(values []uint64, modulus uint64, domain Domain, item, 
 	mask := uint64(1)<<bits.Len64(modulus-1) - 1
 	var buffer [chunk]byte
 	for filled := 0; filled < len(values); {
-		stream.XORKeyStream(buffer[:], zeros[:])
-		for k := 0; k < chunk && filled < len(values); k += 8 {
-			v := binary.LittleEndian.Uint64(buffer[k:]) & mask
+		drawn := buffer[:min(chunk, 8*(len(values)-filled))]
+		stream.XORKeyStream(drawn, zeros[:len(drawn)])
+		for k := 0; k < len(drawn); k += 8 {
+			v := binary.LittleEndian.Uint64(drawn[k:]) & mask
 			values[filled] = v
 			if v < modulus {
 				filled++

@@ -19,6 +19,7 @@ const (
 	Keys    Kind = 1
 	Inputs  Kind = 2
 	Replies Kind = 3
+	Batch   Kind = 4
 )
 
 func (k Kind) String() string {
@@ -29,6 +30,8 @@ func (k Kind) String() string {
 		return "encrypted inputs"
 	case Replies:
 		return "encrypted replies"
+	case Batch:
+		return "encrypted batch"
 	}
 	return fmt.Sprintf("kind %d", byte(k))
 }

@@ -22,6 +22,7 @@ type Output struct {
 	Scale        float64 `json:"scale"`
 	Period       int     `json:"period,omitempty"`
 	Coefficients []int   `json:"coefficients,omitempty"`
+	Width        int     `json:"width,omitempty"`
 	ModulusBits  int     `json:"modulus_bits"`
 }
 
@@ -29,7 +30,7 @@ type Output struct {
 func SignatureOf(c *circuit.Circuit) *Signature {
 	s := &Signature{Parameters: c.Parameters, Packing: c.Packing, Inputs: c.Inputs}
 	for _, out := range c.Outputs {
-		s.Outputs = append(s.Outputs, Output{out.Name, c.Scale(out.Value), out.Period, out.Coefficients, out.ModulusBits})
+		s.Outputs = append(s.Outputs, Output{out.Name, c.Scale(out.Value), out.Period, out.Coefficients, out.Width, out.ModulusBits})
 	}
 	return s
 }
@@ -42,9 +43,9 @@ func (s *Signature) Validate() error {
 		if !(out.Scale > 0) || math.IsInf(out.Scale, 1) {
 			return fmt.Errorf("output %d: scale %g out of range", i, out.Scale)
 		}
-		c.Inputs = append(c.Inputs[:len(c.Inputs):len(c.Inputs)], circuit.Input{Scale: 1})
+		c.Inputs = append(c.Inputs[:len(c.Inputs):len(c.Inputs)], circuit.Input{Scale: 1, Width: out.Width})
 		c.Outputs = append(c.Outputs, circuit.Output{Value: len(c.Inputs) - 1, Period: out.Period, Coefficients: out.Coefficients,
-			ModulusBits: out.ModulusBits})
+			Width: out.Width, ModulusBits: out.ModulusBits})
 	}
 	if len(s.Inputs) == 0 {
 		return fmt.Errorf("no inputs")
@@ -53,15 +54,19 @@ func (s *Signature) Validate() error {
 }
 
 // Kept returns the indexes of the message's coefficients that the reply of an output holds: those that the output lists,
-// or those of the subring whose degree is the output's period.
+// or those of the subring whose degree is the output's period. Of a batch, that is all of them.
 func (s *Signature) Kept(output int) []int {
 	out := &s.Outputs[output]
 	if out.Coefficients != nil {
 		return out.Coefficients
 	}
-	kept := make([]int, out.Period)
+	period := out.Period
+	if s.Packing == circuit.Batch {
+		period = s.Parameters.N()
+	}
+	kept := make([]int, period)
 	for i := range kept {
-		kept[i] = i * (s.Parameters.N() / out.Period)
+		kept[i] = i * (s.Parameters.N() / period)
 	}
 	return kept
 }
@@ -69,6 +74,13 @@ func (s *Signature) Kept(output int) []int {
 // InputSize returns the exact length in bytes of the encrypted inputs.
 func (s *Signature) InputSize() int64 {
 	total := int64(HeaderSize)
+	if s.Packing == circuit.Batch {
+		total += SeedSize
+		for _, in := range s.Inputs {
+			total += int64(in.Width) * PolySize(s.Parameters.N(), s.Parameters.Q[:in.Level+1]...)
+		}
+		return total
+	}
 	for _, in := range s.Inputs {
 		total += SeedSize + PolySize(s.Parameters.N(), s.Parameters.Q[:in.Level+1]...)
 	}
@@ -79,7 +91,29 @@ func (s *Signature) InputSize() int64 {
 func (s *Signature) ReplySize() int64 {
 	total := int64(HeaderSize)
 	for i, out := range s.Outputs {
-		total += int64(PackedSize(s.Parameters.N(), out.ModulusBits)) + int64(PackedSize(len(s.Kept(i)), out.ModulusBits))
+		size := int64(PackedSize(s.Parameters.N(), out.ModulusBits)) + int64(PackedSize(len(s.Kept(i)), out.ModulusBits))
+		if s.Packing == circuit.Batch {
+			size *= int64(out.Width)
+		}
+		total += size
+	}
+	return total
+}
+
+// Width returns the ciphertexts of all inputs of a batch.
+func (s *Signature) Width() int {
+	total := 0
+	for _, in := range s.Inputs {
+		total += in.Width
+	}
+	return total
+}
+
+// ReplyWidth returns the ciphertexts of all outputs of a batch.
+func (s *Signature) ReplyWidth() int {
+	total := 0
+	for _, out := range s.Outputs {
+		total += out.Width
 	}
 	return total
 }
