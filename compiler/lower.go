@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 
+	"cipherpoint/compiler/approximation"
 	"cipherpoint/model"
 )
 
@@ -233,6 +234,8 @@ func (l *lowering) node(node model.Node) (int, error) {
 			}
 		}
 		return p.affine(node.Name, shape, in, matrices, bias), nil
+	case *approximation.Series:
+		return l.series(node.Name, in[0], op), nil
 	case model.Pointwise:
 		if c, exact := op.Polynomial(); exact {
 			return l.apply(node.Name, in[0], c), nil
@@ -268,6 +271,11 @@ func (l *lowering) channels(node model.Node, op model.ChannelPointwise, x int) (
 		coefficients = append(coefficients, list)
 		degree = max(degree, len(trim(list))-1)
 	}
+	if degree == 2 {
+		if v, served, err := l.squares(node, coefficients, x); served || err != nil {
+			return v, err
+		}
+	}
 	powers := []int{-1, x}
 	for k := 2; k <= degree; k++ {
 		powers = append(powers, l.program.multiply(node.Name, powers[k/2], powers[(k+1)/2]))
@@ -297,4 +305,39 @@ func (l *lowering) channels(node model.Node, op model.ChannelPointwise, x int) (
 		in, maps = append(in, powers[k]), append(maps, m)
 	}
 	return l.program.affine(node.Name, shape, in, maps, bias), nil
+}
+
+// squares appends a·x² + b·x + c, where the coefficients depend on the channel, as a·(x + b/2a)² + (c − b²/4a): the maps
+// before and after take shifts and factors in. It reports false where a channel has a linear part only.
+func (l *lowering) squares(node model.Node, coefficients [][]float64, x int) (value int, served bool, err error) {
+	shape := l.shapes[node.Output]
+	n, perChannel := shape.Size(), shape.Size()/len(coefficients)
+	shift, constant, factor := make([]float64, n), make([]float64, n), make([]float64, n)
+	for e := range n {
+		list := append(slices.Clone(coefficients[e/perChannel]), 0, 0, 0)
+		switch a, b := list[2], list[1]; {
+		case a != 0:
+			shift[e], factor[e], constant[e] = b/(2*a), a, list[0]-b*b/(4*a)
+		case b != 0:
+			return 0, false, nil
+		default:
+			constant[e] = list[0]
+		}
+	}
+	p := l.program
+	m, err := diagonal(factor)
+	if err != nil {
+		return 0, false, err
+	}
+	shifted := p.affine(node.Name, shape, []int{x}, []*model.Sparse{model.Identity(n).Matrix}, shift)
+	return p.affine(node.Name, shape, []int{p.multiply(node.Name, shifted, shifted)}, []*model.Sparse{m}, constant), true, nil
+}
+
+// diagonal returns the matrix that multiplies element e by factor e.
+func diagonal(factor []float64) (*model.Sparse, error) {
+	entries := make([]model.Triplet, len(factor))
+	for e, f := range factor {
+		entries[e] = model.Triplet{Row: e, Col: e, Value: f}
+	}
+	return model.NewSparse(len(factor), len(factor), entries)
 }

@@ -2,7 +2,6 @@ package compiler
 
 import (
 	"fmt"
-	"math"
 
 	"cipherpoint/model"
 )
@@ -209,96 +208,4 @@ func (p *program) sweep() {
 	for k, v := range p.outputs {
 		p.outputs[k] = renumbered[v]
 	}
-}
-
-// scaledValue is factor·value + constant, with the two numbers left for whoever reads it to take in.
-type scaledValue struct {
-	value            int
-	factor, constant float64
-}
-
-// polynomial appends the evaluation of Σ_k c[k]·x^k at value x, in ⌈log₂(degree+1)⌉ multiplicative levels or, where
-// the polynomial is even about some centre, with fewer products than its degree asks for. Scalars are left outside as
-// far as they go, since the linear maps around take them for nothing.
-func (p *program) polynomial(name string, x int, c []float64) scaledValue {
-	c = trim(c)
-	switch degree := len(c) - 1; {
-	case degree <= 1:
-		c = append(c, 0, 0)
-		return scaledValue{x, c[1], c[0]}
-	case degree == 2:
-		// a·x² + b·x + c = a·(x + b/2a)² + (c − b²/4a)
-		h := c[1] / (2 * c[2])
-		shifted := p.combine(name, []int{x}, []float64{1}, h)
-		return scaledValue{p.multiply(name, shifted, shifted), c[2], c[0] - c[2]*h*h}
-	case even(c):
-		square := p.multiply(name, x, x)
-		half := make([]float64, 0, len(c)/2+1)
-		for k := 0; k < len(c); k += 2 {
-			half = append(half, c[k])
-		}
-		return p.polynomial(name, square, half)
-	case degree == 3:
-		// A cubic has a real root r: a·(x − r)·(x² + u·x + v), and the quadratic factor takes one square.
-		r := realRoot(c)
-		u := c[2]/c[3] + r
-		v := c[1]/c[3] + r*u
-		root := p.combine(name, []int{x}, []float64{1}, -r)
-		quadratic := p.polynomial(name, x, []float64{v, u, 1})
-		factor := p.combine(name, []int{quadratic.value}, []float64{quadratic.factor}, quadratic.constant)
-		return scaledValue{p.multiply(name, root, factor), c[3], 0}
-	}
-	// p = q·x^m + r with m the largest power of two up to the degree (Paterson and Stockmeyer, SIAM J. Comput. 2(1)).
-	m, power := 1, x
-	for 2*m <= len(c)-1 {
-		power = p.multiply(name, power, power)
-		m *= 2
-	}
-	quotient := p.polynomial(name, x, c[m:])
-	rest := p.polynomial(name, x, c[:m])
-	var product int
-	if quotient.factor == 0 || len(trim(c[m:])) == 1 {
-		product, quotient.factor = power, c[m]
-	} else {
-		left := p.combine(name, []int{quotient.value}, []float64{1}, quotient.constant/quotient.factor)
-		product = p.multiply(name, left, power)
-	}
-	if rest.factor == 0 {
-		return scaledValue{product, quotient.factor, rest.constant}
-	}
-	sum := p.combine(name, []int{product, rest.value}, []float64{1, rest.factor / quotient.factor}, 0)
-	return scaledValue{sum, quotient.factor, rest.constant}
-}
-
-func trim(c []float64) []float64 {
-	for len(c) > 1 && c[len(c)-1] == 0 {
-		c = c[:len(c)-1]
-	}
-	return c
-}
-
-func even(c []float64) bool {
-	for k := 1; k < len(c); k += 2 {
-		if c[k] != 0 {
-			return false
-		}
-	}
-	return true
-}
-
-// realRoot finds a real root of a cubic by bisection: its ends have opposite signs.
-func realRoot(c []float64) float64 {
-	cubic := &model.Polynomial{Coefficients: c}
-	bound := 1 + (math.Abs(c[0])+math.Abs(c[1])+math.Abs(c[2]))/math.Abs(c[3]) // Cauchy's
-	low, high := -bound, bound
-	rising := c[3] > 0
-	for range 200 {
-		middle := (low + high) / 2
-		if (cubic.At(middle) < 0) == rising {
-			low = middle
-		} else {
-			high = middle
-		}
-	}
-	return (low + high) / 2
 }

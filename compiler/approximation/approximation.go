@@ -106,7 +106,7 @@ type search struct {
 }
 
 // maxElements bounds the numbers that are kept of the rows to fit to.
-const maxElements = 6e7
+const maxElements = 1e8
 
 const maxHeld = 2048
 
@@ -143,7 +143,7 @@ func (s *search) prepare(rows [][]float64) error {
 			kept += shape.Size()
 		}
 	}
-	s.fit = s.fit[:min(len(s.fit), max(32, int(maxElements)/(kept+4*largest)))]
+	s.fit = s.fit[:min(len(s.fit), max(32, int(maxElements)/(kept+2*largest)))]
 	if s.want, err = s.graph.RunRows(s.held); err != nil {
 		return err
 	}
@@ -305,13 +305,8 @@ func (s *search) attempt(rungs []int, refitting bool) (*Result, error) {
 			result.Refitted = append(result.Refitted, node.Name)
 		}
 		result.Graph.Nodes = append(result.Graph.Nodes, nodes...)
-		for _, n := range nodes {
-			if err := student.run(n); err != nil {
-				return nil, err
-			}
-		}
-		for _, n := range nodes[:len(nodes)-1] {
-			delete(student, n.Output)
+		if err := student.run(nodes...); err != nil {
+			return nil, err
 		}
 		for name, reader := range last {
 			if reader == i {

@@ -28,24 +28,31 @@ func inputs(g *model.Graph, rows [][]float64) values {
 	return v
 }
 
-// run adds a node's result.
-func (v values) run(node model.Node) error {
-	rows := len(v[node.Inputs[0]])
+// run adds the result of the last of some nodes; those of the others are not kept.
+func (v values) run(nodes ...model.Node) error {
+	rows := len(v[nodes[0].Inputs[0]])
 	results := make([]model.Tensor, rows)
 	err := parallel(rows, func(i int) error {
-		in := make([]model.Tensor, len(node.Inputs))
-		for k, name := range node.Inputs {
-			in[k] = v[name][i]
+		own := map[string]model.Tensor{}
+		for _, node := range nodes {
+			in := make([]model.Tensor, len(node.Inputs))
+			for k, name := range node.Inputs {
+				if t, known := own[name]; known {
+					in[k] = t
+				} else {
+					in[k] = v[name][i]
+				}
+			}
+			result, err := node.Op.Eval(in)
+			if err != nil {
+				return fmt.Errorf("node %q (%s): %w", node.Name, node.Op.Kind(), err)
+			}
+			own[node.Output], results[i] = result, result
 		}
-		var err error
-		results[i], err = node.Op.Eval(in)
-		return err
+		return nil
 	})
-	if err != nil {
-		return fmt.Errorf("node %q (%s): %w", node.Name, node.Op.Kind(), err)
-	}
-	v[node.Output] = results
-	return nil
+	v[nodes[len(nodes)-1].Output] = results
+	return err
 }
 
 // parallel calls f for 0 … n-1 on all cores and returns the error of the lowest index that it met.
