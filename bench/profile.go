@@ -30,8 +30,8 @@ var functions = map[string]part{
 	"kernel.(*Modulus).Forward": transforms, "kernel.(*Modulus).Inverse": transforms,
 	"kernel.(*Modulus).InnerProduct": products, "kernel.(*Modulus).InnerProduct2": products,
 	"kernel.(*Modulus).InnerProductAdd": products, "kernel.(*Modulus).InnerProduct2Add": products,
+	"kernel.(*Modulus).InnerProduct2Packed": products, "kernel.(*Modulus).Packed2InnerProduct": products,
 	"kernel.(*Modulus).Lift": extensions, "kernel.(*Extension).Apply": extensions,
-	"fhe.spread": products, // of a diagonal in compact form
 }
 
 // profileOf runs f for about so long under the processor's sampling profiler, which looks a hundred times a second, and

@@ -25,8 +25,8 @@ func (a *arena) poly(limbs int) poly {
 	copy(p, a.free[len(a.free)-reused:])
 	a.free = a.free[:len(a.free)-reused]
 	a.mu.Unlock()
-	for i := reused; i < limbs; i++ {
-		p[i] = kernel.NewVector(a.n)
+	if reused < limbs {
+		copy(p[reused:], kernel.NewVectors(limbs-reused, a.n))
 	}
 	return p
 }

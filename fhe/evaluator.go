@@ -110,7 +110,7 @@ func (e *evaluator) switchKey(dst pair, d *decomposition, key *SwitchingKey) {
 	e.pool.Do(len(d.moduli), func(limb int) {
 		rows := &key.limbs[d.keyLimb(key, limb)]
 		digits := len(d.digits)
-		d.moduli[limb].InnerProduct2(dst[0][limb], dst[1][limb], rows[0][:digits], rows[1][:digits], d.limbs[limb])
+		d.moduli[limb].Packed2InnerProduct(dst[0][limb], dst[1][limb], rows[0][:digits], rows[1][:digits], d.limbs[limb])
 	})
 }
 

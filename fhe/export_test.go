@@ -34,8 +34,19 @@ func (p *Program) Value(keys *EvaluationKeys, inputs []*Ciphertext, value int) (
 
 // Rows returns a key's parts: of each limb, of each part, of each digit. Step 0 stands for relinearisation.
 func (k *EvaluationKeys) Rows(step int) [][2][][]uint64 {
-	if step == 0 {
-		return k.relinearisation.limbs
+	key := k.relinearisation
+	if step != 0 {
+		key = k.rotations[step]
 	}
-	return k.rotations[step].limbs
+	rows := make([][2][][]uint64, len(key.limbs))
+	for limb, m := range k.params.Moduli(key.level, key.special) {
+		for part, packed := range key.limbs[limb] {
+			for _, digit := range packed {
+				values := make([]uint64, k.params.N())
+				m.Unpack(values, digit)
+				rows[limb][part] = append(rows[limb][part], values)
+			}
+		}
+	}
+	return rows
 }

@@ -101,7 +101,7 @@ func (k *EvaluationKeys) get(item int) *SwitchingKey {
 func newSwitchingKey(params *Parameters, level int) *SwitchingKey {
 	key := &SwitchingKey{level: level, special: params.literal.SpecialPrimes(level)}
 	digits, limbs := params.literal.Digits(level), level+1+key.special
-	vectors := kernel.NewVectors(2*digits*limbs, params.N())
+	vectors := kernel.NewVectors(2*digits*limbs, keyLen(params.literal, level))
 	key.limbs = make([][2][][]uint64, limbs)
 	for limb := range key.limbs {
 		for part := range key.limbs[limb] {
@@ -116,6 +116,7 @@ func readKey(r io.Reader, params *Parameters, level, item int, expander wire.Exp
 	moduli := params.Moduli(level, key.special)
 	packed := make([]byte, wire.PolySize(params.N(), wire.KeyPrimes(params.literal, level)...))
 	errs := make([]error, len(moduli))
+	scratch := kernel.NewVectors(2*len(moduli), params.N())
 	for digit := range params.literal.Digits(level) {
 		if err := readFull(r, packed); err != nil {
 			return nil, err
@@ -125,8 +126,11 @@ func readKey(r io.Reader, params *Parameters, level, item int, expander wire.Exp
 			start := wire.PolySize(params.N(), primes(moduli[:limb])...)
 			size := wire.PackedSize(params.N(), bits.Len64(m.Q()))
 			rows := &key.limbs[limb]
-			errs[limb] = wire.Unpack(rows[0][digit], packed[start:start+int64(size)], bits.Len64(m.Q()), m.Q())
-			expander.Uniform(rows[1][digit], m.Q(), wire.KeyDomain, item, digit, limb)
+			first, second := scratch[2*limb], scratch[2*limb+1]
+			errs[limb] = wire.Unpack(first, packed[start:start+int64(size)], bits.Len64(m.Q()), m.Q())
+			expander.Uniform(second, m.Q(), wire.KeyDomain, item, digit, limb)
+			m.Pack(rows[0][digit], first)
+			m.Pack(rows[1][digit], second)
 		})
 		if err := cmp.Or(errs...); err != nil { // the first: each limb may have its own
 			return nil, fmt.Errorf("%w: %w", ErrFormat, err)
@@ -172,6 +176,7 @@ func (k *EvaluationKeys) WriteTo(w io.Writer) (int64, error) {
 	head := wire.AppendHeader(nil, wire.Keys, k.file.id, k.set.Count())
 	n, err := w.Write(append(head, k.file.seed[:]...))
 	total := int64(n)
+	values := make([]uint64, k.params.N())
 	for item, level := range wire.KeyLevels(k.set) {
 		key := k.get(item)
 		moduli := k.params.Moduli(level, key.special)
@@ -181,7 +186,8 @@ func (k *EvaluationKeys) WriteTo(w io.Writer) (int64, error) {
 					return total, err
 				}
 				packed := make([]byte, wire.PackedSize(k.params.N(), bits.Len64(m.Q())))
-				wire.Pack(packed, key.limbs[limb][0][digit], bits.Len64(m.Q()))
+				m.Unpack(values, key.limbs[limb][0][digit])
+				wire.Pack(packed, values, bits.Len64(m.Q()))
 				n, err = w.Write(packed)
 				total += int64(n)
 			}

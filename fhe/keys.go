@@ -5,6 +5,7 @@ import (
 
 	"cipherpoint/circuit"
 	"cipherpoint/fhe/internal/wire"
+	"cipherpoint/fhe/kernel"
 )
 
 // SwitchingKey turns a ciphertext part under one secret into a ciphertext under another (hybrid key switching, Han and
@@ -17,7 +18,7 @@ import (
 // because the number that belongs to a digit is fixed by its residues alone.
 type SwitchingKey struct {
 	level, special int
-	// limbs holds for each limb (q_0 … q_level, then the special primes) the digits' first and second parts.
+	// limbs holds for each limb (q_0 … q_level, then the special primes) the digits' first and second parts, packed.
 	limbs [][2][][]uint64
 }
 
@@ -46,12 +47,21 @@ func KeysBytes(params circuit.Parameters, set circuit.KeySet) int64 {
 	total := int64(0)
 	for _, level := range wire.KeyLevels(set) {
 		special := params.SpecialPrimes(level)
-		total += 2 * int64(params.Digits(level)) * int64(level+1+special) * int64(params.N()) * 8
+		total += 2 * int64(params.Digits(level)) * int64(level+1+special) * int64(keyLen(params, level)) * 8
 	}
 	if set.Encryption {
 		total += 2 * int64(params.N()) * 8
 	}
 	return total
+}
+
+// keyLen returns the words that a limb of a key takes, packed.
+func keyLen(params circuit.Parameters, level int) int {
+	longest := 0
+	for _, q := range wire.KeyPrimes(params, level) {
+		longest = max(longest, kernel.PackedLen(q, params.N()))
+	}
+	return longest
 }
 
 // Covers returns an error that names the first key of a set that is missing or at too low a level.

@@ -1,6 +1,7 @@
 package fhe
 
 import (
+	"slices"
 	"sync"
 
 	"cipherpoint/circuit"
@@ -32,9 +33,29 @@ type turn struct {
 
 // sum is Σ plaintexts[k] ⊙ rot(x, babies[k]), which waits at a giant step.
 type sum struct {
-	giant      int
-	babies     []int // shifts
-	plaintexts []*plaintext
+	giant int
+	terms []terms
+}
+
+// terms are those terms of a sum whose plaintexts have runs of the same length.
+type terms struct {
+	run    int
+	babies []int        // shifts
+	limbs  [][][]uint64 // of each limb, the plaintexts
+}
+
+// add adds a term.
+func (s *sum) add(baby int, p *plaintext) {
+	i := slices.IndexFunc(s.terms, func(t terms) bool { return t.run == p.run })
+	if i < 0 {
+		i = len(s.terms)
+		s.terms = append(s.terms, terms{run: p.run, limbs: make([][][]uint64, len(p.limbs))})
+	}
+	t := &s.terms[i]
+	t.babies = append(t.babies, baby)
+	for limb, v := range p.limbs {
+		t.limbs[limb] = append(t.limbs[limb], v)
+	}
 }
 
 func (b *builder) buildLinear(node circuit.Node) (operation, error) {
@@ -59,9 +80,7 @@ func (b *builder) buildLinear(node circuit.Node) (operation, error) {
 			at[d.Giant] = i
 			o.sums = append(o.sums, sum{giant: d.Giant})
 		}
-		s := &o.sums[i]
-		s.babies = append(s.babies, d.Baby)
-		s.plaintexts = append(s.plaintexts, b.plaintext(d.Values, scale, node.Level))
+		o.sums[i].add(d.Baby, b.plaintext(d.Values, scale, node.Level))
 	}
 	return o, nil
 }
@@ -182,16 +201,12 @@ next:
 	return groups
 }
 
-const (
-	// innerPiece is how many coefficients of all babies are worked on at once: few enough that they stay in the second
-	// cache while the plaintexts stream by.
-	innerPiece = 1024
-	// innerTerms is how many plaintexts at most are spread before they are multiplied by.
-	innerTerms = 16
-)
+// innerPiece is how many coefficients of all babies are worked on at once: few enough that they stay in the second cache
+// while the plaintexts stream by.
+const innerPiece = 1024
 
-// spreading holds innerTerms plaintexts' pieces.
-var spreading = sync.Pool{New: func() any { return kernel.NewVectors(innerTerms, innerPiece) }}
+// termLists holds a sum's ciphertexts, both parts.
+var termLists = sync.Pool{New: func() any { return new([2][][]uint64) }}
 
 // innerSums returns the sums over the babies, by giant step.
 func (o *linear) innerSums(e *evaluator, babies map[int]pair) map[int]pair {
@@ -205,21 +220,18 @@ func (o *linear) innerSums(e *evaluator, babies map[int]pair) map[int]pair {
 		limb, start := task/pieces, task%pieces*innerPiece
 		end := start + innerPiece
 		m := moduli[limb]
-		scratch := spreading.Get().([][]uint64)
-		defer spreading.Put(scratch)
-		var first, second, plain [innerTerms][]uint64
+		lists := termLists.Get().(*[2][][]uint64)
+		defer termLists.Put(lists)
 		for _, s := range o.sums {
 			c := sums[s.giant]
-			sum := m.InnerProduct2
-			for done := 0; done < len(s.babies); done += innerTerms {
-				count := min(innerTerms, len(s.babies)-done)
-				for i, shift := range s.babies[done : done+count] {
+			for i, t := range s.terms {
+				first, second := lists[0][:0], lists[1][:0]
+				for _, shift := range t.babies {
 					x := babies[shift]
-					first[i], second[i] = x[0][limb][start:end], x[1][limb][start:end]
-					plain[i] = s.plaintexts[done+i].values(limb, start, end, scratch[i])
+					first, second = append(first, x[0][limb][start:end]), append(second, x[1][limb][start:end])
 				}
-				sum(c[0][limb][start:end], c[1][limb][start:end], first[:count], second[:count], plain[:count])
-				sum = m.InnerProduct2Add
+				m.InnerProduct2Packed(c[0][limb][start:end], c[1][limb][start:end], first, second, t.limbs[limb], start, t.run, i > 0)
+				lists[0], lists[1] = first, second
 			}
 		}
 	})

@@ -11,49 +11,21 @@ import (
 
 // plaintext is an encoded vector in the NTT domain. A vector in slots of period R < N lies in the subring of degree R:
 // its polynomial is one in X^(N/R), and its NTT repeats each of R values N/R times in a row, so that one of them is
-// kept.
+// kept. Where runs are shorter than eight, all values are kept, packed.
 type plaintext struct {
 	limbs poly
-	run   int // how many places each value stands for
+	run   int // how many places each value stands for: 1 for packed limbs
 }
 
-// values returns the plaintext's values at places start to end of a limb, written to scratch where runs have to be
-// spread.
-func (p *plaintext) values(limb, start, end int, scratch []uint64) []uint64 {
+// values writes all values of a limb.
+func (p *plaintext) values(dst []uint64, m *kernel.Modulus, limb int) {
 	if p.run == 1 {
-		return p.limbs[limb][start:end]
+		m.Unpack(dst, p.limbs[limb])
+		return
 	}
-	spread(scratch[:end-start], p.limbs[limb][start/p.run:], p.run)
-	return scratch[:end-start]
-}
-
-// spread writes each value of src to run places in a row, a power of two, until dst is full.
-func spread(dst, src []uint64, run int) {
-	if run > len(dst) {
-		run = len(dst)
-	}
-	switch run {
-	case 2:
-		for i, v := range src[:len(dst)/2] {
-			d := (*[2]uint64)(dst[2*i:])
-			d[0], d[1] = v, v
-		}
-	case 4:
-		for i, v := range src[:len(dst)/4] {
-			d := (*[4]uint64)(dst[4*i:])
-			d[0], d[1], d[2], d[3] = v, v, v, v
-		}
-	case 8:
-		for i, v := range src[:len(dst)/8] {
-			d := (*[8]uint64)(dst[8*i:])
-			d[0], d[1], d[2], d[3], d[4], d[5], d[6], d[7] = v, v, v, v, v, v, v, v
-		}
-	default:
-		for i, v := range src[:len(dst)/run] {
-			for at := i * run; at < (i+1)*run; at += 8 {
-				d := (*[8]uint64)(dst[at:])
-				d[0], d[1], d[2], d[3], d[4], d[5], d[6], d[7] = v, v, v, v, v, v, v, v
-			}
+	for i, v := range p.limbs[limb] {
+		for k := range p.run {
+			dst[i*p.run+k] = v
 		}
 	}
 }
@@ -77,16 +49,30 @@ func (b *builder) plaintext(v circuit.Vector, scale float64, level int) *plainte
 	if p.circuit.Packing == circuit.Slots {
 		result.run = n / v.Period
 	}
+	if result.run < 8 {
+		result.run = 1
+	}
 	// At least a cache line, which is what vectors are aligned to.
 	result.run = min(result.run, n/8)
-	result.limbs = kernel.NewVectors(level+1, n/result.run)
+	size := n / result.run
+	if result.run == 1 {
+		size = 0
+		for _, m := range p.params.Moduli(level, 0) {
+			size = max(size, m.PackedLen(n))
+		}
+	}
+	result.limbs = kernel.NewVectors(level+1, size)
 	b.known[key] = result
-	p.bytes += int64(level+1) * int64(n/result.run) * 8
+	p.bytes += int64(level+1) * int64(size) * 8
 	b.work = append(b.work, func(scratch poly) {
 		moduli := p.params.Moduli(level, 0)
 		p.params.encoder.Encode(scratch, moduli, v, scale)
 		for limb, m := range moduli {
 			m.Forward(scratch[limb], scratch[limb])
+			if result.run == 1 {
+				m.Pack(result.limbs[limb], scratch[limb])
+				continue
+			}
 			for i := range result.limbs[limb] {
 				result.limbs[limb][i] = scratch[limb][i*result.run]
 			}

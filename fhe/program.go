@@ -146,10 +146,11 @@ func (f *finish) apply(e *evaluator, c pair, special int) (pair, error) {
 	}
 	c = e.divide(division, c)
 	if f.bias != nil {
-		n := e.params.N()
 		scratch := e.arena.poly(len(c[0]))
 		e.pool.Do(len(c[0]), func(limb int) {
-			division.moduli[limb].Add(c[0][limb], c[0][limb], f.bias.values(limb, 0, n, scratch[limb]))
+			m := division.moduli[limb]
+			f.bias.values(scratch[limb], m, limb)
+			m.Add(c[0][limb], c[0][limb], scratch[limb])
 		})
 		e.arena.release(scratch)
 	}
@@ -164,11 +165,15 @@ type dot struct {
 
 func (o *dot) run(e *evaluator, _ *EvaluationKeys, operands []pair) (pair, error) {
 	moduli := e.params.Moduli(o.level, 0)
-	product := e.pair(len(moduli))
-	e.pool.Do(2*len(moduli), func(task int) {
-		part, limb := task%2, task/2
-		moduli[limb].Mul(product[part][limb], operands[0][part][limb], o.weights.limbs[limb]) // coefficients: no runs
+	product, weights := e.pair(len(moduli)), e.arena.poly(len(moduli))
+	e.pool.Do(len(moduli), func(limb int) {
+		m := moduli[limb]
+		o.weights.values(weights[limb], m, limb)
+		for part := range product {
+			m.Mul(product[part][limb], operands[0][part][limb], weights[limb])
+		}
 	})
+	e.arena.release(weights)
 	return o.apply(e, product, 0)
 }
 

@@ -8,7 +8,7 @@ import (
 	"golang.org/x/sys/cpu"
 )
 
-var hasIFMA = cpu.X86.HasAVX512F && cpu.X86.HasAVX512DQ && cpu.X86.HasAVX512VL && cpu.X86.HasAVX512IFMA
+var hasIFMA = cpu.X86.HasAVX512F && cpu.X86.HasAVX512DQ && cpu.X86.HasAVX512VL && cpu.X86.HasAVX512IFMA && cpu.X86.HasAVX512VBMI
 
 // Features names the implementation that serves primes below 2^50 on this machine.
 func Features() string {
@@ -25,17 +25,22 @@ const maxVectorBits = 50
 type acceleration struct {
 	enabled          bool
 	constants        [22]uint64
-	vectorTerms      int      // how many products a vector sum holds
-	forward, inverse []uint64 // N twiddle factors, then floor(w * 2^52 / q) for each; nil for small rings
+	layout           [18]uint64 // of packed vectors
+	vectorTerms      int        // how many products a vector sum holds
+	forward, inverse []uint64   // N twiddle factors, then floor(w * 2^52 / q) for each; nil for small rings
 	plan             plan
 }
 
+// vectorised reports whether the vector code serves a prime.
+func vectorised(q uint64) bool { return hasIFMA && q>>maxVectorBits == 0 }
+
 func (m *Modulus) accelerate() {
-	if !hasIFMA || m.q>>maxVectorBits != 0 {
+	if !vectorised(m.q) {
 		return
 	}
 	m.enabled = true
 	m.vectorTerms = vectorTerms(m.q)
+	m.layout = m.newLayout()
 	q := m.q
 	lastRoot := m.Product(m.inverse.value[1], m.scale.value)
 	negFold, negUnfold := subOnce(0, m.fold.value, q), subOnce(0, m.unfold.value, q)

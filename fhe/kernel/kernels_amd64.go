@@ -189,6 +189,21 @@ func sumProducts(dst *uint64, a *[]uint64, b *[]uint64, terms uint64, offset uin
 //go:noescape
 func sumProducts2(dst0 *uint64, dst1 *uint64, a0 *[]uint64, a1 *[]uint64, b *[]uint64, terms uint64, offset uint64, count uint64, start uint64, end uint64, running *uint64, c *[22]uint64)
 
+// sumProducts2Packed sums up a0[k]*b[k] and a1[k]*b[k], b packed.
+//
+//go:noescape
+func sumProducts2Packed(dst0 *uint64, dst1 *uint64, a0 *[]uint64, a1 *[]uint64, b *[]uint64, terms uint64, offset uint64, count uint64, start uint64, end uint64, running *uint64, c *[22]uint64, position uint64, layout *[18]uint64)
+
+// sumProducts2Runs sums up a0[k]*b[k] and a1[k]*b[k], b in runs.
+//
+//go:noescape
+func sumProducts2Runs(dst0 *uint64, dst1 *uint64, a0 *[]uint64, a1 *[]uint64, b *[]uint64, terms uint64, offset uint64, count uint64, start uint64, end uint64, running *uint64, c *[22]uint64, position uint64, shift uint64)
+
+// sumPacked2Products sums up a0[k]*b[k] and a1[k]*b[k], a0 and a1 packed.
+//
+//go:noescape
+func sumPacked2Products(dst0 *uint64, dst1 *uint64, a0 *[]uint64, a1 *[]uint64, b *[]uint64, terms uint64, offset uint64, count uint64, start uint64, end uint64, running *uint64, c *[22]uint64, position uint64, layout *[18]uint64)
+
 // extendVector converts count pairs of vectors of eight values from one base to another.
 //
 //go:noescape

@@ -82,3 +82,57 @@ func (m *Modulus) innerProduct2(dst0, dst1 []uint64, a0, a1, b [][]uint64, add b
 	}
 	m.innerProduct2Generic(dst0, dst1, a0, a1, b, done, add)
 }
+
+// layout tells the assembly how eight packed values are read: for each lane, eight bytes that hold it; by how much to
+// shift these; which bits to keep; and how many bytes the eight take.
+func (m *Modulus) newLayout() (layout [18]uint64) {
+	width := bits.Len64(m.q)
+	for lane := range 8 {
+		first := uint64(lane * width / 8)
+		for k := range uint64(8) {
+			layout[lane] |= (first + k) << (8 * k)
+		}
+		layout[8+lane] = uint64(lane * width % 8)
+	}
+	layout[16], layout[17] = 1<<width-1, uint64(width)
+	return layout
+}
+
+// packedBits is how many bits a packed value takes.
+func (m *Modulus) packedBits() int {
+	if m.enabled {
+		return bits.Len64(m.q)
+	}
+	return 64
+}
+
+func (m *Modulus) innerProduct2Packed(dst0, dst1 []uint64, a0, a1, b [][]uint64, start, run int, add bool) {
+	if !m.enabled || len(dst0) == 0 || len(b) == 0 {
+		m.innerProduct2PackedGeneric(dst0, dst1, a0, a1, b, start, run, add)
+		return
+	}
+	shift := uint64(bits.TrailingZeros(uint(run / 8)))
+	var running [4 * sumPart]uint64
+	m.eachGroup(len(dst0), len(b), add, func(k, count, offset, n int, first, last uint64) {
+		position := uint64(start+offset) / 8
+		if run == 1 {
+			sumProducts2Packed(&dst0[offset], &dst1[offset], &a0[k], &a1[k], &b[k], uint64(count), uint64(8*offset), uint64(n/8),
+				first, last, &running[0], &m.constants, position, &m.layout)
+			return
+		}
+		sumProducts2Runs(&dst0[offset], &dst1[offset], &a0[k], &a1[k], &b[k], uint64(count), uint64(8*offset), uint64(n/8),
+			first, last, &running[0], &m.constants, position, shift)
+	})
+}
+
+func (m *Modulus) packed2InnerProduct(dst0, dst1 []uint64, a0, a1, b [][]uint64) {
+	if !m.enabled || len(dst0) == 0 || len(b) == 0 {
+		m.innerProduct2Generic(dst0, dst1, a0, a1, b, 0, false)
+		return
+	}
+	var running [4 * sumPart]uint64
+	m.eachGroup(len(dst0), len(b), false, func(k, count, offset, n int, first, last uint64) {
+		sumPacked2Products(&dst0[offset], &dst1[offset], &a0[k], &a1[k], &b[k], uint64(count), uint64(8*offset), uint64(n/8),
+			first, last, &running[0], &m.constants, uint64(offset/8), &m.layout)
+	})
+}

@@ -16,10 +16,16 @@ func aligned(buffer []uint64) []uint64 {
 	return buffer[-address%alignment/8:]
 }
 
+// manyBytes is from where on memory is asked for in large pages.
+const manyBytes = 1 << 18
+
 // NewVectors returns count vectors of n zeros each, one after the other in memory, each on a 64-byte boundary.
 func NewVectors(count, n int) [][]uint64 {
 	stride := (n + 7) &^ 7
 	buffer := NewVector(count * stride)
+	if 8*len(buffer) >= manyBytes {
+		adviseHugePages(buffer)
+	}
 	vectors := make([][]uint64, count)
 	for i := range vectors {
 		vectors[i] = buffer[i*stride : i*stride+n : i*stride+n]

@@ -44,34 +44,90 @@ func (s sum) reduce(f fieldsOf, temp func() VecPhysical) {
 }
 
 func sums() {
-	innerProduct("sumProducts", "a[k]*b[k]", []string{""})
-	innerProduct("sumProducts2", "a0[k]*b[k] and a1[k]*b[k]", []string{"0", "1"})
+	innerProduct{name: "sumProducts", doc: "a[k]*b[k]", sides: []string{""}}.generate()
+	two := []string{"0", "1"}
+	innerProduct{name: "sumProducts2", doc: "a0[k]*b[k] and a1[k]*b[k]", sides: two}.generate()
+	innerProduct{name: "sumProducts2Packed", doc: "a0[k]*b[k] and a1[k]*b[k], b packed", sides: two, b: packed}.generate()
+	innerProduct{name: "sumProducts2Runs", doc: "a0[k]*b[k] and a1[k]*b[k], b in runs", sides: two, b: runs}.generate()
+	innerProduct{name: "sumPacked2Products", doc: "a0[k]*b[k] and a1[k]*b[k], a0 and a1 packed", sides: two, a: packed}.generate()
 	extend()
 }
 
-// innerProduct generates the sum of a few terms, started from nothing, from the result vectors (start = 1) or from the
-// memory of running sums (start = 2), and ended in the result vectors or, whole (end = 1) or reduced (end = 2), in the
-// memory of running sums. Slices are addressed from the given byte offset on.
-func innerProduct(name, what string, sides []string) {
-	dstNames, aNames := "dst"+sides[0], "a"+sides[0]
-	if len(sides) == 2 {
+// form is how a factor stands in memory.
+type form int
+
+const (
+	plain  form = iota // a word each
+	packed             // as many bits each as the prime has, see layout
+	runs               // one word for 2^shift vectors of eight
+)
+
+// Layout of packed vectors, in words: for each lane of a vector of eight, the eight bytes that hold it; by how much to
+// shift these; which bits to keep; and how many bytes the vector takes.
+const (
+	layoutBytes  = 0
+	layoutShifts = 64
+	layoutMask   = 128
+	layoutWidth  = 136
+)
+
+// innerProduct is the sum of a few terms, started from nothing, from the result vectors (start = 1) or from the memory
+// of running sums (start = 2), and ended in the result vectors or, whole (end = 1) or reduced (end = 2), in the memory of
+// running sums. Plain slices are addressed from the given byte offset on, others from the given vector of eight on.
+type innerProduct struct {
+	name, doc string
+	sides     []string
+	a, b      form
+
+	registers
+	dst, firsts            []GPVirtual
+	seconds                GPVirtual
+	offset, running        GPVirtual
+	position, shift, width GPVirtual // position is in bytes where factors are packed
+	fields                 fieldsOf
+	bytes, shifts, bits    VecPhysical
+}
+
+func (p innerProduct) generate() {
+	dstNames, aNames := "dst"+p.sides[0], "a"+p.sides[0]
+	if len(p.sides) == 2 {
 		dstNames, aNames = dstNames+", dst1", aNames+", a1"
 	}
-	TEXT(name, NOSPLIT,
-		"func("+dstNames+" *uint64, "+aNames+", b *[]uint64, terms, offset, count, start, end uint64, running *uint64, c *[22]uint64)")
-	Pragma("noescape")
-	Doc(name + " sums up " + what + ".")
-	var p innerProductRegisters
-	for _, side := range sides {
-		p.dst, p.a = append(p.dst, argument("dst"+side)), append(p.a, argument("a"+side))
+	extra := ""
+	switch {
+	case p.a == packed || p.b == packed:
+		extra = ", position uint64, layout *[18]uint64"
+	case p.b == runs:
+		extra = ", position, shift uint64"
 	}
-	p.b, p.offset, p.running = argument("b"), argument("offset"), argument("running")
-	count, c := argument("count"), argument("c")
+	TEXT(p.name, NOSPLIT,
+		"func("+dstNames+" *uint64, "+aNames+", b *[]uint64, terms, offset, count, start, end uint64, running *uint64, c *[22]uint64"+extra+")")
+	Pragma("noescape")
+	Doc(p.name + " sums up " + p.doc + ".")
+	for _, side := range p.sides {
+		p.dst, p.firsts = append(p.dst, argument("dst"+side)), append(p.firsts, argument("a"+side))
+	}
+	p.seconds, p.offset, p.running = argument("b"), argument("offset"), argument("running")
+	c := argument("c")
 	p.fields = fieldsOf{
 		negQ: Mem{Base: c, Disp: constNegQ}, mu: Mem{Base: c, Disp: constMu},
 		radix: Mem{Base: c, Disp: constRadix}, radixShoup: Mem{Base: c, Disp: constRadixShoup},
 		mask: p.broadcast(c, constMask), twoQ: Mem{Base: c, Disp: constTwoQ}, q: Mem{Base: c, Disp: constQ},
 	}
+	switch {
+	case p.a == packed || p.b == packed:
+		layout := argument("layout")
+		p.bytes, p.shifts, p.bits = p.take(), p.take(), p.broadcast(layout, layoutMask)
+		VMOVDQU64(Mem{Base: layout, Disp: layoutBytes}, p.bytes)
+		VMOVDQU64(Mem{Base: layout, Disp: layoutShifts}, p.shifts)
+		p.width = GP64()
+		MOVQ(Mem{Base: layout, Disp: layoutWidth}, p.width)
+		p.position = argument("position")
+		IMULQ(p.width, p.position)
+	case p.b == runs:
+		p.position, p.shift = argument("position"), argument("shift")
+	}
+	count := argument("count")
 	for _, tile := range []struct {
 		label string
 		width int
@@ -81,9 +137,17 @@ func innerProduct(name, what string, sides []string) {
 		JB(LabelRef(tile.label + "Done"))
 		p.column(tile.label, tile.width)
 		ADDQ(U32(64*tile.width), p.offset)
-		ADDQ(U32(128*tile.width*len(sides)), p.running)
+		ADDQ(U32(128*tile.width*len(p.sides)), p.running)
 		for _, dst := range p.dst {
 			ADDQ(U32(64*tile.width), dst)
+		}
+		switch {
+		case (p.a == packed || p.b == packed) && tile.width == 4:
+			LEAQ(Mem{Base: p.position, Index: p.width, Scale: 4}, p.position)
+		case p.a == packed || p.b == packed:
+			ADDQ(p.width, p.position)
+		case p.b == runs:
+			ADDQ(U8(tile.width), p.position)
 		}
 		SUBQ(U8(tile.width), count)
 		JMP(LabelRef(tile.label))
@@ -92,15 +156,36 @@ func innerProduct(name, what string, sides []string) {
 	finish()
 }
 
-type innerProductRegisters struct {
-	registers
-	dst, a             []GPVirtual
-	b, offset, running GPVirtual
-	fields             fieldsOf
+// load reads vectors of a factor whose slice headers start at header.
+func (p *innerProduct) load(f form, header, term GPVirtual, width int) []VecPhysical {
+	pointer := GP64()
+	MOVQ(Mem{Base: header, Index: term, Scale: 8}, pointer)
+	x := make([]VecPhysical, width)
+	if f == packed {
+		ADDQ(p.position, pointer)
+	}
+	for v := range x {
+		x[v] = p.temp()
+		switch f {
+		case plain:
+			VMOVDQU64(Mem{Base: pointer, Index: p.offset, Scale: 1, Disp: 64 * v}, x[v])
+		case packed:
+			VPERMB(Mem{Base: pointer}, p.bytes, x[v])
+			VPSRLVQ(p.shifts, x[v], x[v])
+			VPANDQ(p.bits, x[v], x[v])
+			ADDQ(p.width, pointer)
+		case runs:
+			at := GP64()
+			LEAQ(Mem{Base: p.position, Disp: v}, at)
+			SHRXQ(p.shift, at, at)
+			VPBROADCASTQ(Mem{Base: pointer, Index: at, Scale: 8}, x[v])
+		}
+	}
+	return x
 }
 
 // column sums up the terms of width vectors of eight values of each side.
-func (p innerProductRegisters) column(label string, width int) {
+func (p innerProduct) column(label string, width int) {
 	var all []sum
 	for range width * len(p.dst) {
 		all = append(all, sum{p.take(), p.take()})
@@ -133,20 +218,10 @@ func (p innerProductRegisters) column(label string, width int) {
 	term, terms := GP64(), argument("terms")
 	XORQ(term, term)
 	loop(label+"Term", terms, func() {
-		pointer := GP64()
-		MOVQ(Mem{Base: p.b, Index: term, Scale: 8}, pointer)
-		y := make([]VecPhysical, width)
-		for v := range y {
-			y[v] = p.temp()
-			VMOVDQU64(Mem{Base: pointer, Index: p.offset, Scale: 1, Disp: 64 * v}, y[v])
-		}
-		for i, a := range p.a {
-			pointer := GP64()
-			MOVQ(Mem{Base: a, Index: term, Scale: 8}, pointer)
-			for v, s := range side(i) {
-				x := p.temp()
-				VMOVDQU64(Mem{Base: pointer, Index: p.offset, Scale: 1, Disp: 64 * v}, x)
-				s.add(x, y[v])
+		y := p.load(p.b, p.seconds, term, width)
+		for i, first := range p.firsts {
+			for v, x := range p.load(p.a, first, term, width) {
+				side(i)[v].add(x, y[v])
 			}
 		}
 		ADDQ(U8(3), term) // a slice header is three words
