@@ -133,9 +133,15 @@ func (k *packer) op(v int, o *op) (packed, error) {
 			n.Combine = &circuit.Combine{Factors: o.factors, Constant: o.constant}
 		}), content, 1}, nil
 	}
-	// Folding can be left to the client's decryption where nothing else reads the value.
-	last := k.uses[v] == k.outputUses(v) && len(o.in) == 1
-	var terms []int
+	sum := func(terms []int) int {
+		if len(terms) == 1 {
+			return terms[0]
+		}
+		factors := slices.Repeat([]float64{1}, len(terms))
+		return k.node(o.name, terms, func(n *circuit.Node) { n.Combine = &circuit.Combine{Factors: factors} })
+	}
+	terms := map[int][]int{} // by the period of their slots
+	var periods []int
 	for i, operand := range o.in {
 		var allowed []bool
 		if operand < len(k.program.inputs) {
@@ -150,27 +156,28 @@ func (k *packer) op(v int, o *op) (packed, error) {
 			bias = biasVector(o.bias, rows, d.period)
 		}
 		l := d.linear(k.slots, k.decision.style, bias)
-		at := k.node(o.name, in[i:i+1], func(n *circuit.Node) { n.Linear = l })
-		if last {
-			return packed{at, content, float64(d.period) / float64(rows.period)}, nil
+		if terms[d.period] == nil {
+			periods = append(periods, d.period)
 		}
+		terms[d.period] = append(terms[d.period], k.node(o.name, in[i:i+1], func(n *circuit.Node) { n.Linear = l }))
+	}
+	// Folding can be left to the client's decryption where nothing else reads the value.
+	if len(periods) == 1 && k.uses[v] == k.outputUses(v) {
+		return packed{sum(terms[periods[0]]), content, float64(periods[0]) / float64(rows.period)}, nil
+	}
+	var folded []int
+	for _, period := range periods {
+		at := sum(terms[period])
 		var steps []int
-		for s := rows.period; s < d.period; s *= 2 {
+		for s := rows.period; s < period; s *= 2 {
 			steps = append(steps, s)
 		}
 		if steps != nil {
 			at = k.node(o.name, []int{at}, func(n *circuit.Node) { n.Fold = &circuit.Fold{Steps: steps} })
 		}
-		terms = append(terms, at)
+		folded = append(folded, at)
 	}
-	if len(terms) > 1 {
-		factors := make([]float64, len(terms))
-		for i := range factors {
-			factors[i] = 1
-		}
-		terms = []int{k.node(o.name, terms, func(n *circuit.Node) { n.Combine = &circuit.Combine{Factors: factors} })}
-	}
-	return packed{terms[0], content, 1}, nil
+	return packed{sum(folded), content, 1}, nil
 }
 
 func (k *packer) outputUses(v int) int {
@@ -199,16 +206,26 @@ func (p *program) openings(input, slots int) []opening {
 	if l := compact(v.shape.Size()); l.period <= slots {
 		list = append(list, opening{content: l.content(), name: "own order"})
 	}
+	class, _ := p.classes()
 	var reader *model.Sparse
-	for _, o := range p.ops {
+	first := 0
+	for i, o := range p.ops {
 		for k, operand := range o.in {
 			if operand != input {
 				continue
 			}
-			if o.maps == nil || len(o.in) > 1 || reader != nil {
-				return list // several readers, or one that needs the elements in their places
+			if o.maps == nil || len(o.in) > 1 {
+				return list // one that needs the elements in their places
 			}
-			reader = o.maps[k]
+			at := class[len(p.inputs)+i]
+			switch {
+			case reader == nil:
+				reader, first = o.maps[k], at
+			case v.public && at == first:
+				reader = joined(reader, o.maps[k]) // rows in the same places
+			default:
+				return list
+			}
 		}
 	}
 	switch {
@@ -219,6 +236,22 @@ func (p *program) openings(input, slots int) []opening {
 		list = append(list, windows(reader, slots)...)
 	}
 	return list
+}
+
+// joined has an entry wherever one of two matrices of the same shape has one.
+func joined(a, b *model.Sparse) *model.Sparse {
+	sum := &model.Sparse{Rows: a.Rows, Cols: a.Cols, Start: make([]int, 1, a.Rows+1)}
+	for r := range a.Rows {
+		ca, _ := a.Row(r)
+		cb, _ := b.Row(r)
+		columns := slices.Concat(ca, cb)
+		slices.Sort(columns)
+		for _, c := range slices.Compact(columns) {
+			sum.Column, sum.Value = append(sum.Column, c), append(sum.Value, 1)
+		}
+		sum.Start = append(sum.Start, len(sum.Column))
+	}
+	return sum
 }
 
 // decisions lists the ways to pack the program that are tried at a ring degree, without the rotations' style.

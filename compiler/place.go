@@ -18,13 +18,15 @@ const (
 // conditions of trees over thermometer bits: where the rows stand is free, and it is chosen so that few diagonals and
 // rotations are met.
 //
-// The input is packed in its own order; where the slots hold several copies, copy κ is shifted by κ·d so that the
-// diagonals 0 … d−1 meet every column in some copy, at the price of one fold for each doubling. A row at position p
-// needs, for each of its columns c, the diagonal (c − p) mod d. Starting from all baby and giant steps, steps are
-// taken away one by one as long as every row still finds a position of its own (a bipartite matching).
+// The input is packed in its own order, as often as the rows are long; where the slots hold several copies of that, copy
+// κ is shifted by κ·d so that the diagonals 0 … d−1 meet every column in some copy, at the price of one fold for each
+// doubling. A row at position p needs, for each of its columns c, the diagonal (c − p) mod d. Starting from all baby and
+// giant steps, steps are taken away one by one as long as every row still finds a position of its own (a bipartite
+// matching).
 func placements(m *model.Sparse, slots int) []opening {
 	period := powerOfTwo(m.Cols)
-	if period > slots || powerOfTwo(m.Rows) > period {
+	least := powerOfTwo(m.Rows)
+	if max(period, least) > slots || len(m.Value) > maxPlaced {
 		return nil
 	}
 	type candidate struct {
@@ -36,9 +38,9 @@ func placements(m *model.Sparse, slots int) []opening {
 		lock sync.Mutex
 		wait sync.WaitGroup
 	)
-	for rows := powerOfTwo(m.Rows); rows <= min(period, 2*powerOfTwo(m.Rows)); rows *= 2 {
-		for copies := 1; copies*period <= slots && copies < rows; copies *= 2 {
-			diagonals := rows / copies
+	for rows := least; rows <= max(least, min(period, 2*least)); rows *= 2 {
+		for copies := 1; copies*max(period, rows) <= slots && copies < min(period, rows); copies *= 2 {
+			diagonals := min(period, rows) / copies
 			for babies := 1; babies <= diagonals; babies *= 2 {
 				if babies*babies > 8*diagonals || 4*babies*babies < diagonals {
 					continue // far from the balance of baby and giant steps
@@ -75,6 +77,9 @@ func placements(m *model.Sparse, slots int) []opening {
 	return openings
 }
 
+// maxPlaced is the number of entries up to which rows are placed one by one.
+const maxPlaced = 1 << 16
+
 type placement struct {
 	m                    *model.Sparse
 	period, rows, copies int
@@ -83,7 +88,10 @@ type placement struct {
 	position             []int
 }
 
-func (p *placement) diagonals() int { return p.rows / p.copies }
+func (p *placement) diagonals() int { return min(p.rows, p.period) / p.copies }
+
+// width is how many slots a copy takes.
+func (p *placement) width() int { return max(p.rows, p.period) }
 
 func (p *placement) search() {
 	p.baby, p.giant = all(p.babies), all(p.diagonals()/p.babies)
@@ -111,7 +119,7 @@ func all(n int) []bool {
 func (p *placement) cost() float64 {
 	babies, giants := count(p.baby), count(p.giant)
 	folds := 0
-	for s := p.rows; s < p.period*p.copies; s *= 2 {
+	for s := p.rows; s < p.width()*p.copies; s *= 2 {
 		folds++
 	}
 	return nominalHoisted*float64(babies-1) + float64(giants-1) + float64(folds) + nominalDiagonal*float64(babies*giants)
@@ -137,7 +145,7 @@ func (p *placement) allowed() []bool {
 }
 
 // match gives each row a position at which all its diagonals are allowed, or returns nil. It is Kuhn's algorithm with a
-// greedy start over residues modulo the number of diagonals, each of which has room for as many rows as there are copies.
+// greedy start over residues modulo the number of diagonals, each of which has room for as many rows as lie so far apart.
 func (p *placement) match() []int {
 	d := p.diagonals()
 	allowed := p.allowed()
@@ -157,13 +165,14 @@ func (p *placement) match() []int {
 			return nil
 		}
 	}
+	room := p.rows / d
 	owner := make([][]int, d)
 	residue := make([]int, p.m.Rows)
 	seen := make([]int, d) // the attempt that last looked at a residue
 	var seat func(r, attempt int) bool
 	seat = func(r, attempt int) bool {
 		for _, at := range free[r] {
-			if len(owner[at]) < p.copies {
+			if len(owner[at]) < room {
 				owner[at] = append(owner[at], r)
 				residue[r] = int(at)
 				return true
@@ -205,12 +214,10 @@ func (p *placement) match() []int {
 
 func (p *placement) opening() opening {
 	d := p.diagonals()
-	content := empty(p.period * p.copies)
-	for copy := range p.copies {
-		for i := range p.period {
-			if e := (i + copy*d) % p.period; e < p.m.Cols {
-				content[copy*p.period+i] = int32(e)
-			}
+	content := empty(p.width() * p.copies)
+	for i := range content {
+		if e := (i + i/p.width()*d) % p.period; e < p.m.Cols {
+			content[i] = int32(e)
 		}
 	}
 	return opening{

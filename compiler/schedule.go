@@ -159,6 +159,14 @@ const candidatesRefined = 4
 // search finds the cheapest parameters of each shape (limbs and special primes) whose predicted largest error stays
 // below the bound, for packings that differ in the style of rotations only: they share their schedules.
 func search(styles []styled, want demands) []Candidate {
+	if list := searchFactors(styles, want, 10, 25); len(list) > 0 {
+		return list
+	}
+	return searchFactors(styles, want, 28, 34) // sums of very many products need more precise factors
+}
+
+// searchFactors searches with scales of plaintexts in a range.
+func searchFactors(styles []styled, want demands, from, to int) []Candidate {
 	type shape struct{ style, limbs, special int }
 	best := map[shape]Candidate{}
 	c := copyOf(styles[0].circuit)
@@ -167,7 +175,7 @@ func search(styles []styled, want demands) []Candidate {
 	for primeBits := 24; primeBits <= circuit.MaxPrimeBits; primeBits++ {
 		for least := 15; least <= 39; least += 3 {
 			for input := 16; input <= 43; input += 3 {
-				for plaintext := 10; plaintext <= 25; plaintext += 3 {
+				for plaintext := from; plaintext <= to; plaintext += 3 {
 					s := scales{input: input, plaintext: plaintext, least: least}
 					qBits, ok := chainFor(c, f, s, logN, primeBits)
 					if !ok {
