@@ -46,6 +46,8 @@ type Options struct {
 	// Flood hides the weights from whom the replies are for: replies are re-randomised, and normal noise 2^Flood times
 	// as wide as the circuit's own is added. It costs Flood bits of precision everywhere, so 0, the default, is off.
 	Flood int
+	// Packing says how many samples a ciphertext holds; one by default.
+	Packing Packing
 	// Progress is told what the compiler is at.
 	Progress func(step string)
 }
@@ -180,6 +182,9 @@ func Compile(g *model.Graph, rows [][]float64, o Options) (*Result, error) {
 	if !known {
 		return nil, fmt.Errorf("unknown preference %q: want latency or keys, or none", o.Prefer)
 	}
+	if o.Packing != PackSample && o.Packing != PackBatch {
+		return nil, fmt.Errorf("unknown packing %q: want batch, or none", o.Packing)
+	}
 	if o.Flood < 0 || o.Flood > maxFlood {
 		return nil, fmt.Errorf("noise 2^%d times as wide as the circuit's: want up to 2^%d", o.Flood, maxFlood)
 	}
@@ -201,6 +206,11 @@ func Compile(g *model.Graph, rows [][]float64, o Options) (*Result, error) {
 		return nil, err
 	}
 	k := &compilation{split: s, options: o, weights: weights, progress: o.progress}
+	if o.Packing == PackBatch {
+		if err := k.batchable(); err != nil {
+			return nil, err
+		}
+	}
 	if err := k.judge(polynomials, rows); err != nil {
 		return nil, err
 	}
@@ -252,11 +262,10 @@ func (k *compilation) calibrate(rows [][]float64) error {
 
 // spreadOut puts the encoded rows into the slots of a packing.
 func (k *compilation) spreadOut(p *packing) [][][]float64 {
-	n := p.circuit.Parameters.Slots()
 	rows := make([][][]float64, len(k.encoded))
 	for i, vectors := range k.encoded {
-		for _, gather := range p.inputs {
-			slots := make([]float64, n)
+		for v, gather := range p.inputs {
+			slots := make([]float64, p.circuit.Width(v))
 			for j := range slots {
 				if e := gather.Elements[j%len(gather.Elements)]; e >= 0 {
 					slots[j] = vectors[gather.Output][e]
@@ -338,6 +347,9 @@ func (k *compilation) compare() error {
 
 // packings returns the packings with the lowest nominal cost.
 func (k *compilation) packings(logN int) ([]*packing, error) {
+	if k.options.Packing == PackBatch {
+		return []*packing{k.split.encrypted.packBatch(logN)}, nil
+	}
 	var list []*packing
 	for _, d := range k.split.encrypted.decisions(logN) {
 		d.style = rotationStyles[0]
@@ -373,6 +385,13 @@ func (k *compilation) explore(p *packing) ([]Candidate, error) {
 	f, err := measure(p, k.spreadOut(p), k.largest)
 	if err != nil {
 		return nil, err
+	}
+	if k.options.Packing == PackBatch {
+		list := search([]styled{{packing: p, profile: f}}, demands{bound: k.target, weights: k.weights})
+		for i := range list {
+			list[i].Packing = "batch"
+		}
+		return list, nil
 	}
 	var styles []styled
 	for _, style := range rotationStyles {

@@ -18,6 +18,9 @@ const (
 // Latency estimates the time of one node in milliseconds.
 func Latency(c *circuit.Circuit, node circuit.Node) float64 {
 	p := c.Parameters
+	if c.Packing == circuit.Batch {
+		return batchLatency(c, node) * float64(p.N()) / 1e6
+	}
 	l, s := float64(node.Level+1), float64(p.SpecialPrimes(node.Level))
 	digits := float64(p.Digits(node.Level))
 	ntt := costNTT * float64(p.LogN)

@@ -12,7 +12,7 @@ import (
 // Σ_r Σ_i w_{r,i}·X^{r·d + d−1−i} holds row r's inner product in its coefficient r·d + d−1. No key is needed.
 func (k *compilation) dot() (Candidate, bool, error) {
 	p := k.split.encrypted
-	if len(p.inputs) != 1 || len(p.ops) != 1 || len(p.outputs) != 1 || p.ops[0].maps == nil || len(p.ops[0].in) != 1 {
+	if k.options.Packing == PackBatch || len(p.inputs) != 1 || len(p.ops) != 1 || len(p.outputs) != 1 || p.ops[0].maps == nil || len(p.ops[0].in) != 1 {
 		return Candidate{}, false, nil
 	}
 	packing, ok := p.packCoefficients(circuit.MinLogN)

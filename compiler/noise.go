@@ -87,6 +87,7 @@ type profile struct {
 	// with the period of the linear map that makes v. Copies do not average out.
 	transfer, repeated []float64
 	linear             map[int]linearProfile // by node
+	mixes              map[int][]mixProfile  // by node, for each operand
 	scores             [][]float64           // of each row
 }
 
@@ -99,8 +100,9 @@ type linearProfile struct {
 // measure profiles a packing on a few rows; largest are the outputs' largest scores on more.
 func measure(p *packing, rows [][][]float64, largest []float64) (*profile, error) {
 	c := p.circuit
-	values, n := c.Values(), c.Parameters.Slots()
-	f := &profile{rms: make([]float64, values), max: make([]float64, values), transfer: make([]float64, values),
+	values, n := c.Values(), float64(c.Parameters.Slots())
+	batch := c.Packing == circuit.Batch
+	f := &profile{mixes: profileMixes(c), rms: make([]float64, values), max: make([]float64, values), transfer: make([]float64, values),
 		means: make([]float64, len(c.Outputs)), linear: map[int]linearProfile{}}
 	clean := make([][]float64, len(rows))
 	for i, row := range rows {
@@ -115,17 +117,21 @@ func measure(p *packing, rows [][][]float64, largest []float64) (*profile, error
 		}
 		for o, sums := range out {
 			for _, s := range sums {
-				f.means[o] = max(f.means[o], math.Abs(s)*float64(len(sums))/float64(n))
+				if batch {
+					f.means[o] = max(f.means[o], math.Abs(s))
+				} else {
+					f.means[o] = max(f.means[o], math.Abs(s)*float64(len(sums))/n)
+				}
 			}
 		}
 		clean[i] = p.scores(out)
 	}
 	f.scores = clean
-	for o, out := range c.Outputs {
-		f.means[o] = max(f.means[o], largest[o]/p.outputs[o].Factor*float64(out.Period)/float64(n))
+	for o := range c.Outputs {
+		f.means[o] = max(f.means[o], largest[o]/p.outputs[o].Factor*float64(period(c, o))/n)
 	}
 	for v := range f.rms {
-		f.rms[v] = math.Sqrt(f.rms[v] / float64(n*len(rows)))
+		f.rms[v] = math.Sqrt(f.rms[v] / float64(c.Width(v)*len(rows)))
 	}
 	f.repeated = make([]float64, values)
 	random := rand.New(rand.NewPCG(1, 1))
@@ -284,8 +290,10 @@ func (e noise) introduced(c *circuit.Circuit, f *profile, value int) (white, rep
 		add(e.embedding/math.Sqrt(12)/c.PlaintextScale(node, 0), f.linear[i].encoding*f.linear[i].encoding)
 	case node.Fold != nil:
 		add(e.keySwitch(node.Level)/node.Scale, 1) // of a step
-	case node.Multiply != nil:
+	case node.Multiply != nil && c.Packing != circuit.Batch:
 		add(e.keySwitch(node.Level)/unscaled, 1)
+	case node.Mix != nil:
+		add(math.Sqrt(f.mixRounding(c, i)), 1)
 	case node.Combine != nil:
 		for k, v := range node.In {
 			ratio := node.Combine.Factors[k] * c.PlaintextScale(node, k)
@@ -293,6 +301,9 @@ func (e noise) introduced(c *circuit.Circuit, f *profile, value int) (white, rep
 				add((math.Round(ratio)/ratio-1)*node.Combine.Factors[k]*f.rms[v], 1)
 			}
 		}
+	}
+	if node.Relinearise {
+		add(e.keySwitch(node.Level)/unscaled, 1)
 	}
 	if node.Rescale > 0 {
 		add(e.rounding()/node.Scale, 1)

@@ -46,6 +46,11 @@ func schedule(c *circuit.Circuit, f *profile, s scales) bool {
 		switch {
 		case node.Linear != nil || node.Dot != nil:
 			node.Scale = in * math.Exp2(float64(s.of(i)))
+		case node.Mix != nil:
+			for _, v := range node.In {
+				in = max(in, c.Scale(v))
+			}
+			node.Scale = in * math.Exp2(float64(s.of(i)))
 		case node.Fold != nil:
 			node.Scale = in
 			if !fits(c, f, value, node.Level) {
@@ -68,9 +73,12 @@ func schedule(c *circuit.Circuit, f *profile, s scales) bool {
 			node.Scale /= q
 			node.Rescale++
 		}
-		if node.Scale < 1 {
+		if node.Scale < 1 || node.Mix != nil && !f.mixFits(c, i) {
 			return false
 		}
+	}
+	if c.Packing == circuit.Batch {
+		relinearise(c)
 	}
 	for o, out := range c.Outputs {
 		if c.Level(out.Value) != 0 || 4*f.means[o]*c.Scale(out.Value) > float64(p.Q[0]) {
@@ -236,11 +244,12 @@ func chainFor(c *circuit.Circuit, f *profile, s scales, logN, primeBits int) ([]
 			setPrimes(c, bits, nil)
 			return schedule(c, f, s)
 		}
-		if !runs(circuit.MaxPrimeBits) {
+		largest := f.largestPrime(s)
+		if !runs(largest) {
 			continue
 		}
 		// q_0 is never divided out: it need not be larger than what the tightest value leaves to it.
-		low, high := smallestPrime, circuit.MaxPrimeBits
+		low, high := smallestPrime, largest
 		for low < high {
 			if middle := (low + high) / 2; runs(middle) {
 				high = middle
@@ -293,14 +302,22 @@ func (p *styled) evaluate(c *circuit.Circuit, limit float64, want demands) (Cand
 	copy(own.Inputs, c.Inputs)
 	for i := range own.Nodes {
 		own.Nodes[i].Level, own.Nodes[i].Rescale, own.Nodes[i].Scale = c.Nodes[i].Level, c.Nodes[i].Rescale, c.Nodes[i].Scale
+		own.Nodes[i].Relinearise = c.Nodes[i].Relinearise
 	}
 	var candidate Candidate
 	for _, node := range own.Nodes {
 		candidate.Latency += Latency(own, node)
 	}
 	candidate.KeyBytes = p.keyBytes(own)
-	candidate.RequestBytes = float64(len(c.Inputs)) * polynomialBytes(c.Parameters.N(), c.Parameters.Q)
-	candidate.objective = candidate.Latency + w.Keys*candidate.KeyBytes/1e6 + w.Messages*candidate.RequestBytes/1e6
+	ciphertexts, samples := len(c.Inputs), 1
+	if c.Packing == circuit.Batch {
+		ciphertexts, samples = 0, c.Parameters.Slots()
+		for _, in := range c.Inputs {
+			ciphertexts += in.Width
+		}
+	}
+	candidate.RequestBytes = float64(ciphertexts) * polynomialBytes(c.Parameters.N(), c.Parameters.Q)
+	candidate.objective = (candidate.Latency + w.Keys*candidate.KeyBytes/1e6 + w.Messages*candidate.RequestBytes/1e6) / float64(samples)
 	if candidate.objective >= limit {
 		return Candidate{}, false
 	}
@@ -315,9 +332,13 @@ func (p *styled) evaluate(c *circuit.Circuit, limit float64, want demands) (Cand
 		return Candidate{}, false
 	}
 	for _, out := range own.Outputs {
-		candidate.ReplyBytes += float64(c.Parameters.N()*out.ModulusBits) / 8
+		bytes := float64(c.Parameters.N()*out.ModulusBits) / 8
+		if c.Packing == circuit.Batch {
+			bytes *= 2 * float64(out.Width)
+		}
+		candidate.ReplyBytes += bytes
 	}
-	candidate.objective += w.Messages * candidate.ReplyBytes / 1e6
+	candidate.objective += w.Messages * candidate.ReplyBytes / 1e6 / float64(samples)
 	candidate.Precision = math.Log2(spread(p.profile.scores) / (candidate.deviation * largestError))
 	candidate.packing, candidate.profile = p.packing, p.profile
 	return candidate, candidate.objective < limit
@@ -327,7 +348,7 @@ func (p *styled) evaluate(c *circuit.Circuit, limit float64, want demands) (Cand
 func (p *styled) keyBytes(c *circuit.Circuit) float64 {
 	total, relinearisation := 0.0, -1
 	for _, node := range c.Nodes {
-		if node.Multiply != nil {
+		if node.Relinearise || node.Multiply != nil && c.Packing != circuit.Batch {
 			relinearisation = max(relinearisation, node.Level)
 		}
 	}
@@ -378,7 +399,7 @@ func replyBits(c *circuit.Circuit, p *packing, bound float64) bool {
 			if c.Packing == circuit.Coefficients {
 				return e.coefficientReply(bits, c.Scale(out.Value))
 			}
-			return math.Abs(p.outputs[o].Factor) * e.reply(out.Period, bits, c.Scale(out.Value))
+			return math.Abs(p.outputs[o].Factor) * e.reply(period(c, o), bits, c.Scale(out.Value))
 		}
 		if cost(bits)*largestError > bound/10 {
 			return false
@@ -389,6 +410,14 @@ func replyBits(c *circuit.Circuit, p *packing, bound float64) bool {
 		out.ModulusBits = bits
 	}
 	return true
+}
+
+// period is how many sums over classes of slots the client decrypts of an output; of a batch, every slot by itself.
+func period(c *circuit.Circuit, output int) int {
+	if c.Packing == circuit.Batch {
+		return c.Parameters.Slots()
+	}
+	return max(c.Outputs[output].Period, 1)
 }
 
 // setPrimes puts stand-ins of the right sizes for primes, which are looked for once the choice is made.

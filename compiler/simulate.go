@@ -64,10 +64,9 @@ func (r *Result) simulateRow(row []float64, sigma []deviation, seed uint64) (s S
 	if err != nil {
 		return s, err
 	}
-	n := r.Circuit.Parameters.Slots()
 	full := make([][]float64, len(vectors))
 	for i, v := range vectors {
-		full[i] = circuit.Vector{Period: len(v), Values: v}.Full(n)
+		full[i] = circuit.Vector{Period: len(v), Values: v}.Full(r.Circuit.Width(i))
 	}
 	out, err := r.Circuit.Run(full...)
 	if err != nil {
@@ -105,7 +104,7 @@ func (r *Result) noisy(vectors [][]float64, sigma []deviation, random *rand.Rand
 	e := newNoise(r.Circuit.Parameters)
 	for o, sums := range out {
 		spec := r.Circuit.Outputs[o]
-		std := e.reply(max(spec.Period, 1), spec.ModulusBits, r.Circuit.Scale(spec.Value))
+		std := e.reply(period(r.Circuit, o), spec.ModulusBits, r.Circuit.Scale(spec.Value))
 		if r.Circuit.Packing == circuit.Coefficients {
 			std = e.coefficientReply(spec.ModulusBits, r.Circuit.Scale(spec.Value))
 		}

@@ -32,7 +32,7 @@ type Pipeline struct {
 }
 
 // Gather fills a vector of slots: slot j holds element Elements[j mod len(Elements)] of the prefix's output, or zero
-// where that is negative.
+// where that is negative. Of a batch, it fills the sample's place in each ciphertext.
 type Gather struct {
 	Output   int     `json:"output"` // of the prefix
 	Elements []int32 `json:"elements"`
@@ -61,7 +61,11 @@ func (p *Pipeline) Validate(slots int, inputs []circuit.Input, outputs []circuit
 		return errors.New("pipeline and circuit differ in their numbers of inputs or outputs")
 	}
 	for i, gather := range p.Inputs {
-		if gather.Output < 0 || gather.Output >= len(p.Prefix.Outputs) || len(gather.Elements) == 0 || slots%len(gather.Elements) != 0 {
+		fits := len(gather.Elements) > 0 && slots%max(len(gather.Elements), 1) == 0
+		if inputs[i].Width > 0 {
+			fits = len(gather.Elements) == inputs[i].Width
+		}
+		if gather.Output < 0 || gather.Output >= len(p.Prefix.Outputs) || !fits {
 			return fmt.Errorf("input %d: packing does not fit", i)
 		}
 		size := shapes[p.Prefix.Outputs[gather.Output]].Size()
@@ -73,8 +77,11 @@ func (p *Pipeline) Validate(slots int, inputs []circuit.Input, outputs []circuit
 	}
 	for i, answer := range p.Outputs {
 		length := outputs[i].Period
-		if outputs[i].Coefficients != nil {
+		switch {
+		case outputs[i].Coefficients != nil:
 			length = len(outputs[i].Coefficients)
+		case outputs[i].Width > 0:
+			length = outputs[i].Width
 		}
 		if answer.Shape.Size() != len(answer.Positions) || !answer.Shape.Equal(p.Suffix.Inputs[i].Shape) {
 			return fmt.Errorf("output %d: %d positions do not fit its shape", i, len(answer.Positions))
