@@ -15,73 +15,6 @@ type split struct {
 	encrypted      *program
 }
 
-// side says where a node runs.
-type side int
-
-const (
-	onServer side = iota
-	before
-	after
-)
-
-// movesOnly holds for operators that only put elements elsewhere.
-func movesOnly(op model.Op) bool {
-	switch op.(type) {
-	case *model.Flatten, *model.Reshape, *model.Transpose, *model.Pad, *model.Slice, *model.Gather, *model.Concat:
-		return true
-	}
-	return false
-}
-
-// canStart holds for operators that the client can run on its features: they treat each feature, or channel, alone.
-func canStart(op model.Op) bool {
-	switch op.(type) {
-	case *model.Scale, *model.BatchNorm, *model.Compare, *model.Map, *model.Normalizer, *model.Imputer, *model.OneHot,
-		*model.Thermometer, *model.Embedding, model.Pointwise, model.ChannelPointwise:
-		return true
-	}
-	return movesOnly(op)
-}
-
-// canEnd holds for operators that are cheap on the answers and tell no more than these.
-func canEnd(op model.Op) bool {
-	switch op.(type) {
-	case *model.Softmax, *model.LogSoftmax, *model.ArgMax, *model.Normalizer, *model.Compare, *model.Map, *model.Scale,
-		model.Pointwise:
-		return true
-	}
-	return movesOnly(op)
-}
-
-// assign says for every node where it runs: the longest starts and ends that the client can take.
-func assign(g *model.Graph) []side {
-	sides := make([]side, len(g.Nodes))
-	clear := map[string]bool{}
-	for _, port := range g.Inputs {
-		clear[port.Name] = true
-	}
-	for i, node := range g.Nodes {
-		all := !slices.ContainsFunc(node.Inputs, func(name string) bool { return !clear[name] })
-		if all && canStart(node.Op) {
-			sides[i] = before
-			clear[node.Output] = true
-		}
-	}
-	readByServer := map[string]bool{}
-	for i := len(g.Nodes) - 1; i >= 0; i-- {
-		node := g.Nodes[i]
-		if sides[i] == onServer && canEnd(node.Op) && !readByServer[node.Output] {
-			sides[i] = after
-			continue
-		}
-		for _, name := range node.Inputs {
-			readByServer[name] = true
-		}
-	}
-	// What only the end uses may still need a value from the start: the client has it.
-	return sides
-}
-
 // lower cuts the model and turns its encrypted part into a program.
 func lower(g *model.Graph, grid [][]float64) (*split, error) {
 	if err := g.Validate(); err != nil {
@@ -243,13 +176,63 @@ func (l *lowering) node(node model.Node) (int, error) {
 	case model.ChannelPointwise:
 		return l.channels(node, op, in[0])
 	case *model.Multiply:
-		if !shapes[0].Equal(shapes[1]) {
-			return 0, fmt.Errorf("product of shapes %v and %v: only equal shapes are served encrypted", []int(shapes[0]), []int(shapes[1]))
-		}
-		return p.multiply(node.Name, in[0], in[1]), nil
+		return l.product(node.Name, shape, in, shapes)
+	case *model.MatMul:
+		return l.matMul(node.Name, shape, in, shapes)
 	}
 	return 0, fmt.Errorf("this operator cannot run encrypted: put it at the model's start or end, where the client runs it, or replace it by linear layers and polynomial activations (a max pool by an average pool)")
 }
+
+// product appends a product of elements; what is stretched is so by a linear map.
+func (l *lowering) product(name string, shape model.Shape, in []int, shapes []model.Shape) (int, error) {
+	stretch, err := new(model.Add).LowerEach(shapes)
+	if err != nil {
+		return 0, err
+	}
+	for k := range in {
+		if shapes[k].Size() != shape.Size() {
+			in[k] = l.program.affine(name, shape, in[k:k+1], []*model.Sparse{stretch[k].Matrix}, stretch[k].Bias)
+		}
+	}
+	return l.program.multiply(name, in[0], in[1]), nil
+}
+
+// matMul appends a product of two encrypted matrices: every pair of elements that meets is put side by side, multiplied,
+// and the products of each element of the result are added up.
+func (l *lowering) matMul(name string, shape model.Shape, in []int, shapes []model.Shape) (int, error) {
+	if len(shapes[0]) != 2 || len(shapes[1]) != 2 {
+		return 0, fmt.Errorf("product of encrypted shapes %v and %v: only two matrices are served", []int(shapes[0]), []int(shapes[1]))
+	}
+	rows, depth, cols := shapes[0][0], shapes[0][1], shapes[1][1]
+	n := rows * cols * depth
+	if n > maxPairs {
+		return 0, fmt.Errorf("product of encrypted shapes %v and %v needs %d products: at most %d are served", []int(shapes[0]), []int(shapes[1]), n, maxPairs)
+	}
+	var left, right, total []model.Triplet
+	for i := range n {
+		r, c, k := i/depth/cols, i/depth%cols, i%depth
+		left = append(left, model.Triplet{Row: i, Col: r*depth + k, Value: 1})
+		right = append(right, model.Triplet{Row: i, Col: k*cols + c, Value: 1})
+		total = append(total, model.Triplet{Row: i / depth, Col: i, Value: 1})
+	}
+	var sides [2]int
+	for k, entries := range [][]model.Triplet{left, right} {
+		m, err := model.NewSparse(n, shapes[k].Size(), entries)
+		if err != nil {
+			return 0, err
+		}
+		sides[k] = l.program.affine(name, model.Shape{n}, in[k:k+1], []*model.Sparse{m}, make([]float64, n))
+	}
+	sum, err := model.NewSparse(shape.Size(), n, total)
+	if err != nil {
+		return 0, err
+	}
+	pairs := l.program.multiply(name, sides[0], sides[1])
+	return l.program.affine(name, shape, []int{pairs}, []*model.Sparse{sum}, make([]float64, shape.Size())), nil
+}
+
+// maxPairs bounds the products of elements in a product of encrypted matrices.
+const maxPairs = 1 << 15
 
 // apply appends a polynomial with its scalars.
 func (l *lowering) apply(name string, x int, c []float64) int {

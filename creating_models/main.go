@@ -1,7 +1,8 @@
-// Command creating_models trains, compiles and proves the shipped recipes.
+// Command creating_models trains, compiles and proves the shipped recipes, and models that other tools exported.
 //
 //	go run ./creating_models --list
 //	go run ./creating_models cnn-mnist --data DIR --out compiled_model [--encrypted-samples 200]
+//	go run ./creating_models import FILE --calibration rows.npy|.csv|.parquet [--labels FILE] --out compiled_model
 //
 // Exit codes: 0 when the artifact was written, 1 when it was not, 2 for wrong arguments.
 package main
@@ -41,6 +42,9 @@ func main() {
 }
 
 func run(ctx context.Context, args []string, stdout io.Writer, stderr *os.File) error {
+	if len(args) > 0 && args[0] == "import" {
+		return runImport(ctx, args[1:], stdout, stderr)
+	}
 	flags := flag.NewFlagSet("creating_models", flag.ContinueOnError)
 	flags.SetOutput(stderr)
 	list := flags.Bool("list", false, "list the recipes")
@@ -51,7 +55,7 @@ func run(ctx context.Context, args []string, stdout io.Writer, stderr *os.File) 
 	bound := flags.Float64("max-score-error", 0, "largest `error` of a score; 1/256 of the scores' range by default")
 	flood := flags.Int("flood", 0, "hide the weights from users: noise `2^bits` times as wide as the circuit's own is added to replies")
 	flags.Usage = func() {
-		fmt.Fprintln(stderr, "usage: creating_models RECIPE [flags]\n       creating_models --list\n\nExit codes: 0 written, 1 not written, 2 wrong arguments.")
+		fmt.Fprintln(stderr, "usage: creating_models RECIPE [flags]\n       creating_models import FILE --calibration ROWS [flags]\n       creating_models --list\n\nExit codes: 0 written, 1 not written, 2 wrong arguments.")
 		flags.PrintDefaults()
 	}
 	// The recipe may stand before or behind the flags.

@@ -84,8 +84,10 @@ func Build(ctx context.Context, recipe recipes.Recipe, o Options) (*Model, error
 	if m.Clear, err = graph.RunRows(m.Test.X); err != nil {
 		return nil, err
 	}
-	if accuracy := m.Hits(m.Clear).Share(); accuracy < recipe.MinAccuracy {
-		return nil, fmt.Errorf("accuracy %.4f in clear is below the recipe's %.4f", accuracy, recipe.MinAccuracy)
+	if m.classifies() {
+		if accuracy := m.Hits(m.Clear).Share(); accuracy < recipe.MinAccuracy {
+			return nil, fmt.Errorf("accuracy %.4f in clear is below the recipe's %.4f", accuracy, recipe.MinAccuracy)
+		}
 	}
 	start = time.Now()
 	options := compiler.Options{Grid: grid, Classes: m.Known.Labels, Prefer: o.Prefer, MaxScoreError: o.MaxScoreError, Flood: o.Flood,
@@ -97,6 +99,9 @@ func Build(ctx context.Context, recipe recipes.Recipe, o Options) (*Model, error
 		progress("simulating the whole test set", 0, 0)
 		if m.Simulated, err = m.Compiled.Simulate(m.Test.X); err != nil {
 			return nil, err
+		}
+		if !m.classifies() {
+			break // no label hangs on the noise
 		}
 		unsafe, err := m.Compiled.Unsafe(m.Simulated)
 		if err != nil {
@@ -115,6 +120,9 @@ func Build(ctx context.Context, recipe recipes.Recipe, o Options) (*Model, error
 // compilations is how often a model is compiled, for a smaller error each time, until labels do not
 // depend on the noise.
 const compilations = 6
+
+// classifies is false for a model whose answers are values.
+func (m *Model) classifies() bool { return m.Test.Labels != nil }
 
 func (m *Model) simulatedAgreement() report.Count {
 	agree := report.Count{Of: len(m.Simulated)}
@@ -305,9 +313,9 @@ func implausible(agreement report.Count) bool {
 func (m *Model) verify(r *report.Report) error {
 	agree := m.simulatedAgreement()
 	switch {
-	case agree.Share() < MinAgreement:
+	case m.classifies() && agree.Share() < MinAgreement:
 		return fmt.Errorf("with simulated noise %d of %d labels are the model's: at least %.1f %% are promised", agree.Hits, agree.Of, 100*MinAgreement)
-	case implausible(r.Classification.Agreement):
+	case m.classifies() && implausible(r.Classification.Agreement):
 		return fmt.Errorf("encrypted, %d of %d labels are the model's: at least %.1f %% are promised",
 			r.Classification.Agreement.Hits, r.Classification.Agreement.Of, 100*MinAgreement)
 	case !r.Scores.Kept():
@@ -334,20 +342,9 @@ func (m *Model) report(e *Encrypted, dir string) (*report.Report, error) {
 			}
 		}
 	}
-	agreement := report.Count{Of: len(e.Answers)}
-	for i, a := range e.Answers {
-		if pipeline.Label(a) == pipeline.Label(m.Clear[i]) {
-			agreement.Hits++
-		}
-	}
 	r := &report.Report{
 		Model: report.Model{Name: m.Recipe.Name, Description: m.Recipe.Description, Dataset: m.Recipe.Data, Recipe: m.Recipe.Name,
 			Seed: m.Recipe.Seed, Features: m.Test.Width(), Trained: m.Known.Len()},
-		Classification: &report.Classification{
-			Classes: m.Test.Labels, Clear: m.Hits(m.Clear), Simulated: m.Hits(noisy), ClearSame: m.Hits(m.Clear[:len(e.Answers)]),
-			Encrypted: m.Hits(e.Answers), Agreement: agreement,
-			ClearConfusion: m.confusion(m.Clear[:len(e.Answers)]), EncryptedConfusion: m.confusion(e.Answers),
-		},
 		Scores: report.Scores{Name: "score", Pairs: pairs, Bound: m.Compiled.MaxScoreError, Predicted: largest},
 		Parameters: report.Parameters{LogN: p.LogN, Ring: string(p.Ring), QBits: bitsOf(p.Q), PBits: bitsOf(p.P), LogQP: p.LogQP(),
 			LogQPLimit: circuit.MaxLogQP(p.LogN), SecurityBits: circuit.SecurityBits, Slots: p.Slots(), Levels: p.MaxLevel(),
@@ -356,6 +353,7 @@ func (m *Model) report(e *Encrypted, dir string) (*report.Report, error) {
 			ServerOneCore: timing(e.OneCore), ServerAllCores: timing(e.All), Decrypt: timing(e.Decrypt)},
 		Machine: report.Machine{CPU: CPUName(), Cores: runtime.GOMAXPROCS(0), Features: []string{kernel.Features()}},
 	}
+	m.quality(r, e, noisy)
 	for i, candidate := range m.Compiled.Candidates {
 		if i == 12 {
 			break
@@ -391,6 +389,38 @@ func (m *Model) report(e *Encrypted, dir string) (*report.Report, error) {
 	r.Sizes = report.Sizes{Keys: spec.Keys.Count(), KeyBytes: spec.KeyBytes(), RequestBytes: int64(spec.RequestBytes()), ReplyBytes: int64(spec.ReplyBytes()),
 		ClientZip: sizes[deployment.ClientFile], ServerZip: sizes[deployment.ServerFile]}
 	return r, r.Check()
+}
+
+// quality compares the answers with the truth: labels of a classifier, else the first value of each answer.
+func (m *Model) quality(r *report.Report, e *Encrypted, noisy [][]float64) {
+	same := m.Clear[:len(e.Answers)]
+	if !m.classifies() {
+		r.Regression = &report.Regression{Clear: m.fit(m.Clear), Simulated: m.fit(noisy), ClearSame: m.fit(same), Encrypted: m.fit(e.Answers)}
+		return
+	}
+	agreement := report.Count{Of: len(e.Answers)}
+	for i, a := range e.Answers {
+		if pipeline.Label(a) == pipeline.Label(m.Clear[i]) {
+			agreement.Hits++
+		}
+	}
+	r.Classification = &report.Classification{
+		Classes: m.Test.Labels, Clear: m.Hits(m.Clear), Simulated: m.Hits(noisy), ClearSame: m.Hits(same),
+		Encrypted: m.Hits(e.Answers), Agreement: agreement, ClearConfusion: m.confusion(same), EncryptedConfusion: m.confusion(e.Answers),
+	}
+}
+
+// fit compares the first value of each answer with the target.
+func (m *Model) fit(answers [][]float64) report.Fit {
+	mean, residual, total := 0.0, 0.0, 0.0
+	for i := range answers {
+		mean += m.Test.Y[i] / float64(len(answers))
+	}
+	for i, a := range answers {
+		residual += (a[0] - m.Test.Y[i]) * (a[0] - m.Test.Y[i])
+		total += (m.Test.Y[i] - mean) * (m.Test.Y[i] - mean)
+	}
+	return report.Fit{Samples: len(answers), RMSE: math.Sqrt(residual / float64(len(answers))), R2: 1 - residual/total}
 }
 
 func (m *Model) confusion(answers [][]float64) [][]int64 {

@@ -1,0 +1,225 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+
+	"cipherpoint/compiler"
+	"cipherpoint/creating_models/publish"
+	"cipherpoint/creating_models/recipes"
+	"cipherpoint/creating_models/rows"
+	"cipherpoint/internal/progress"
+	"cipherpoint/model"
+	"cipherpoint/model/dataset"
+	"cipherpoint/pipeline"
+)
+
+// runImport publishes a model from a file of another tool.
+func runImport(ctx context.Context, args []string, stdout io.Writer, stderr *os.File) error {
+	flags := flag.NewFlagSet("creating_models import", flag.ContinueOnError)
+	flags.SetOutput(stderr)
+	calibration := flags.String("calibration", "", "`file` of rows as the model meets them (.npy, .csv, .parquet), a hundred or more: they set ranges and are the report's samples")
+	labelFile := flags.String("labels", "", "`file` of one label or target for each row; without it encrypted answers are compared with the model's own")
+	name := flags.String("name", "", "`name` of the model; that of the file by default")
+	out := flags.String("out", "compiled_model", "`folder` to write to")
+	samples := flags.Int("encrypted-samples", 100, "calibration `rows` that are really encrypted")
+	prefer := flags.String("prefer", "", "`what` to spare: latency or keys; both alike by default")
+	bound := flags.Float64("max-score-error", 0, "largest `error` of a score; 1/256 of the scores' range by default")
+	flags.Usage = func() {
+		fmt.Fprintln(stderr, "usage: creating_models import FILE --calibration ROWS [flags]\n\nExit codes: 0 written, 1 not written, 2 wrong arguments.")
+		flags.PrintDefaults()
+	}
+	if err := flags.Parse(args); err != nil {
+		return asUsage(err)
+	}
+	if flags.NArg() == 0 {
+		return fmt.Errorf("%w: name a model file", errUsage)
+	}
+	path := flags.Arg(0)
+	if err := flags.Parse(flags.Args()[1:]); err != nil {
+		return asUsage(err)
+	}
+	if flags.NArg() > 0 || *samples < 1 {
+		return errUsage
+	}
+	if *calibration == "" {
+		return fmt.Errorf("%w: --calibration is missing: ranges of encrypted values come from real rows", errUsage)
+	}
+	if *name == "" {
+		*name = strings.TrimSuffix(filepath.Base(path), filepath.Ext(path))
+	}
+	p, err := loadPublication(path, *calibration, *labelFile)
+	if err != nil {
+		return err
+	}
+	if err := p.describe(stdout); err != nil {
+		return err
+	}
+	steps := progress.Steps(stderr)
+	defer steps.Done()
+	report, err := publish.Run(ctx, p.recipe(*name), publish.Options{
+		Out: *out, EncryptedSamples: *samples, Prefer: compiler.Preference(*prefer), MaxScoreError: *bound, Progress: steps.Step,
+	})
+	steps.Done()
+	if err != nil {
+		return fmt.Errorf("%s: %w", *name, err)
+	}
+	return report.WriteText(stdout)
+}
+
+// publication is an imported model with the rows that calibrate and try it.
+type publication struct {
+	path, rowsPath string
+	model          *model.Imported
+	set            *dataset.Set
+	labelled       bool
+}
+
+func loadPublication(path, rowsPath, labelPath string) (*publication, error) {
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	table, err := rows.Read(rowsPath)
+	if err != nil {
+		return nil, err
+	}
+	p := &publication{path: path, rowsPath: rowsPath, labelled: labelPath != "", set: &dataset.Set{X: table.X, Features: table.Names, Shape: []int{len(table.X[0])}}}
+	if p.model, err = readModel(data, len(table.X[0])); err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	width := 0
+	for _, port := range p.model.Graph.Inputs {
+		width += port.Shape.Size()
+	}
+	for i, row := range table.X {
+		if len(row) != width {
+			return nil, fmt.Errorf("%s: row %d has %d values, the model takes %d", rowsPath, i+1, len(row), width)
+		}
+	}
+	answers, err := p.model.Graph.RunRows(table.X)
+	if err != nil {
+		return nil, fmt.Errorf("running the model on the calibration rows: %w", err)
+	}
+	if labelPath != "" {
+		labels, err := rows.Labels(labelPath)
+		if err != nil {
+			return nil, err
+		}
+		if len(labels) != len(table.X) {
+			return nil, fmt.Errorf("%s has %d labels for %d rows", labelPath, len(labels), len(table.X))
+		}
+		if err := p.label(labels, len(answers[0])); err != nil {
+			return nil, fmt.Errorf("%s: %w", labelPath, err)
+		}
+		return p, nil
+	}
+	// The model's own answers are the truth that encryption is held to.
+	p.set.Labels = p.model.Classes
+	for _, answer := range answers {
+		if p.model.Classes != nil {
+			p.set.Y = append(p.set.Y, float64(pipeline.Label(answer)))
+		} else {
+			p.set.Y = append(p.set.Y, answer[0])
+		}
+	}
+	return p, nil
+}
+
+// label turns labels into classes of the model: by name, or by number where the file names no classes. Of a model with
+// one value they are classes 0 and 1 if they say so, else targets.
+func (p *publication) label(labels []string, answers int) error {
+	numbers := make([]float64, len(labels))
+	numeric, binary := true, true
+	for i, label := range labels {
+		v, err := strconv.ParseFloat(strings.TrimSpace(label), 64)
+		numbers[i] = v
+		numeric = numeric && err == nil
+		binary = binary && (v == 0 || v == 1)
+	}
+	classes := p.model.Classes
+	switch {
+	case classes == nil && answers > 1:
+		classes = make([]string, answers)
+		for k := range classes {
+			classes[k] = strconv.Itoa(k)
+		}
+	case classes == nil && numeric && binary:
+		classes = []string{"0", "1"}
+	case classes == nil && numeric:
+		p.set.Y = numbers
+		return nil
+	case classes == nil:
+		return errors.New("labels are text, but the model gives one value")
+	}
+	index := map[string]int{}
+	for k, class := range classes {
+		index[class] = k
+	}
+	for i, label := range labels {
+		k, ok := index[strings.TrimSpace(label)]
+		if !ok && numeric { // 1.0 for 1
+			k, ok = index[strconv.FormatFloat(numbers[i], 'f', -1, 64)]
+		}
+		if !ok {
+			return fmt.Errorf("label %q of row %d is none of the model's classes %s", label, i+1, strings.Join(classes, ", "))
+		}
+		p.set.Y = append(p.set.Y, float64(k))
+	}
+	p.set.Labels = classes
+	return nil
+}
+
+// recipe lets the model go the way of a trained one.
+func (p *publication) recipe(name string) recipes.Recipe {
+	truth := "the model's own answers are taken as true"
+	if p.labelled {
+		truth = "with labels"
+	}
+	return recipes.Recipe{
+		Name: name, Kind: p.model.Format, Description: "Imported from " + filepath.Base(p.path) + " (" + p.model.Format + ").",
+		Data: fmt.Sprintf("%s, %d rows, %s", filepath.Base(p.rowsPath), p.set.Len(), truth),
+		Load: func(context.Context, dataset.Source) (known, test *dataset.Set, err error) {
+			return p.set, p.set, nil
+		},
+		Train: func(context.Context, *dataset.Set, func(done, of int)) (*model.Graph, [][]float64, error) {
+			return p.model.Graph, nil, nil
+		},
+	}
+}
+
+// describe prints what was read and who does what of it.
+func (p *publication) describe(w io.Writer) error {
+	fmt.Fprintf(w, "%s: %s, %d values a row", filepath.Base(p.path), p.model.Format, len(p.set.X[0]))
+	if p.model.Classes != nil {
+		fmt.Fprintf(w, ", classes %s", strings.Join(p.model.Classes, ", "))
+	}
+	fmt.Fprintln(w)
+	for _, note := range p.model.Notes {
+		fmt.Fprintf(w, "note: %s\n", note)
+	}
+	places, err := compiler.Places(p.model.Graph)
+	if err != nil {
+		return err
+	}
+	for _, place := range []compiler.Place{compiler.BeforeEncryption, compiler.Encrypted, compiler.AfterDecryption} {
+		var nodes []string
+		for i, node := range p.model.Graph.Nodes {
+			if places[i] == place {
+				nodes = append(nodes, node.Op.Kind())
+			}
+		}
+		if len(nodes) == 0 {
+			nodes = []string{"nothing"}
+		}
+		fmt.Fprintf(w, "%s: %s\n", place, strings.Join(nodes, ", "))
+	}
+	return nil
+}
