@@ -133,8 +133,13 @@ func (c *Connection) DeleteKey(ctx context.Context, uid string) error {
 
 // Infer sends one encrypted input and returns the encrypted output.
 func (c *Connection) Infer(ctx context.Context, uid string, input []byte) ([]byte, error) {
+	return c.infer(ctx, uid, input, maxOutput)
+}
+
+// infer is Infer for an output of at most limit bytes.
+func (c *Connection) infer(ctx context.Context, uid string, input []byte, limit int64) ([]byte, error) {
 	m := newMessage("inference", field{"uid", uid}, field{"encrypted_inputs", input})
-	body, err := c.call(ctx, m, maxOutput+smallReply)
+	body, err := c.call(ctx, m, limit+smallReply)
 	if err != nil {
 		return nil, err
 	}

@@ -12,6 +12,8 @@
 //	reply, err := endpoint.Infer(ctx, uid, question)
 //	answer, err := model.DeserializeDecryptDequantize(reply)
 //
+//	answers, err := model.InferBatch(ctx, endpoint, uid, rows) // many rows, for models of either packing
+//
 // # Repeats
 //
 // A request is repeated when the connection was lost, and when the endpoint says that it is busy, not ready, or

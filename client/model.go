@@ -110,6 +110,9 @@ func (m *FHEModelClient) QuantizeEncryptSerialize(row []float64) ([]byte, error)
 	if m.key == nil {
 		return nil, errNoKey
 	}
+	if m.BatchSize() > 1 {
+		return nil, errBatch
+	}
 	vectors, err := m.spec.Pipeline.Encode(row)
 	if err != nil {
 		return nil, err
@@ -132,6 +135,9 @@ type Answer struct {
 func (m *FHEModelClient) DeserializeDecryptDequantize(reply []byte) (Answer, error) {
 	if m.key == nil {
 		return Answer{}, errNoKey
+	}
+	if m.BatchSize() > 1 {
+		return Answer{}, errBatch
 	}
 	out, err := m.key.Decrypt(m.spec.Signature, m.spec.ModelID(), reply)
 	if err != nil {
@@ -161,7 +167,7 @@ func (m *FHEModelClient) Clear(c *circuit.Circuit, row []float64) (Answer, error
 		return Answer{}, err
 	}
 	for i, v := range vectors {
-		vectors[i] = circuit.Vector{Period: len(v), Values: v}.Full(c.Parameters.Slots())
+		vectors[i] = circuit.Vector{Period: len(v), Values: v}.Full(c.Width(i))
 	}
 	out, err := c.Run(vectors...)
 	if err != nil {

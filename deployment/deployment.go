@@ -209,7 +209,7 @@ func (c *Client) validate() error {
 	}
 	outputs := make([]circuit.Output, len(c.Signature.Outputs))
 	for i, out := range c.Signature.Outputs {
-		outputs[i] = circuit.Output{Period: out.Period, Coefficients: out.Coefficients}
+		outputs[i] = circuit.Output{Period: out.Period, Coefficients: out.Coefficients, Width: out.Width}
 	}
 	return c.Pipeline.Validate(p.Slots(), c.Signature.Inputs, outputs)
 }
@@ -240,6 +240,15 @@ func (c *Client) KeyBytes() int64 { return fhe.KeysSize(c.Signature.Parameters, 
 
 // RequestBytes is the size of an encrypted input.
 func (c *Client) RequestBytes() int { return int(c.Signature.InputSize()) }
+
+// BatchSize is how many samples an encrypted input holds: as many as there are slots where the model was compiled for
+// batches, else one.
+func (c *Client) BatchSize() int {
+	if c.Signature.Packing == circuit.Batch {
+		return c.Signature.Parameters.Slots()
+	}
+	return 1
+}
 
 // ReplyBytes is the size of an encrypted output.
 func (c *Client) ReplyBytes() int { return int(c.Signature.ReplySize()) }
@@ -286,7 +295,7 @@ func read(dir string) (client, server []byte, err error) {
 type FHEModelServer struct {
 	client    *Client
 	clientZip []byte
-	program   *fhe.Program
+	program   program
 	pool      *fhe.Pool
 }
 
@@ -309,7 +318,7 @@ func LoadServer(ctx context.Context, dir string, workers int) (*FHEModelServer, 
 		return nil, err
 	}
 	pool := fhe.NewPool(workers)
-	program, err := fhe.NewProgram(ctx, c, pool)
+	program, err := newProgram(ctx, c, pool)
 	if err != nil {
 		return nil, err
 	}
@@ -369,14 +378,8 @@ func (s *FHEModelServer) Run(ctx context.Context, keys *fhe.EvaluationKeys, inpu
 
 // RunObserved is Run with the time of each node of the circuit.
 func (s *FHEModelServer) RunObserved(ctx context.Context, keys *fhe.EvaluationKeys, input []byte, observe fhe.Observer) ([]byte, error) {
-	signature, id := s.program.Signature(), s.client.ModelID()
-	inputs, err := fhe.ParseInputs(s.program.Parameters(), signature, id, input)
-	if err != nil {
-		return nil, err
-	}
-	replies, err := s.program.RunObserved(ctx, keys, inputs, observe)
-	if err != nil {
-		return nil, err
-	}
-	return fhe.MarshalReplies(signature, id, replies), nil
+	return s.program.Run(ctx, keys, s.client.ModelID(), input, observe)
 }
+
+// BatchSize is how many samples an encrypted input holds.
+func (s *FHEModelServer) BatchSize() int { return s.client.BatchSize() }

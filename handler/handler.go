@@ -131,7 +131,8 @@ func (h *EndpointHandler) Describe() Description {
 		RequestBytes: h.model.RequestBytes(),
 		ReplyBytes:   h.model.ReplyBytes(),
 		MaxPiece:     MaxPiece,
-		MaxInputs:    MaxInputs,
+		MaxInputs:    h.maxInputs(),
+		BatchSize:    h.model.BatchSize(),
 	}
 }
 
@@ -143,7 +144,15 @@ func (h *EndpointHandler) describe() (Response, error) {
 
 // MaxBody is the largest number of bytes of keys or inputs that a request can hold.
 func (h *EndpointHandler) MaxBody() int64 {
-	return max(MaxPiece, MaxInputs*int64(h.model.RequestBytes()))
+	return max(MaxPiece, int64(h.maxInputs())*int64(h.model.RequestBytes()))
+}
+
+// maxInputs is how many encrypted inputs a request may have: a batch is large, and takes all cores.
+func (h *EndpointHandler) maxInputs() int {
+	if h.model.BatchSize() > 1 {
+		return 1
+	}
+	return MaxInputs
 }
 
 // Stats are counts for the operator.

@@ -57,8 +57,8 @@ func (h *EndpointHandler) checkInputs(inputs [][]byte) error {
 	if len(inputs) == 0 {
 		return Errorf(MissingField, "encrypted_inputs")
 	}
-	if len(inputs) > MaxInputs {
-		return Errorf(TooLarge, "%d encrypted inputs in one request: at most %d", len(inputs), MaxInputs)
+	if most := h.maxInputs(); len(inputs) > most {
+		return Errorf(TooLarge, "%d encrypted inputs in one request: at most %d", len(inputs), most)
 	}
 	want := h.model.RequestBytes()
 	for i, input := range inputs {

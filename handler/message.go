@@ -18,7 +18,7 @@ var Methods = []string{SaveKey, AppendKey, KeyStatus, DeleteKey, Inference, Desc
 const (
 	// MaxPiece is the largest piece of a key in one request: what every store writes at once.
 	MaxPiece = keystore.MaxPiece
-	// MaxInputs is the largest number of encrypted inputs in one request.
+	// MaxInputs is the largest number of encrypted inputs in one request. Batches come one at a time.
 	MaxInputs = 64
 )
 
@@ -69,5 +69,6 @@ type Description struct {
 	ReplyBytes   int     `json:"reply_bytes"`
 	MaxPiece     int     `json:"max_piece_bytes"`
 	MaxInputs    int     `json:"max_inputs"`
+	BatchSize    int     `json:"batch_size"` // samples in an input
 	ClientZip    []byte  `json:"client_zip,omitempty"`
 }

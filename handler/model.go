@@ -23,6 +23,8 @@ type Model interface {
 	KeyBytes() int64
 	RequestBytes() int
 	ReplyBytes() int
+	// BatchSize is how many samples an encrypted input holds, mostly one.
+	BatchSize() int
 	// LoadKeys reads a key and makes it ready for use. It trusts nothing about the bytes, allocates no more than the
 	// model's parameters account for, and returns ErrUnsuitable where they do not fit. It may leave bytes unread.
 	LoadKeys(ctx context.Context, r io.Reader) (Keys, error)

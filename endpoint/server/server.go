@@ -157,6 +157,9 @@ func (s *Server) load() error {
 	if err != nil {
 		return errors.Join(err, store.Close())
 	}
+	if model.BatchSize() > 1 { // room to read one while another is answered
+		s.memory.limit = max(s.memory.limit, 2*formMsgpack.memory*formMsgpack.limit(h.MaxBody()))
+	}
 	s.store = store
 	s.handler.Store(h)
 	close(s.loaded)

@@ -19,6 +19,7 @@ type Model struct {
 	ID     byte     // tells inputs of different models with one key set apart
 	Key    int64    // size of a key, at least 32
 	Input  int      // size of an input, at least 17
+	Batch  int      // samples in an input; 0 is one
 	Memory int64    // what an expanded key claims to occupy
 
 	// OnLoad and OnInfer, where set, run in place of the work: to wait, to fail, to panic.
@@ -68,6 +69,7 @@ func (m *Model) KeySet() [16]byte  { return m.Set }
 func (m *Model) KeyBytes() int64   { return m.Key }
 func (m *Model) RequestBytes() int { return m.Input }
 func (m *Model) ReplyBytes() int   { return sha256.Size }
+func (m *Model) BatchSize() int    { return max(m.Batch, 1) }
 
 type keys struct {
 	content []byte
