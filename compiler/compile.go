@@ -33,8 +33,9 @@ type Options struct {
 	MaxScoreError float64
 	// Prefer moves the balance of latency and sizes.
 	Prefer Preference
-	// Grid holds the public edges of each feature on which trees were trained; the client compares with all of them,
-	// so that it learns nothing of the thresholds used. Without it, the client learns the thresholds.
+	// Grid holds the public edges of each feature on which trees were trained, or to which trees.Snap moved them; the
+	// client compares with all of them, so that it learns nothing of the thresholds used. Without it, the client learns
+	// the thresholds; see Result.Thresholds.
 	Grid [][]float64
 	// Classes names the labels of a classifier.
 	Classes []string
@@ -88,8 +89,9 @@ type Result struct {
 	// Approximation is the model that runs encrypted, with polynomials, and what they stand for.
 	Approximation *approximation.Result
 
-	packing *packing
-	profile *profile
+	packing    *packing
+	profile    *profile
+	publicGrid bool
 }
 
 // bound is the caller's bound, or a share of the range of the answers.
@@ -221,7 +223,7 @@ func Compile(g *model.Graph, rows [][]float64, o Options) (*Result, error) {
 	if err != nil {
 		return nil, err
 	}
-	result.Approximation = approximated
+	result.Approximation, result.publicGrid = approximated, o.Grid != nil
 	return result, result.check(rows, want)
 }
 

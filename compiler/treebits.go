@@ -2,6 +2,7 @@ package compiler
 
 import (
 	"encoding/binary"
+	"fmt"
 	"math"
 	"slices"
 
@@ -11,6 +12,7 @@ import (
 // treeBits says what the client sends of the features that an ensemble compares.
 type treeBits struct {
 	thermometer *model.Thermometer
+	public      bool  // the edges are those of the publisher's grid
 	first       []int // column of each feature's first edge
 	size        int
 }
@@ -31,7 +33,7 @@ func newTreeBits(t *model.TreeEnsemble, grid [][]float64) *treeBits {
 	if public {
 		edges = grid
 	}
-	b := &treeBits{thermometer: &model.Thermometer{Edges: edges}}
+	b := &treeBits{thermometer: &model.Thermometer{Edges: edges}, public: public}
 	b.missing(regions, public)
 	for f, list := range edges {
 		b.first = append(b.first, b.size)
@@ -119,6 +121,26 @@ func (b *treeBits) violated(c model.FeatureRegion, add func(column int, factor f
 		add(b.first[c.Feature]+len(edges), missing)
 	}
 	return constant
+}
+
+// Thresholds says in a sentence what clients learn of the thresholds of the model's trees, or nothing if it has none.
+func (r *Result) Thresholds() string {
+	for _, node := range r.Pipeline.Prefix.Nodes {
+		bits, ok := node.Op.(*model.Thermometer)
+		if !ok || !isThermometerKey(node.Name) {
+			continue
+		}
+		edges := 0
+		for _, list := range bits.Edges {
+			edges += len(list)
+		}
+		if r.publicGrid {
+			return fmt.Sprintf("Clients compare with the %d edges of a public grid and learn nothing of the trees' thresholds.", edges)
+		}
+		return fmt.Sprintf("Clients learn the %d thresholds of the trees, sorted by feature: they compare with them before encryption. "+
+			"They learn neither which trees and leaves they lead to nor any leaf's values.", edges)
+	}
+	return ""
 }
 
 // regionsKey is the same for equal regions of equal features.

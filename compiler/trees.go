@@ -3,6 +3,7 @@ package compiler
 import (
 	"errors"
 	"slices"
+	"strings"
 
 	"cipherpoint/model"
 )
@@ -38,7 +39,11 @@ func (l *lowering) treeInput(node model.Node, t *model.TreeEnsemble, name string
 	l.input(key, key, model.Shape{bits.size}, true)
 }
 
-func thermometerKey(node model.Node) string { return node.Name + " bits" }
+func thermometerKey(node model.Node) string { return node.Name + bitsSuffix }
+
+const bitsSuffix = " bits"
+
+func isThermometerKey(name string) bool { return strings.HasSuffix(name, bitsSuffix) }
 
 // leaves lists what an ensemble adds up for its leaves, and what it adds in any case. Exactly one leaf of a tree is
 // reached, so that the one with the most conditions can be left out: its values count for all, and the others' as
@@ -91,6 +96,9 @@ func leaves(t *model.TreeEnsemble) (list []leaf, constant []float64) {
 // Where a leaf has too many conditions for one polynomial, all leaves have several counts, and indicators are multiplied.
 func (l *lowering) trees(node model.Node, t *model.TreeEnsemble) (int, error) {
 	bits := newTreeBits(t, l.grid)
+	if l.grid != nil && !bits.public {
+		return 0, errors.New("its thresholds are no edges of the public grid, and the client would learn them: move them there first")
+	}
 	list, constant := leaves(t)
 	if len(list) == 0 {
 		return 0, errors.New("all inputs have the same result")
