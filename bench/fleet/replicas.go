@@ -5,6 +5,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"log"
 	"math/rand/v2"
 	"net"
 	"net/http"
@@ -30,7 +32,8 @@ type ReplicasOptions struct {
 	Duration time.Duration
 	// Every so often a replica is killed; it is started again after Away.
 	Every, Away time.Duration
-	// MemoryMB bounds each replica: a quarter of it is for expanded keys, and all of it GOMEMLIMIT.
+	// MemoryMB bounds the resident memory of each replica in MiB: a quarter of it is for expanded keys, and seven eighths are
+	// GOMEMLIMIT, which leaves the rest to the program itself.
 	MemoryMB int
 	Seed     uint64
 	// Progress is told the time that has passed.
@@ -82,7 +85,7 @@ func Replicas(ctx context.Context, o ReplicasOptions) (*ReplicasFigures, error) 
 	r := &replicas{options: o, figures: ReplicasFigures{Options: o, PeakMB: make([]float64, o.Replicas)}}
 	var targets []*url.URL
 	for range o.Replicas {
-		e, err := NewEndpoint(o.Binary, o.Model, s.address, append(s.environment, fmt.Sprintf("GOMEMLIMIT=%dMiB", o.MemoryMB)),
+		e, err := NewEndpoint(o.Binary, o.Model, s.address, append(s.environment, fmt.Sprintf("GOMEMLIMIT=%dMiB", o.MemoryMB*7/8)),
 			"--key-cache-mb", strconv.Itoa(o.MemoryMB/4), "--queue", "256")
 		if err != nil {
 			return nil, err
@@ -128,6 +131,7 @@ func roundRobin(targets []*url.URL) (address string, stop func(), err error) {
 	var next atomic.Uint64
 	proxy := &httputil.ReverseProxy{
 		Rewrite: func(r *httputil.ProxyRequest) { r.SetURL(targets[next.Add(1)%uint64(len(targets))]) },
+		ErrorLog: log.New(io.Discard, "", 0), // of replies that ended with their replica
 		ErrorHandler: func(w http.ResponseWriter, _ *http.Request, _ error) {
 			w.WriteHeader(http.StatusBadGateway)
 		},
