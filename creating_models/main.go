@@ -2,6 +2,7 @@
 //
 //	go run ./creating_models --list
 //	go run ./creating_models cnn-mnist --data DIR --out compiled_model [--encrypted-samples 200]
+//	go run ./creating_models cnn-mnist --packing batch --out compiled_model
 //	go run ./creating_models import FILE --calibration rows.npy|.csv|.parquet [--labels FILE] --out compiled_model
 //
 // Exit codes: 0 when the artifact was written, 1 when it was not, 2 for wrong arguments.
@@ -53,6 +54,7 @@ func run(ctx context.Context, args []string, stdout io.Writer, stderr *os.File) 
 	samples := flags.Int("encrypted-samples", 100, "test `samples` that are really encrypted")
 	prefer := flags.String("prefer", "", "`what` to spare: latency or keys; both alike by default")
 	bound := flags.Float64("max-score-error", 0, "largest `error` of a score; 1/256 of the scores' range by default")
+	packing := flags.String("packing", "", "`how` samples are packed: batch for thousands in one request, a sample a slot; one by default")
 	flood := flags.Int("flood", 0, "hide the weights from users: noise `2^bits` times as wide as the circuit's own is added to replies")
 	flags.Usage = func() {
 		fmt.Fprintln(stderr, "usage: creating_models RECIPE [flags]\n       creating_models import FILE --calibration ROWS [flags]\n       creating_models --list\n\nExit codes: 0 written, 1 not written, 2 wrong arguments.")
@@ -82,7 +84,7 @@ func run(ctx context.Context, args []string, stdout io.Writer, stderr *os.File) 
 	defer steps.Done()
 	report, err := publish.Run(ctx, recipe, publish.Options{
 		Source: dataset.Source{Dir: *data}, Out: *out, EncryptedSamples: *samples, Prefer: compiler.Preference(*prefer),
-		MaxScoreError: *bound, Flood: *flood, Progress: steps.Step,
+		MaxScoreError: *bound, Flood: *flood, Packing: compiler.Packing(*packing), Progress: steps.Step,
 	})
 	steps.Done()
 	if err != nil {

@@ -49,6 +49,7 @@ type Options struct {
 	Prefer           compiler.Preference
 	MaxScoreError    float64 // 0: the compiler's choice
 	Flood            int     // see compiler.Options
+	Packing          compiler.Packing
 	Progress         func(step string, done, of int)
 }
 
@@ -90,7 +91,7 @@ func Build(ctx context.Context, recipe recipes.Recipe, o Options) (*Model, error
 		}
 	}
 	start = time.Now()
-	options := compiler.Options{Grid: grid, Classes: m.Known.Labels, Prefer: o.Prefer, MaxScoreError: o.MaxScoreError, Flood: o.Flood,
+	options := compiler.Options{Grid: grid, Classes: m.Known.Labels, Prefer: o.Prefer, MaxScoreError: o.MaxScoreError, Flood: o.Flood, Packing: o.Packing,
 		Progress: func(step string) { progress(step, 0, 0) }}
 	for range compilations {
 		if m.Compiled, err = compiler.Compile(graph, m.Known.X[:min(calibrationRows, m.Known.Len())], options); err != nil {
@@ -154,7 +155,7 @@ func (m *Model) Hits(answers [][]float64) report.Count {
 type Encrypted struct {
 	Answers, Scores       [][]float64
 	KeyGen                []time.Duration
-	Encrypt, All, Decrypt []time.Duration // a sample each
+	Encrypt, All, Decrypt []time.Duration // a request each
 	OneCore               []time.Duration // of the same requests
 	Layers                []time.Duration // of each node, median, on all cores
 	UserKeys              []byte          // the evaluation keys
@@ -162,7 +163,7 @@ type Encrypted struct {
 	Model                 *client.FHEModelClient
 }
 
-// Try asks the first test samples encrypted: of the artifact in a folder, on all cores and then on one.
+// Try asks the first test samples encrypted, in whole batches: of the artifact in a folder, on all cores and then on one.
 func (m *Model) Try(ctx context.Context, dir string, samples int, tick func(done, of int)) (*Encrypted, error) {
 	server, err := deployment.LoadServer(ctx, dir, runtime.GOMAXPROCS(0))
 	if err != nil {
@@ -193,30 +194,34 @@ func (m *Model) Try(ctx context.Context, dir string, samples int, tick func(done
 	if err != nil {
 		return nil, err
 	}
-	samples = min(samples, m.Test.Len())
-	requests := make([][]byte, samples)
+	size := e.Model.BatchSize()
+	samples = min((samples+size-1)/size*size, m.Test.Len())
+	var requests [][]byte
 	layers := make([][]time.Duration, len(m.Compiled.Circuit.Nodes))
-	for i := range requests {
-		var reply []byte
-		var answer client.Answer
+	for rows := range slices.Chunk(m.Test.X[:samples], size) {
+		var request, reply []byte
+		var answers []client.Answer
 		steps := []struct {
 			list *[]time.Duration
 			do   func() error
 		}{
-			{&e.Encrypt, func() (err error) { requests[i], err = e.Model.QuantizeEncryptSerialize(m.Test.X[i]); return }},
+			{&e.Encrypt, func() (err error) { request, err = encrypt(ctx, e.Model, rows); return }},
 			{&e.All, func() (err error) {
-				reply, err = server.RunObserved(ctx, keys, requests[i], func(node int, d time.Duration) { layers[node] = append(layers[node], d) })
+				reply, err = server.RunObserved(ctx, keys, request, func(node int, d time.Duration) { layers[node] = append(layers[node], d) })
 				return
 			}},
-			{&e.Decrypt, func() (err error) { answer, err = e.Model.DeserializeDecryptDequantize(reply); return }},
+			{&e.Decrypt, func() (err error) { answers, err = decrypt(ctx, e.Model, reply, len(rows)); return }},
 		}
 		for _, step := range steps {
 			if err := timed(step.list, step.do); err != nil {
 				return nil, err
 			}
 		}
-		e.Answers, e.Scores = append(e.Answers, answer.Values), append(e.Scores, answer.Scores)
-		tick(i+1, samples)
+		requests = append(requests, request)
+		for _, a := range answers {
+			e.Answers, e.Scores = append(e.Answers, a.Values), append(e.Scores, a.Scores)
+		}
+		tick(len(e.Answers), samples)
 	}
 	for _, list := range layers {
 		e.Layers = append(e.Layers, Median(list))
@@ -232,6 +237,23 @@ func (m *Model) Try(ctx context.Context, dir string, samples int, tick func(done
 	}
 	e.Request = requests[0]
 	return e, nil
+}
+
+// encrypt turns as many rows as the model takes at a time into a request.
+func encrypt(ctx context.Context, m *client.FHEModelClient, rows [][]float64) ([]byte, error) {
+	if m.BatchSize() > 1 {
+		return m.EncryptBatch(ctx, rows)
+	}
+	return m.QuantizeEncryptSerialize(rows[0])
+}
+
+// decrypt turns the reply to them into answers.
+func decrypt(ctx context.Context, m *client.FHEModelClient, reply []byte, rows int) ([]client.Answer, error) {
+	if m.BatchSize() > 1 {
+		return m.DecryptBatch(ctx, reply, rows)
+	}
+	answer, err := m.DeserializeDecryptDequantize(reply)
+	return []client.Answer{answer}, err
 }
 
 // Median returns the middle of a list, which it sorts.
@@ -386,7 +408,7 @@ func (m *Model) report(e *Encrypted, dir string) (*report.Report, error) {
 		}
 		sizes[name] = info.Size()
 	}
-	r.Sizes = report.Sizes{Keys: spec.Keys.Count(), KeyBytes: spec.KeyBytes(), RequestBytes: int64(spec.RequestBytes()), ReplyBytes: int64(spec.ReplyBytes()),
+	r.Sizes = report.Sizes{Keys: spec.Keys.Count(), KeyBytes: spec.KeyBytes(), Samples: spec.BatchSize(), RequestBytes: int64(spec.RequestBytes()), ReplyBytes: int64(spec.ReplyBytes()),
 		ClientZip: sizes[deployment.ClientFile], ServerZip: sizes[deployment.ServerFile]}
 	return r, r.Check()
 }

@@ -218,7 +218,8 @@ type Layer struct {
 type Sizes struct {
 	Keys         int // number of evaluation keys
 	KeyBytes     int64
-	RequestBytes int64 // of one sample
+	Samples      int // in a request; 0 is one
+	RequestBytes int64
 	ReplyBytes   int64
 	ClientZip    int64
 	ServerZip    int64

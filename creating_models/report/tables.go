@@ -313,8 +313,15 @@ func (s Sizes) table() table {
 		}
 	}
 	add(fmt.Sprintf("%d evaluation keys, once", s.Keys), s.KeyBytes)
-	add("request, one sample", s.RequestBytes)
-	add("reply", s.ReplyBytes)
+	if s.Samples > 1 {
+		add("request, "+format.Integer(int64(s.Samples))+" samples", s.RequestBytes)
+		add("reply", s.ReplyBytes)
+		add("request, a sample", s.RequestBytes/int64(s.Samples))
+		add("reply, a sample", s.ReplyBytes/int64(s.Samples))
+	} else {
+		add("request, one sample", s.RequestBytes)
+		add("reply", s.ReplyBytes)
+	}
 	add("client.zip", s.ClientZip)
 	add("server.zip", s.ServerZip)
 	return t
@@ -340,6 +347,15 @@ func (r *Report) times() table {
 	add("server, one core", r.Times.ServerOneCore)
 	add("server, "+cores(r.Machine.Cores), r.Times.ServerAllCores).Strong = true
 	add("client: decryption", r.Times.Decrypt)
+	if r.Sizes.Samples > 1 {
+		rate := func(name string, timing Timing) {
+			if timing.Median > 0 {
+				t.add(name, format.Integer(int64(float64(r.Sizes.Samples)/timing.Median.Seconds())), "–", format.Integer(int64(timing.Runs)))
+			}
+		}
+		rate("samples a second, one core", r.Times.ServerOneCore)
+		rate("samples a second, "+cores(r.Machine.Cores), r.Times.ServerAllCores)
+	}
 	t.Note = r.Machine.String()
 	return t
 }
