@@ -130,7 +130,7 @@ func Replicas(ctx context.Context, o ReplicasOptions) (*ReplicasFigures, error) 
 func roundRobin(targets []*url.URL) (address string, stop func(), err error) {
 	var next atomic.Uint64
 	proxy := &httputil.ReverseProxy{
-		Rewrite: func(r *httputil.ProxyRequest) { r.SetURL(targets[next.Add(1)%uint64(len(targets))]) },
+		Rewrite:  func(r *httputil.ProxyRequest) { r.SetURL(targets[next.Add(1)%uint64(len(targets))]) },
 		ErrorLog: log.New(io.Discard, "", 0), // of replies that ended with their replica
 		ErrorHandler: func(w http.ResponseWriter, _ *http.Request, _ error) {
 			w.WriteHeader(http.StatusBadGateway)
