@@ -76,9 +76,10 @@ func (e *evaluator) decompose(g *gadget, c poly) *decomposition {
 		}
 		m, v := g.moduli[limb], d.limbs[limb][i]
 		if digit.extension == nil {
-			m.Lift(v, coefficients[digit.first], g.moduli[digit.first])
+			m.ForwardLifted(v, coefficients[digit.first], g.moduli[digit.first])
+		} else {
+			m.Forward(v, v)
 		}
-		m.Forward(v, v)
 	})
 	e.arena.release(coefficients)
 	return d
@@ -145,9 +146,10 @@ func (e *evaluator) divide(d *division, c pair) pair {
 		part, limb := task/stay, task%stay
 		m, r, q := d.moduli[limb], remainder[part][limb], quotient[part][limb]
 		if d.extension == nil {
-			m.Lift(r, rest[part][0], d.divisor[0])
+			m.ForwardLifted(r, rest[part][0], d.divisor[0])
+		} else {
+			m.Forward(r, r)
 		}
-		m.Forward(r, r)
 		m.SubMulScalar(q, q, r, d.inverse[limb])
 	})
 	e.release(rest, remainder)

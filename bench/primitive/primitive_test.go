@@ -2,14 +2,13 @@ package primitive
 
 import (
 	"fmt"
-	"runtime"
 	"testing"
 	"time"
 
 	"cipherpoint/circuit"
 )
 
-// BenchmarkOperations has the same work on Lattigo beside each: compare "ours" with "lattigo".
+// BenchmarkOperations runs each operation in turns with Lattigo's and reports how many times as long that takes.
 func BenchmarkOperations(b *testing.B) {
 	shapes, err := Shapes()
 	if err != nil {
@@ -20,31 +19,37 @@ func BenchmarkOperations(b *testing.B) {
 		if err != nil {
 			b.Fatal(err)
 		}
-		for _, threads := range []int{1, runtime.GOMAXPROCS(0)} {
-			dense, err := NewCircuit(b.Context(), fmt.Sprintf("dense map, %d threads", threads), Dense(shape.Parameters, 1024, false), nil, threads)
+		for name, full := range map[string]bool{"dense map, compact": false, "dense map, full diagonals": true} {
+			dense, err := NewCircuit(b.Context(), name, Dense(shape.Parameters, 1024, full), nil, 1)
 			if err != nil {
 				b.Fatal(err)
 			}
 			operations = append(operations, dense.Operation)
 		}
 		for _, o := range operations {
-			for name, run := range map[string]Run{"ours": o.Ours, "lattigo": o.Lattigo} {
-				if run == nil {
-					continue
-				}
-				b.Run(shape.Name+"/"+o.Name+"/"+name, func(b *testing.B) {
-					total := time.Duration(0)
-					for b.Loop() {
-						elapsed, err := run()
-						if err != nil {
-							b.Fatal(err)
-						}
-						total += elapsed
-					}
-					b.ReportMetric(float64(total.Nanoseconds())/float64(b.N), "ns/op")
-				})
-			}
+			b.Run(shape.Name+"/"+o.Name, func(b *testing.B) { o.benchmark(b) })
 		}
+	}
+}
+
+func (o *Operation) benchmark(b *testing.B) {
+	var ours, lattigo time.Duration
+	add := func(run Run, total *time.Duration) {
+		elapsed, err := run()
+		if err != nil {
+			b.Fatal(err)
+		}
+		*total += elapsed
+	}
+	for b.Loop() {
+		add(o.Ours, &ours)
+		if o.Lattigo != nil {
+			add(o.Lattigo, &lattigo)
+		}
+	}
+	b.ReportMetric(float64(ours.Nanoseconds())/float64(b.N), "ns/op")
+	if o.Lattigo != nil {
+		b.ReportMetric(float64(lattigo)/float64(ours), "ratio")
 	}
 }
 

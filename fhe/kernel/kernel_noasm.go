@@ -13,8 +13,12 @@ type extensionAcceleration struct{}
 
 func (e *Extension) accelerate() {}
 
-func (m *Modulus) forwardTransform(dst, src []uint64)        { m.forwardGeneric(dst, src) }
-func (m *Modulus) inverseTransform(dst, src []uint64)        { m.inverseGeneric(dst, src) }
+func (m *Modulus) forwardTransform(dst, src []uint64) { m.forwardGeneric(dst, src) }
+func (m *Modulus) inverseTransform(dst, src []uint64) { m.inverseGeneric(dst, src) }
+func (m *Modulus) forwardLifted(dst, src []uint64, from *Modulus) {
+	m.liftGeneric(dst, src, from.q)
+	m.forwardGeneric(dst, dst)
+}
 func (m *Modulus) add(dst, a, b []uint64)                    { addGeneric(dst, a, b, m.q) }
 func (m *Modulus) sub(dst, a, b []uint64)                    { subGeneric(dst, a, b, m.q) }
 func (m *Modulus) neg(dst, a []uint64)                       { negGeneric(dst, a, m.q) }

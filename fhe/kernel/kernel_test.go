@@ -289,3 +289,26 @@ func TestNothingAllocates(t *testing.T) {
 		}
 	}
 }
+
+func TestForwardLifted(t *testing.T) {
+	random := newRandom()
+	for _, invariant := range []bool{false, true} {
+		for logN := 3; logN <= 11; logN++ {
+			var all []*Modulus
+			for _, bitLen := range []int{30, 46, 48, 50, 55} {
+				all = append(all, moduli(t, logN, invariant, primes(t, bitLen, logN, invariant, 1)...)...)
+			}
+			for _, from := range all {
+				for name, src := range samples(1<<logN, from.q, random) {
+					for _, to := range all {
+						want, got := make([]uint64, to.N()), make([]uint64, to.N())
+						to.liftGeneric(want, src, from.q)
+						to.forwardGeneric(want, want)
+						to.ForwardLifted(got, src, from)
+						equal(t, fmt.Sprintf("%s, 2^%d coefficients from %d to %d", name, logN, from.q, to.q), got, want)
+					}
+				}
+			}
+		}
+	}
+}

@@ -209,6 +209,16 @@ func sumPacked2Products(dst0 *uint64, dst1 *uint64, a0 *[]uint64, a1 *[]uint64, 
 //go:noescape
 func extendVector(dst *[]uint64, src *[]uint64, targets uint64, sources uint64, target *uint64, source *uint64, count uint64, digits *uint64)
 
+// forwardFolded folds and runs the two stages that join four parts.
+//
+//go:noescape
+func forwardFolded(dst *uint64, src *uint64, part uint64, table *uint64, tableSize uint64, c *[22]uint64)
+
+// forwardFoldedLift is forwardFolded of values above half that stand for themselves minus a prime that is wrap mod q.
+//
+//go:noescape
+func forwardFoldedLift(dst *uint64, src *uint64, part uint64, table *uint64, tableSize uint64, c *[22]uint64, half uint64, wrap uint64)
+
 // mixVector writes sums of count columns of src times scalars to rows of dst, reduced.
 //
 //go:noescape

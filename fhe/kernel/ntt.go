@@ -7,6 +7,12 @@ func (m *Modulus) Forward(dst, src []uint64) {
 	m.forwardTransform(dst[:n], src[:n])
 }
 
+// ForwardLifted is Lift and then Forward: src holds coefficients modulo another prime. dst may be src.
+func (m *Modulus) ForwardLifted(dst, src []uint64, from *Modulus) {
+	n := m.N()
+	m.forwardLifted(dst[:n], src[:n], from)
+}
+
 // Inverse undoes Forward. dst may be src.
 func (m *Modulus) Inverse(dst, src []uint64) {
 	n := m.N()

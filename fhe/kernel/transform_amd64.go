@@ -28,6 +28,7 @@ type plan struct {
 	offset      uint64 // what addOffset adds, in multiples of q
 	reduction   uint64 // reductions end in [reduction*q, (reduction+2)*q)
 	inverseEach bool   // reduce after every stage of the inverse
+	folded      bool   // the first pass of the forward transform folds as well (conjugate-invariant ring)
 }
 
 // lastStages is how many stages the last pass runs.
@@ -36,6 +37,7 @@ const lastStages = 6
 func newPlan(q uint64, logN int, conjugateInvariant bool) plan {
 	room := uint64(1) << 52 / q // at least 4
 	p := plan{inverseEach: room < 16}
+	p.folded = conjugateInvariant && !p.inverseEach && logN != lastStages+3 // of three stages, two would leave one
 
 	// After a reduction to [b, b+2)*q, s stages spread values over [b-s, b+2+s)*q. With b = s they stay positive and need
 	// room for 2s+2.
@@ -65,7 +67,7 @@ func newPlan(q uint64, logN int, conjugateInvariant bool) plan {
 	keep := addOffset
 	for rest := logN - lastStages; rest >= 2; {
 		log := 3
-		if rest == 2 || rest == 4 {
+		if rest == 2 || rest == 4 || p.folded && len(p.passes) == 0 {
 			log = 2
 		}
 		rest -= log
@@ -81,14 +83,73 @@ func (m *Modulus) forwardTransform(dst, src []uint64) {
 		m.forwardGeneric(dst, src)
 		return
 	}
-	c := &m.constants
-	if m.conjugateInvariant {
-		m.foldEdges(dst, src, m.fold)
-		foldForward(&dst[0], &src[0], uint64(len(dst)), c)
-		src = dst
-	}
+	c, size := &m.constants, uint64(len(dst))
 	first := m.plan.passes[0]
-	m.forwardPass(first, dst, src, 1, 1)
+	switch {
+	case m.plan.folded:
+		edge := m.forwardEdge(src)
+		forwardFolded(&dst[0], &src[0], size/4, &m.acceleration.forward[0], size, c)
+		setEdge(dst, edge)
+	case m.conjugateInvariant:
+		m.foldEdges(dst, src, m.fold)
+		foldForward(&dst[0], &src[0], size, c)
+		m.forwardPass(first, dst, dst, 1, 1)
+	default:
+		m.forwardPass(first, dst, src, 1, 1)
+	}
+	m.forwardRest(dst)
+}
+
+func (m *Modulus) forwardLifted(dst, src []uint64, from *Modulus) {
+	if m.acceleration.forward == nil || !m.plan.folded || from.q>>maxVectorBits != 0 {
+		m.lift(dst, src, from.q)
+		m.forwardTransform(dst, dst)
+		return
+	}
+	edge := edgeOf(src)
+	m.liftGeneric(edge[:], edge[:], from.q)
+	edge = m.forwardEdge(edge[:])
+	size := uint64(len(dst))
+	forwardFoldedLift(&dst[0], &src[0], size/4, &m.acceleration.forward[0], size, &m.constants, from.q/2, m.Reduce(from.q))
+	setEdge(dst, edge)
+	m.forwardRest(dst)
+}
+
+// edgeOf returns the values that start each quarter of a vector: they are mirror images of each other.
+func edgeOf(v []uint64) (edge [4]uint64) {
+	for i := range edge {
+		edge[i] = v[i*len(v)/4]
+	}
+	return edge
+}
+
+func setEdge(v []uint64, edge [4]uint64) {
+	for i, x := range edge {
+		v[i*len(v)/4] = x
+	}
+}
+
+// forwardEdge folds the edge of a vector and runs the first two stages on it.
+func (m *Modulus) forwardEdge(src []uint64) [4]uint64 {
+	q, x := m.q, edgeOf(src)
+	x[1], x[2], x[3] = subOnce(x[1], m.fold.mul(x[3], q), q), subOnce(x[2], m.fold.mul(x[2], q), q), subOnce(x[3], m.fold.mul(x[1], q), q)
+	butterfly := func(i, k, root int) {
+		t := m.forward.at(root).mul(x[k], q)
+		x[i], x[k] = reduceOnce(x[i]+t, q), subOnce(x[i], t, q)
+	}
+	butterfly(0, 2, 1)
+	butterfly(1, 3, 1)
+	butterfly(0, 1, 2)
+	butterfly(2, 3, 3)
+	for i := range x {
+		x[i] += m.plan.reduction * q // as after a reduction
+	}
+	return x
+}
+
+// forwardRest runs all passes after the first.
+func (m *Modulus) forwardRest(dst []uint64) {
+	c, first := &m.constants, m.plan.passes[0]
 	part := len(dst) >> first.log
 	for i := range 1 << first.log {
 		block, root, blocks := dst[i*part:(i+1)*part], uint64(1<<first.log+i), uint64(1)

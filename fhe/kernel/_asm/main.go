@@ -14,6 +14,7 @@ func main() {
 	transforms()
 	vectors()
 	sums()
+	foldedPasses()
 	mix()
 	Generate()
 }
