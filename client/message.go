@@ -124,6 +124,8 @@ type Description struct {
 	KeySet string
 	// KeyBytes, RequestBytes and ReplyBytes are the sizes of evaluation keys, of an encrypted input and output.
 	KeyBytes, RequestBytes, ReplyBytes int64
+	// BatchSize is how many rows an encrypted input holds, as the endpoint says; 0 where it does not.
+	BatchSize int64
 	// ClientZip is the client's part of the model, for Read.
 	ClientZip []byte
 }
@@ -326,6 +328,8 @@ func decodeDescription(body []byte) (*Description, error) {
 				description.RequestBytes, err = d.size()
 			case "reply_bytes":
 				description.ReplyBytes, err = d.size()
+			case "batch_size":
+				description.BatchSize, err = d.size()
 			case "client_zip":
 				description.ClientZip, err = d.bytes()
 			default:
