@@ -321,6 +321,13 @@ func (im *importer) power(a, b value) (value, error) {
 	if a.known && b.known {
 		return im.elementwise(a, b, math.Pow, nil)
 	}
+	if base, err := a.scalar(); err == nil && base > 0 && !b.known {
+		v, err := im.affine(b, math.Log(base), 0)
+		if err != nil {
+			return value{}, err
+		}
+		return im.pointwise(&model.Activation{Function: model.Exp}, v)
+	}
 	if !b.known {
 		return value{}, errors.New("the exponent depends on an input: only constant ones are served")
 	}
@@ -332,8 +339,11 @@ func (im *importer) power(a, b value) (value, error) {
 	if err != nil {
 		return value{}, err
 	}
-	if len(exponents) == 0 || !slices.Equal(dims, a.dims) || len(uniform(b.tensor()).Shape) != 0 {
-		return value{}, errors.New("several exponents are not served: use one for all elements")
+	if len(exponents) == 0 || !slices.Equal(dims, a.dims) {
+		return value{}, errors.New("stretches its input by the exponents, which is not served")
+	}
+	if len(uniform(b.tensor()).Shape) != 0 {
+		return im.powers(a, exponents, stretched(b.dims, dims))
 	}
 	c := exponents[0]
 	switch {
@@ -346,6 +356,31 @@ func (im *importer) power(a, b value) (value, error) {
 	default:
 		return im.pointwise(&model.Activation{Function: model.Power, Alpha: c}, a)
 	}
+}
+
+// maxPowers bounds the elements of a tensor with an exponent for each.
+const maxPowers = 1024
+
+// powers raises each element to a power of its own.
+func (im *importer) powers(a value, exponents []float64, of []int) (value, error) {
+	if a.size() > maxPowers {
+		return value{}, fmt.Errorf("%d elements with exponents of their own: at most %d are served", a.size(), maxPowers)
+	}
+	parts := make([]value, a.size())
+	for i := range parts {
+		x, err := im.pick(a, []int{i}, []int{1})
+		if err != nil {
+			return value{}, err
+		}
+		if parts[i], err = im.power(x, constant(a.kind, []int{1}, exponents[of[i]:of[i]+1])); err != nil {
+			return value{}, err
+		}
+	}
+	v, err := im.concat(0, parts)
+	if err != nil {
+		return value{}, err
+	}
+	return im.moved(v, a.dims)
 }
 
 // monomial is x^degree.

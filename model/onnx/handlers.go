@@ -38,6 +38,7 @@ func init() {
 		"ReduceSumSquare": reduction(with(monomial(2)), nil, sumOf),
 		"ReduceLogSum":    reduction(nil, with(&model.Activation{Function: model.Log}), sumOf),
 		"ReduceLogSumExp": logSumExp,
+		"ReduceProd":      reduceProduct,
 		"Softmax":         softmax(func(axis int) model.Op { return &model.Softmax{Axis: axis} }),
 		"LogSoftmax":      softmax(func(axis int) model.Op { return &model.LogSoftmax{Axis: axis} }),
 		"ArgMax":          argMax, "ArgMin": argMax, "TopK": topK, "LpNormalization": lpNormalization,

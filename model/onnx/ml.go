@@ -273,7 +273,9 @@ func imputer(im *importer, n *node) ([]value, error) {
 		op.Values = n.wide("imputed_value_int64s")
 		missing := float64(n.int("replaced_value_int64", 0))
 		op.Missing = &missing
-	} else if missing := n.float("replaced_value_float", 0); !math.IsNaN(missing) {
+	} else if missing := n.float("replaced_value_float", 0); math.IsInf(missing, 0) {
+		return n.in[:1], nil // rows are finite or missing
+	} else if !math.IsNaN(missing) {
 		op.Missing = &missing
 	}
 	x, err := im.narrow(n.in[0])

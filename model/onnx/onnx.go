@@ -52,6 +52,9 @@ type Model struct {
 	Producer string
 	Opset    int64
 	Notes    []string
+
+	instead map[string]string
+	whole   *model.Graph // with values that only instead names
 }
 
 const maxOpset, maxMLOpset = 24, 4
@@ -121,6 +124,7 @@ func importBatch(file *modelProto, opset int64, o Options, sample bool) (*Model,
 	im := &importer{
 		file: file, opset: opset, batch: 1, values: map[string]value{}, taken: map[string]bool{}, views: map[string]string{},
 		clear: map[string]bool{}, origins: map[string]features{}, sources: map[string]value{}, functions: map[[2]string]*functionProto{},
+		instead: map[string]string{},
 	}
 	for _, f := range file.functions {
 		im.functions[[2]string{f.domain, f.name}] = f
@@ -325,6 +329,7 @@ func (im *importer) finish() (*Model, error) {
 		return nil, errors.New("no output of the file depends on an input")
 	}
 	im.graph.Nodes = fuse(im.graph.Nodes)
+	m.whole, m.instead = &im.graph, im.instead
 	m.Graph = prune(&im.graph, im.graph.Outputs)
 	// The JSON form refuses what is not finite; so does an import.
 	if _, err := m.Graph.MarshalJSON(); err != nil {
@@ -374,7 +379,7 @@ func (m *Model) Serve() (*model.Imported, error) {
 		chosen = m.Outputs[:1]
 	}
 	i := &model.Imported{Format: fmt.Sprintf("ONNX, operator set %d, %s", m.Opset, m.Producer), Notes: slices.Clone(m.Notes)}
-	shapes, err := m.Graph.Shapes()
+	shapes, err := m.whole.Shapes()
 	if err != nil {
 		return nil, err
 	}
@@ -389,7 +394,7 @@ func (m *Model) Serve() (*model.Imported, error) {
 			i.Notes = append(i.Notes, fmt.Sprintf("output %q is left out: it follows from the one served, or is no score", clean(o.Name)))
 		}
 	}
-	i.Graph = prune(m.Graph, values)
+	i.Graph = prune(m.whole, values)
 	if size := shapes[values[0]].Size(); len(values) == 1 && size > 1 {
 		switch {
 		case len(m.Classes) == size:
@@ -406,9 +411,13 @@ func (m *Model) Serve() (*model.Imported, error) {
 	return i, i.Graph.Validate()
 }
 
-// scoresOf goes back from a label to the scores that it is the largest of.
+// scoresOf goes back from a label to the scores that it is the largest of, and from scores that are not of classes to
+// those that are.
 func (m *Model) scoresOf(name string) string {
 	at := name
+	if other, ok := m.instead[m.beforeReshapes(name)]; ok {
+		return other
+	}
 	for _, node := range slices.Backward(m.Graph.Nodes) {
 		if node.Output != at {
 			continue
@@ -425,6 +434,15 @@ func (m *Model) scoresOf(name string) string {
 			at = node.Inputs[0]
 		default:
 			return name
+		}
+	}
+	return name
+}
+
+func (m *Model) beforeReshapes(name string) string {
+	for _, node := range slices.Backward(m.Graph.Nodes) {
+		if _, ok := node.Op.(*model.Reshape); ok && node.Output == name {
+			name = node.Inputs[0]
 		}
 	}
 	return name

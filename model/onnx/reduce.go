@@ -157,6 +157,56 @@ func negated(im *importer, v value) (value, error) {
 	return im.affine(v, -1, 0)
 }
 
+// maxFactors bounds the factors of a product along axes.
+const maxFactors = 64
+
+// reduceProduct multiplies the elements along axes one by one: features of polynomials.
+func reduceProduct(im *importer, n *node) ([]value, error) {
+	if err := n.need(1); err != nil {
+		return nil, err
+	}
+	axes, nothing, err := n.reduceAxes()
+	if err != nil {
+		return nil, err
+	}
+	x := n.in[0]
+	if nothing {
+		return []value{x}, nil
+	}
+	kept, dims := slices.Clone(x.dims), []int{}
+	for i, d := range x.dims {
+		if slices.Contains(axes, i) {
+			if kept[i] = 1; n.int("keepdims", 1) != 0 {
+				dims = append(dims, 1)
+			}
+		} else {
+			dims = append(dims, d)
+		}
+	}
+	// The elements of each result, by their order.
+	size := model.Shape(kept).Size()
+	if size == 0 || x.size() == 0 || x.size()/size > maxFactors {
+		return nil, fmt.Errorf("multiplies %d elements: at most %d are served", x.size()/max(1, size), maxFactors)
+	}
+	factors := make([][]int, x.size()/size)
+	seen := make([]int, size)
+	for i, k := range stretched(kept, x.dims) {
+		factors[seen[k]] = append(factors[seen[k]], i)
+		seen[k]++
+	}
+	product, err := im.pick(x, factors[0], dims)
+	for _, from := range factors[1:] {
+		if err != nil {
+			return nil, err
+		}
+		var next value
+		if next, err = im.pick(x, from, dims); err == nil {
+			product, err = im.multiply(product, next)
+		}
+	}
+	return []value{product}, err
+}
+
 // logSumExp subtracts the largest element first, so that no exponential overflows.
 func logSumExp(im *importer, n *node) ([]value, error) {
 	if err := n.need(1); err != nil {

@@ -118,8 +118,7 @@ func branch(im *importer, n *node) ([]value, error) {
 func scan(im *importer, n *node) ([]value, error) {
 	refused := errors.New("is a loop other than the squared Euclidean distances to constant rows: unroll it when exporting")
 	a := n.attribute("body")
-	if a == nil || a.g == nil || len(n.in) != 2 || !n.in[1].known || n.in[1].rank() != 2 || len(a.g.inputs) != 2 || len(a.g.outputs) != 2 ||
-		len(a.g.initializers) > 0 || n.int("num_scan_inputs", 1) != 1 {
+	if a == nil || a.g == nil || len(n.in) != 2 || !n.in[1].known || n.in[1].rank() != 2 || len(a.g.inputs) != 2 || len(a.g.outputs) != 2 || n.int("num_scan_inputs", 1) != 1 {
 		return nil, refused
 	}
 	for _, name := range []string{"scan_input_axes", "scan_input_directions", "scan_output_axes", "scan_output_directions"} {
@@ -129,6 +128,13 @@ func scan(im *importer, n *node) ([]value, error) {
 	}
 	// What each value of the body is: s the state, r the row, d their difference, q its squared norm.
 	kind := map[string]byte{a.g.inputs[0].name: 's', a.g.inputs[1].name: 'r'}
+	for _, t := range a.g.initializers {
+		v, err := t.value()
+		if axes, notInts := v.integers(); err != nil || notInts != nil || !slices.Equal(axes, []int{1}) {
+			return nil, refused
+		}
+		kind[t.name] = '1' // the axis of the features
+	}
 	for _, inner := range a.g.nodes {
 		if len(inner.outputs) != 1 || inner.domain != "" {
 			return nil, refused
@@ -144,7 +150,7 @@ func scan(im *importer, n *node) ([]value, error) {
 			made = in[0]
 		case inner.kind == "Sub" && (in == "sr" || in == "rs"):
 			made = 'd'
-		case inner.kind == "ReduceSumSquare" && in == "d" && slices.Equal(body.ints("axes"), []int{1}) && body.int("keepdims", 1) == 0:
+		case inner.kind == "ReduceSumSquare" && (in == "d1" || in == "d" && slices.Equal(body.ints("axes"), []int{1})) && body.int("keepdims", 1) == 0:
 			made = 'q'
 		default:
 			return nil, refused

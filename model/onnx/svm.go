@@ -242,18 +242,36 @@ func svmClassifier(im *importer, n *node) ([]value, error) {
 	if err != nil {
 		return nil, err
 	}
-	if len(lists["prob_a"]) > 0 {
-		return im.platt(scores, classes, lists["prob_a"], lists["prob_b"], c)
+	index, votes, err := im.votes(scores, classes)
+	if err != nil {
+		return nil, err
 	}
-	return im.votes(scores, classes, c, n.text("post_transform", "NONE"))
+	if len(lists["prob_a"]) > 0 {
+		if scores, err = im.platt(scores, classes, lists["prob_a"], lists["prob_b"]); err != nil {
+			return nil, err
+		}
+		return im.classified(scores, c, &index, "NONE")
+	}
+	if classes == 2 {
+		// As onnxruntime has it: the first column is the score of the second class.
+		if scores, err = im.apply(&model.Scale{Factor: model.Vector(-1, 1), Offset: model.Scalar(0)}, scores); err != nil {
+			return nil, err
+		}
+	}
+	out, err := im.classified(scores, c, &index, n.text("post_transform", "NONE"))
+	if err == nil {
+		// The file's scores are of pairs: not what a class can be chosen by.
+		im.instead[out[1].name] = votes.name
+	}
+	return out, err
 }
 
 const maxClasses = 1024
 
 // platt makes probabilities of the scores of pairs: 1/(1 + e^(a·s + b)) each, then one for each class.
-func (im *importer) platt(scores value, classes int, a, b []float64, c labels) ([]value, error) {
+func (im *importer) platt(scores value, classes int, a, b []float64) (value, error) {
 	if len(a) != scores.size() || len(b) != scores.size() {
-		return nil, fmt.Errorf("%d and %d parameters of probabilities for %d pairs", len(a), len(b), scores.size())
+		return value{}, fmt.Errorf("%d and %d parameters of probabilities for %d pairs", len(a), len(b), scores.size())
 	}
 	factor, offset := make([]float64, len(a)), make([]float64, len(b))
 	for i := range a {
@@ -261,37 +279,38 @@ func (im *importer) platt(scores value, classes int, a, b []float64, c labels) (
 	}
 	v, err := im.apply(&model.Scale{Factor: model.Vector(factor...), Offset: model.Vector(offset...)}, scores)
 	if err != nil {
-		return nil, err
+		return value{}, err
 	}
 	if v, err = im.pointwise(&model.Activation{Function: model.Sigmoid}, v); err != nil {
-		return nil, err
+		return value{}, err
 	}
 	if v, err = im.pointwise(&model.Clip{Min: 1e-7, Max: 1 - 1e-7}, v); err != nil {
-		return nil, err
+		return value{}, err
 	}
-	if v, err = im.apply(&model.Coupling{Classes: classes}, v); err != nil {
-		return nil, err
-	}
-	return im.classified(v, c, nil, "NONE")
+	return im.apply(&model.Coupling{Classes: classes}, v)
 }
 
-// votes gives the class that wins the most pairs, and the scores of the pairs.
-func (im *importer) votes(scores value, count int, c labels, post string) ([]value, error) {
+// votes gives the class that wins the most pairs, and what it is the largest of: the wins, or of two classes the score
+// for each.
+func (im *importer) votes(scores value, count int) (index, votes value, err error) {
+	if count == 2 {
+		if votes, err = im.apply(&model.Scale{Factor: model.Vector(1, -1), Offset: model.Scalar(0)}, scores); err != nil {
+			return
+		}
+		index, err = im.apply(&model.ArgMax{Axis: 0}, votes)
+		return
+	}
 	wins, err := im.pointwise(&model.Compare{Operator: ">", Value: 0}, scores)
 	if err != nil {
-		return nil, err
-	}
-	if count == 2 {
-		// As onnxruntime has it: a positive score means the second class.
-		return im.twoClassesOf(scores, wins, c, post)
+		return
 	}
 	losses, err := im.affine(wins, -1, 1)
 	if err != nil {
-		return nil, err
+		return
 	}
 	both, err := im.apply(&model.Concat{Axis: 0}, wins, losses)
 	if err != nil {
-		return nil, err
+		return
 	}
 	// Row i: the pairs that class i is in, its wins.
 	pairs := scores.size()
@@ -310,24 +329,15 @@ func (im *importer) votes(scores value, count int, c labels, post string) ([]val
 			}
 		}
 	}
-	votes, err := im.pick(both, from, []int{count, count - 1})
-	if err != nil {
-		return nil, err
+	if votes, err = im.pick(both, from, []int{count, count - 1}); err != nil {
+		return
+	}
+	if votes, err = im.full(votes); err != nil {
+		return
 	}
 	if votes, err = im.apply(&model.ReduceSum{Axes: []int{1}}, votes); err != nil {
-		return nil, err
+		return
 	}
-	index, err := im.apply(&model.ArgMax{Axis: 0}, votes)
-	if err != nil {
-		return nil, err
-	}
-	return im.classified(scores, c, &index, post)
-}
-
-func (im *importer) twoClassesOf(scores, index value, c labels, post string) ([]value, error) {
-	factor, err := im.apply(&model.Scale{Factor: model.Vector(-1, 1), Offset: model.Scalar(0)}, scores)
-	if err != nil {
-		return nil, err
-	}
-	return im.classified(factor, c, &index, post)
+	index, err = im.apply(&model.ArgMax{Axis: 0}, votes)
+	return
 }
