@@ -30,6 +30,7 @@ func commands() []command {
 	return []command{
 		{"primitives", "operations beside Lattigo and libraries with HEXL", runPrimitives},
 		{"models", "every recipe: accuracy, sizes, times", runModels},
+		{"batch", "a recipe compiled for batches: samples a second, bytes a sample", runBatch},
 		{"load", "an endpoint under load: requests a second, latencies", runLoad},
 		{"fleet", "endpoints on one Redis, of which one is killed every minute: latencies, memory", runFleet},
 		{"chaos", "kills of the endpoint and trouble with its key store: what clients see", runChaos},
