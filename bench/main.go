@@ -32,6 +32,7 @@ func commands() []command {
 		{"models", "every recipe: accuracy, sizes, times", runModels},
 		{"batch", "a recipe compiled for batches: samples a second, bytes a sample", runBatch},
 		{"load", "an endpoint under load: requests a second, latencies", runLoad},
+		{"match", "one encrypted template against galleries of up to a hundred thousand", runMatch},
 		{"fleet", "endpoints on one Redis, of which one is killed every minute: latencies, memory", runFleet},
 		{"chaos", "kills of the endpoint and trouble with its key store: what clients see", runChaos},
 	}

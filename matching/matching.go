@@ -1,0 +1,193 @@
+// Package matching compiles a gallery of templates to a circuit that compares an encrypted one with all of them: 1:N
+// matching of faces, fingerprints or embeddings of any kind, nearest centroids, nearest neighbours.
+//
+//	gallery, err := matching.Compile("faces", templates)           // unit vectors of one dimension
+//	deployment.FHEModelDev{Name: "faces", Kind: "gallery", Circuit: gallery.Circuit, Pipeline: gallery.Pipeline}.Save(dir)
+//
+// The client sends one unit vector and gets its inner product with every template, in the templates' order; the largest,
+// and whatever is done with them, it looks for itself (Best). For unit vectors |q − t|² = 2 − 2·q·t, so that the order is
+// that of distances as well.
+//
+// # How
+//
+// A dimension that is a power of two (others are filled up with zeros) divides the slots: the client repeats its vector
+// in them. A block of as many templates as there are slots takes one diagonal for each dimension, run baby-step giant-step
+// (Halevi and Shoup, ePrint 2018/244, section 4) with two keys, and one ciphertext of the reply. There is a single level,
+// so ciphertexts have one limb and the ring degree can be the smallest.
+//
+// # Dangers
+//
+// The client learns its score against every template, and with as many questions as dimensions the whole gallery: this
+// protects the client's vector from the endpoint, not the gallery from the client. Scores are wrong by up to MaxError.
+// Scores above one wrap around: the client's side scales its vector to length one, and Compile refuses longer templates.
+package matching
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"math/bits"
+	"slices"
+
+	"cipherpoint/circuit"
+	"cipherpoint/model"
+	"cipherpoint/pipeline"
+)
+
+// MaxDimensions of a template.
+const MaxDimensions = 1024
+
+// MaxError is what scores may be wrong by: seven deviations of the noise of the parameters below.
+const MaxError = 0.01
+
+// The parameters: one ciphertext prime and one special prime at the smallest ring degree, 92 of 106 bits. The scales leave
+// two bits above a score of one.
+const (
+	logN         = circuit.MinLogN
+	qBits, pBits = 43, 49
+	inputScale   = 25
+	scoreScale   = 40
+	replyBits    = 25
+)
+
+// Gallery is a compiled gallery.
+type Gallery struct {
+	Circuit  *circuit.Circuit
+	Pipeline *pipeline.Pipeline
+}
+
+// Compile compiles templates: vectors of one dimension, at most MaxDimensions, and of length one at most.
+func Compile(name string, templates [][]float64) (*Gallery, error) {
+	if len(templates) == 0 {
+		return nil, errors.New("a gallery has at least one template")
+	}
+	dimensions := len(templates[0])
+	if dimensions == 0 || dimensions > MaxDimensions {
+		return nil, fmt.Errorf("templates of %d dimensions: want 1 to %d", dimensions, MaxDimensions)
+	}
+	for i, t := range templates {
+		sum := 0.0
+		for _, x := range t {
+			sum += x * x
+		}
+		if len(t) != dimensions || !(sum <= 1+1e-6) {
+			return nil, fmt.Errorf("template %d: want %d dimensions and a length of one at most", i, dimensions)
+		}
+	}
+	parameters, err := circuit.NewParameters(logN, circuit.ConjugateInvariant, []int{qBits}, []int{pBits})
+	if err != nil {
+		return nil, err
+	}
+	period := 1 << bits.Len(uint(dimensions-1))
+	c := &circuit.Circuit{Name: name, Parameters: parameters, Packing: circuit.Slots,
+		Inputs: []circuit.Input{{Name: "vector", Scale: math.Exp2(inputScale)}}}
+	p := &pipeline.Pipeline{Inputs: []pipeline.Gather{{Elements: make([]int32, period)}}}
+	for i := range p.Inputs[0].Elements {
+		if p.Inputs[0].Elements[i] = int32(i); i >= dimensions {
+			p.Inputs[0].Elements[i] = -1
+		}
+	}
+	n := parameters.Slots()
+	var joined []string
+	suffix := &model.Graph{Name: name + " scores"}
+	for block := 0; block*n < len(templates); block++ {
+		rows := templates[block*n : min((block+1)*n, len(templates))]
+		c.Nodes = append(c.Nodes, circuit.Node{Name: fmt.Sprintf("templates %d", block), In: []int{0},
+			Scale: math.Exp2(scoreScale), Linear: linear(rows, n, period)})
+		output := fmt.Sprintf("scores %d", block)
+		c.Outputs = append(c.Outputs, circuit.Output{Name: output, Value: block + 1, Period: n, ModulusBits: replyBits})
+		answer := pipeline.Answer{Shape: model.Shape{len(rows)}, Positions: make([]int32, len(rows)), Factor: 1}
+		for i := range rows {
+			answer.Positions[i] = int32(i)
+		}
+		p.Outputs = append(p.Outputs, answer)
+		suffix.Inputs = append(suffix.Inputs, model.Port{Name: output, Shape: answer.Shape})
+		joined = append(joined, output)
+	}
+	suffix.Outputs = joined
+	if len(joined) > 1 {
+		suffix.Nodes = []model.Node{{Name: "join", Op: &model.Concat{}, Inputs: joined, Output: "scores"}}
+		suffix.Outputs = []string{"scores"}
+	}
+	p.Suffix = suffix
+	if p.Prefix, err = unit(name, dimensions); err != nil {
+		return nil, err
+	}
+	if err := c.Validate(); err != nil {
+		return nil, err
+	}
+	return &Gallery{c, p}, p.Validate(n, c.Inputs, c.Outputs)
+}
+
+// unit scales the client's vector to length one.
+func unit(name string, dimensions int) (*model.Graph, error) {
+	b := model.New(name+" vector", model.Shape{dimensions})
+	return b.Normalizer(model.NormL2).Graph()
+}
+
+// linear is the product of the block's templates by a vector that repeats with the period. Slot j of the result is
+// Σ_k t_j[(j+k) mod period]·x_(j+k), so the diagonal of shift k = baby + giant holds at j, rotated by -giant, what
+// template j - giant has at (j + baby) mod period.
+func linear(rows [][]float64, n, period int) *circuit.Linear {
+	babies := 1 << ((bits.Len(uint(period-1)) + 1) / 2)
+	l := &circuit.Linear{Bias: circuit.NewVector([]float64{0})}
+	for shift := 1; shift < babies; shift++ {
+		l.Babies = append(l.Babies, circuit.Rotation{Shift: shift, From: shift - 1})
+	}
+	// Horner's scheme: the sum that waits at a shift is rotated to the one before.
+	for shift := babies; shift < period; shift += babies {
+		l.Giants = append(l.Giants, circuit.Rotation{Shift: shift, From: shift - babies})
+	}
+	for giant := 0; giant < period; giant += babies {
+		for baby := range babies {
+			values := make([]float64, n)
+			for j := range values {
+				row := (j - giant + n) % n
+				if at := (j + baby) % period; row < len(rows) && at < len(rows[row]) {
+					values[j] = rows[row][at]
+				}
+			}
+			l.Diagonals = append(l.Diagonals, circuit.Diagonal{Baby: baby, Giant: giant, Values: circuit.Vector{Period: n, Values: values}})
+		}
+	}
+	return l
+}
+
+// Match is a template and its score.
+type Match struct {
+	Template int
+	Score    float64
+}
+
+// Best returns the k templates with the largest scores, the best first; of equals the first comes first.
+func Best(scores []float64, k int) []Match {
+	matches := make([]Match, len(scores))
+	for i, s := range scores {
+		matches[i] = Match{i, s}
+	}
+	slices.SortStableFunc(matches, func(a, b Match) int {
+		switch {
+		case a.Score > b.Score:
+			return -1
+		case a.Score < b.Score:
+			return 1
+		}
+		return 0
+	})
+	return matches[:min(k, len(matches))]
+}
+
+// Vote returns the label that most of the matches have, of equals that of the best match: k nearest neighbours.
+func Vote(matches []Match, labels []int) int {
+	votes := map[int]int{}
+	for _, m := range matches {
+		votes[labels[m.Template]]++
+	}
+	best := labels[matches[0].Template]
+	for _, m := range matches {
+		if label := labels[m.Template]; votes[label] > votes[best] {
+			best = label
+		}
+	}
+	return best
+}
