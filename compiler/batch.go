@@ -199,8 +199,8 @@ func relinearise(c *circuit.Circuit) {
 
 // Cost of what batches are made of, in nanoseconds a point of one limb of one polynomial.
 const (
-	costScalar  = 0.036 // product by a scalar of a Mix
-	costOpening = 1.7   // unpacking and expanding
+	costScalar  = 0.04 // product by a scalar of a Mix
+	costOpening = 4.5  // unpacking and expanding
 )
 
 // batchLatency estimates the time of a node of a batch in nanoseconds a coefficient.
