@@ -31,6 +31,7 @@ func runImport(ctx context.Context, args []string, stdout io.Writer, stderr *os.
 	out := flags.String("out", "compiled_model", "`folder` to write to")
 	samples := flags.Int("encrypted-samples", 100, "calibration `rows` that are really encrypted")
 	prefer := flags.String("prefer", "", "`what` to spare: latency or keys; both alike by default")
+	thresholds := flags.String("thresholds", thresholdsExact, "`what` clients learn of the thresholds of trees: exact keeps the trees, and clients learn them; private moves them to a grid of quantiles of the calibration rows, and clients learn the grid")
 	bound := flags.Float64("max-score-error", 0, "largest `error` of a score; 1/256 of the scores' range by default")
 	flags.Usage = func() {
 		fmt.Fprintln(stderr, "usage: creating_models import FILE --calibration ROWS [flags]\n\nExit codes: 0 written, 1 not written, 2 wrong arguments.")
@@ -46,7 +47,7 @@ func runImport(ctx context.Context, args []string, stdout io.Writer, stderr *os.
 	if err := flags.Parse(flags.Args()[1:]); err != nil {
 		return asUsage(err)
 	}
-	if flags.NArg() > 0 || *samples < 1 {
+	if flags.NArg() > 0 || *samples < 1 || *thresholds != thresholdsExact && *thresholds != thresholdsPrivate {
 		return errUsage
 	}
 	if *calibration == "" {
@@ -61,6 +62,11 @@ func runImport(ctx context.Context, args []string, stdout io.Writer, stderr *os.
 	}
 	if err := p.describe(stdout); err != nil {
 		return err
+	}
+	if *thresholds == thresholdsPrivate {
+		if err := p.hideThresholds(stdout); err != nil {
+			return err
+		}
 	}
 	steps := progress.Steps(stderr)
 	defer steps.Done()
@@ -78,6 +84,7 @@ func runImport(ctx context.Context, args []string, stdout io.Writer, stderr *os.
 type publication struct {
 	path, rowsPath string
 	model          *model.Imported
+	grid           [][]float64 // public edges of trees, or nil
 	set            *dataset.Set
 	labelled       bool
 }
@@ -190,7 +197,7 @@ func (p *publication) recipe(name string) recipes.Recipe {
 			return p.set, p.set, nil
 		},
 		Train: func(context.Context, *dataset.Set, func(done, of int)) (*model.Graph, [][]float64, error) {
-			return p.model.Graph, nil, nil
+			return p.model.Graph, p.grid, nil
 		},
 	}
 }

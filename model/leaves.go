@@ -93,12 +93,13 @@ func (t *TreeEnsemble) LeftRegion(node int) Region {
 	}
 	r.Below = true
 	edge := t.Threshold[node]
+	if edge == math.MaxFloat64 {
+		return r
+	}
 	if t.Comparison == LessOrEqual {
 		edge = math.Nextafter(edge, math.Inf(1))
 	}
-	if !math.IsInf(edge, 1) {
-		r.Bounds = []float64{edge}
-	}
+	r.Bounds = []float64{edge}
 	return r
 }
 

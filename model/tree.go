@@ -11,7 +11,7 @@ import (
 // How a TreeEnsemble compares and aggregates.
 const (
 	LessOrEqual = "<=" // x goes left where x ≤ threshold
-	Less        = "<"  // x goes left where x < threshold
+	Less        = "<"  // x goes left where x < threshold; all values go left of math.MaxFloat64
 
 	AggregateSum     = "sum"
 	AggregateAverage = "average" // the sum divided by the number of trees
@@ -204,6 +204,8 @@ func (t *TreeEnsemble) goesLeft(node int, v float64) bool {
 	case len(t.intervals(node)) > 0:
 		bounds := t.intervals(node)
 		return sort.Search(len(bounds), func(k int) bool { return bounds[k] > v })%2 == 1
+	case t.Threshold[node] == math.MaxFloat64:
+		return true
 	case t.Comparison == LessOrEqual:
 		return v <= t.Threshold[node]
 	default:

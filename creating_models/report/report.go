@@ -164,6 +164,8 @@ type Parameters struct {
 	// Advantage what 1,000 replies tell of the weights beyond the scores: a total variation distance.
 	Flood     int
 	Advantage float64
+	// Thresholds says what clients learn of the thresholds of trees; empty leaves it out.
+	Thresholds string
 }
 
 // Candidate is a parameter set that the compiler considered.

@@ -225,6 +225,9 @@ func (p Parameters) table() table {
 		t.add("replies", fmt.Sprintf("re-randomised, noise 2^%d times the circuit's own: costs %d bits of precision", p.Flood, p.Flood))
 		t.add("", fmt.Sprintf("1,000 replies tell models of equal scores apart with an advantage of at most %s", format.Number(p.Advantage)))
 	}
+	if p.Thresholds != "" {
+		t.add("thresholds", p.Thresholds)
+	}
 	return t
 }
 

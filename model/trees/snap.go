@@ -50,12 +50,9 @@ func column(values [][]float64, f int) []float64 {
 }
 
 func quantiles(sorted []float64, edges int) []float64 {
-	if len(sorted) == 0 {
-		return []float64{0}
-	}
 	distinct := slices.Compact(slices.Clone(sorted))
-	if len(distinct) == 1 {
-		return distinct
+	if len(distinct) < 2 {
+		return nil // a constant is told apart from nothing
 	}
 	above := func(i int) float64 { return distinct[i] + (distinct[i+1]-distinct[i])/2 }
 	var list []float64
@@ -73,7 +70,7 @@ func quantiles(sorted []float64, edges int) []float64 {
 }
 
 // Snap moves every bound of the one ensemble of a graph to the neighbouring edge of a grid with fewer of the rows between
-// them. The grid is made for the ensemble's inputs on these rows.
+// them; a bound beyond the grid, and nearly all rows, is taken to be reached by all values or by none. The grid is made for the ensemble's inputs on these rows.
 func Snap(g *model.Graph, rows [][]float64, grid func(values [][]float64) (Grid, error)) (*Snapped, error) {
 	at := -1
 	for i, n := range g.Nodes {
@@ -112,8 +109,8 @@ func Snap(g *model.Graph, rows [][]float64, grid func(values [][]float64) (Grid,
 func (s *Snapped) snap(t *model.TreeEnsemble, values [][]float64) (*model.TreeEnsemble, error) {
 	columns := make([][]float64, t.Features)
 	for f, edges := range s.Grid.Edges {
-		if len(edges) == 0 || !slices.IsSorted(edges) {
-			return nil, fmt.Errorf("trees: feature %d has no edges, or they do not ascend", f)
+		if !slices.IsSorted(edges) {
+			return nil, fmt.Errorf("trees: edges of feature %d do not ascend", f)
 		}
 		columns[f] = column(values, f)
 	}
@@ -128,9 +125,13 @@ func (s *Snapped) snap(t *model.TreeEnsemble, values [][]float64) (*model.TreeEn
 				s.Moved++
 				s.Crossed = max(s.Crossed, float64(crossed)/float64(len(values)))
 			}
-			if n := len(bounds); n > 0 && bounds[n-1] == edge {
-				bounds = bounds[:n-1] // nothing is left between the two
-			} else {
+			switch n := len(bounds); {
+			case math.IsInf(edge, -1): // all values are past it
+				region.Below = !region.Below
+			case math.IsInf(edge, 1): // no value reaches it
+			case n > 0 && bounds[n-1] == edge: // nothing is left between the two
+				bounds = bounds[:n-1]
+			default:
 				bounds = append(bounds, edge)
 			}
 		}
@@ -141,23 +142,20 @@ func (s *Snapped) snap(t *model.TreeEnsemble, values [][]float64) (*model.TreeEn
 }
 
 // nearest returns the neighbouring edge of a bound that fewer values lie between, and how many these are; of two alike
-// the nearer.
+// the nearer. Infinity is a neighbour of the first and of the last edge.
 func nearest(edges []float64, bound float64, sorted []float64) (edge float64, crossed int) {
 	rank := func(x float64) int { return sort.SearchFloat64s(sorted, x) }
 	at := sort.SearchFloat64s(edges, bound)
-	if at == len(edges) {
-		at--
-	}
-	edge, crossed = edges[at], rank(edges[at])-rank(bound)
-	if crossed < 0 {
-		crossed = -crossed
-	}
+	below, above := math.Inf(-1), math.Inf(1)
 	if at > 0 {
-		below := edges[at-1]
-		between := rank(bound) - rank(below)
-		if between < crossed || between == crossed && bound-below < math.Abs(edge-bound) {
-			return below, between
-		}
+		below = edges[at-1]
 	}
-	return edge, crossed
+	if at < len(edges) {
+		above = edges[at]
+	}
+	down, up := rank(bound)-rank(below), rank(above)-rank(bound)
+	if down < up || down == up && bound-below < above-bound {
+		return below, down
+	}
+	return above, up
 }

@@ -16,7 +16,7 @@ func TestQuantiles(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if want := [][]float64{{1.5, 3.5}, {7}, {2.5, 4.5, 5.5}, {0}}; !reflect.DeepEqual(grid.Edges, want) {
+	if want := [][]float64{{1.5, 3.5}, nil, {2.5, 4.5, 5.5}, nil}; !reflect.DeepEqual(grid.Edges, want) {
 		t.Errorf("got %v, want %v", grid.Edges, want)
 	}
 	if _, err := Quantiles(0)(values); err == nil {
@@ -45,6 +45,11 @@ func TestSnap(t *testing.T) {
 	}
 	if y, err := s.Graph.RunRows(rows); err != nil || len(y) != len(rows) {
 		t.Errorf("got %v, %v", y, err)
+	}
+	for bound, want := range map[float64]float64{1: math.Inf(-1), 1.5: 2, 2: 2, 4: 5, 5: 5, 9: math.Inf(1)} {
+		if edge, _ := nearest([]float64{2, 5}, bound, []float64{1, 1, 3, 3, 3, 5, 6}); edge != want {
+			t.Errorf("bound %g moves to %g, want %g", bound, edge, want)
+		}
 	}
 	if _, err := Snap(s.Graph, rows, func([][]float64) (Grid, error) { return Grid{Edges: [][]float64{{1}}}, nil }); err == nil {
 		t.Error("a grid of another number of features was accepted")
