@@ -69,7 +69,7 @@ func canStart(op model.Op) bool {
 func canEnd(op model.Op) bool {
 	switch op.(type) {
 	case *model.Softmax, *model.LogSoftmax, *model.ArgMax, *model.Normalizer, *model.Compare, *model.Map, *model.Scale, *model.TopK,
-		*model.Coupling, *model.ReduceMax, model.Pointwise:
+		*model.Coupling, *model.ReduceMax, *model.Embedding, model.Pointwise:
 		return true
 	}
 	return model.MovesOnly(op)
