@@ -103,7 +103,6 @@ func entries(m *model.Sparse) circuit.Vector {
 
 // mixProfile is what costs and errors of one map of a Mix depend on.
 type mixProfile struct {
-	entries float64
 	largest float64 // weight
 	terms   float64 // of the longest row
 }
@@ -116,7 +115,7 @@ func profileMixes(c *circuit.Circuit) map[int][]mixProfile {
 			continue
 		}
 		for k, m := range node.Mix.Maps {
-			p := mixProfile{entries: float64(len(m.Values))}
+			p := mixProfile{}
 			terms := make([]float64, node.Mix.Rows)
 			for j, w := range m.Values {
 				p.largest = max(p.largest, math.Abs(w))
@@ -223,8 +222,8 @@ func batchLatency(c *circuit.Circuit, node circuit.Node) float64 {
 		weights := 0.0
 		for k, m := range node.Mix.Maps {
 			weights += float64(len(m.Values))
-			if v := node.In[k]; v < len(c.Inputs) {
-				ns += 2 * l * costOpening * float64(c.Inputs[v].Width)
+			if v := node.In[k]; v < len(c.Inputs) { // of which what has no weight stays closed
+				ns += 2 * l * costOpening * float64(min(c.Inputs[v].Width, len(m.Values)))
 			}
 		}
 		ns += parts * l * costScalar * weights * math.Ceil(width/8) * 8 / width

@@ -27,7 +27,8 @@ type BatchProgram struct {
 	pool      *Pool
 	nodes     []batchNode
 	stages    []batchStage
-	first     []int // index of each input's first ciphertext
+	first     []int    // index of each input's first ciphertext
+	used      [][]bool // of each input: which ciphertexts are read at all
 	turn      chan struct{}
 	arena     *arena
 	scratch   sync.Pool
@@ -62,7 +63,7 @@ func NewBatchProgram(c *circuit.Circuit, pool *Pool) (*BatchProgram, error) {
 		turn: make(chan struct{}, 1), arena: &arena{n: params.N()}}
 	width := 0
 	for _, in := range c.Inputs {
-		p.first = append(p.first, width)
+		p.first, p.used = append(p.first, width), append(p.used, make([]bool, in.Width))
 		width += in.Width
 	}
 	for i, node := range c.Nodes {
@@ -76,6 +77,27 @@ func NewBatchProgram(c *circuit.Circuit, pool *Pool) (*BatchProgram, error) {
 	return p, nil
 }
 
+// uses marks what a node reads of the inputs: trees ask for a few bits of all that a client sends.
+func (p *BatchProgram) uses(node circuit.Node, rows [][]kernel.Scalar) {
+	first := 0
+	for _, v := range node.In {
+		width := p.circuit.Width(v)
+		if v < len(p.used) {
+			for i := range p.used[v] {
+				p.used[v][i] = p.used[v][i] || node.Mix == nil
+			}
+			for _, row := range rows {
+				for _, s := range row {
+					if s.Column >= first && s.Column < first+width {
+						p.used[v][s.Column-first] = true
+					}
+				}
+			}
+		}
+		first += width
+	}
+}
+
 func (p *BatchProgram) prepare(node circuit.Node) (batchNode, error) {
 	c := p.circuit
 	b := batchNode{Node: node, degree: 1}
@@ -87,7 +109,9 @@ func (p *BatchProgram) prepare(node circuit.Node) (batchNode, error) {
 	switch {
 	case node.Multiply != nil:
 		b.degree = 2
+		p.uses(node, nil)
 	case node.Combine != nil:
+		p.uses(node, nil)
 		for k, f := range node.Combine.Factors {
 			b.factors = append(b.factors, residuesOf(moduli, f*c.PlaintextScale(node, k)))
 		}
@@ -96,6 +120,7 @@ func (p *BatchProgram) prepare(node circuit.Node) (batchNode, error) {
 		}
 	case node.Mix != nil:
 		rows, columns := p.scalars(node)
+		p.uses(node, rows)
 		var err error
 		if b.matrix, err = kernel.NewMix(rows, columns, c.MixBits(node)); err != nil {
 			return b, err
@@ -231,27 +256,6 @@ func (p *BatchProgram) Signature() *Signature { return p.signature }
 
 // PlaintextBytes returns the memory that the scalars take.
 func (p *BatchProgram) PlaintextBytes() int64 { return p.bytes }
-
-// RunBytes returns the memory that a run takes beside its request and reply.
-func (p *BatchProgram) RunBytes() int64 {
-	inputs := len(p.circuit.Inputs)
-	held, most, worker := int64(0), int64(0), 0
-	size := func(v int) int64 {
-		node := &p.nodes[v-inputs]
-		return int64(p.circuit.Width(v)) * int64(node.degree+1) * int64(node.Level+1) * int64(p.params.N()) * 8
-	}
-	for _, s := range p.stages {
-		worker = max(worker, s.words+s.joined+s.blocks)
-		for _, v := range s.stores {
-			held += size(v)
-		}
-		most = max(most, held)
-		for _, v := range s.ends {
-			held -= size(v)
-		}
-	}
-	return most + int64(8*worker)*int64(p.pool.Workers())
-}
 
 // Run answers a batch: the bytes of a request (FORMAT.md) under the name of the model. It fails with ErrFormat or
 // ErrForeign for bytes that are no batch for this circuit.

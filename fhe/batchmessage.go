@@ -35,14 +35,17 @@ func parseBatch(s *Signature, id ID, data []byte) (*batchMessage, error) {
 	return b, nil
 }
 
-// block writes a block of one limb of all ciphertexts of an input: the first halves, then the second ones.
-func (b *batchMessage) block(dst []uint64, params *Parameters, input, first, limb, block int) error {
+// block writes a block of one limb of those ciphertexts of an input that are used: the first halves, then the second ones.
+func (b *batchMessage) block(dst []uint64, params *Parameters, input, first int, used []bool, limb, block int) error {
 	q := b.signature.Parameters.Q
 	n, width := params.N(), b.signature.Inputs[input].Width
 	bitSize := bits.Len64(q[limb])
 	// A block of 512 values ends at a whole byte.
 	offset := int(wire.PolySize(n, q[:limb]...)) + block*wire.PackedSize(batchBlock, bitSize)
 	for i := range width {
+		if !used[i] {
+			continue
+		}
 		packed := b.inputs[input][i*b.sizes[input]+offset:][:wire.PackedSize(batchBlock, bitSize)]
 		if err := wire.Unpack(dst[i*batchBlock:(i+1)*batchBlock], packed, bitSize, q[limb]); err != nil {
 			return fmt.Errorf("%w: ciphertext %d: %w", ErrFormat, first+i, err)

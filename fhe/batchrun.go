@@ -107,7 +107,7 @@ func (r *batchRun) block(s *batchStage, limb, block int) error {
 		}
 		size := 2 * r.circuit.Inputs[v].Width * batchBlock
 		inputs[v], free = free[:size], free[size:]
-		if err := r.message.block(inputs[v], r.params, v, r.first[v], limb, block); err != nil {
+		if err := r.message.block(inputs[v], r.params, v, r.first[v], r.used[v], limb, block); err != nil {
 			return err
 		}
 	}

@@ -124,19 +124,6 @@ func (m *Mix) Bytes() int64 {
 	return total
 }
 
-// Products returns how many products of a scalar and a vector a Mix takes, with those by the zeros that it fills up
-// with.
-func (m *Mix) Products() int {
-	total := 0
-	for _, g := range m.groups {
-		total += mixRows * len(g.columns)
-	}
-	return total
-}
-
-// Rows returns the length of the list that a Mix makes.
-func (m *Mix) Rows() int { return m.rows }
-
 // MixFits reports whether a modulus and scalars of that many bits go together.
 func (m *Modulus) MixFits(scalarBits int) bool { return bits.Len64(m.q)+scalarBits <= MixBits }
 
