@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"math"
 	"slices"
 
 	"cipherpoint/model"
@@ -173,6 +174,11 @@ func scan(im *importer, n *node) ([]value, error) {
 	}
 	d, err := im.distances(x, model.Tensor{Shape: model.Shape(n.in[1].dims), Data: rows}, 1)
 	if err != nil {
+		return nil, err
+	}
+	// Rounding, or the noise of encryption, may take a small distance below zero, where the square root that follows is not
+	// defined.
+	if d, err = im.pointwise(&model.Clip{Min: 0, Max: math.MaxFloat64}, d); err != nil {
 		return nil, err
 	}
 	return []value{n.in[0], d.with(x.kind, []int{d.size(), 1})}, nil
