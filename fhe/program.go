@@ -165,15 +165,11 @@ type dot struct {
 
 func (o *dot) run(e *evaluator, _ *EvaluationKeys, operands []pair) (pair, error) {
 	moduli := e.params.Moduli(o.level, 0)
-	product, weights := e.pair(len(moduli)), e.arena.poly(len(moduli))
+	product := e.pair(len(moduli))
 	e.pool.Do(len(moduli), func(limb int) {
-		m := moduli[limb]
-		o.weights.values(weights[limb], m, limb)
-		for part := range product {
-			m.Mul(product[part][limb], operands[0][part][limb], weights[limb])
-		}
+		first, second, weights := operands[0][0][limb:limb+1], operands[0][1][limb:limb+1], o.weights.limbs[limb:limb+1]
+		moduli[limb].InnerProduct2Packed(product[0][limb], product[1][limb], first, second, weights, 0, o.weights.run, false)
 	})
-	e.arena.release(weights)
 	return o.apply(e, product, 0)
 }
 
