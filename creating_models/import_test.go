@@ -31,7 +31,7 @@ var slow = map[string]bool{
 	"mnist-cnn/lenet5.onnx": true, "mnist-cnn/lenet-1.onnx": true, "mnist-cnn/mnist-8.onnx": true, "mnist-cnn/mnist-12.onnx": true,
 	"mnist-cnn/opt-mnist.onnx": true, "mnist-mlp/leakyrelu_784_20x5_10.onnx": true, "mnist-mlp/relu_784_10_10_10.onnx": true,
 	"mnist-mlp/relu_784_mlp_softmax.onnx": true, "mnist-mlp/sigmoid_784_64_32_10.onnx": true, "boosted/tree_as_tensors.onnx": true,
-	"boosted/xgb_regressor.onnx": true, "sklearn/rf_iris.onnx": true, "sklearn/sklearn_randomforest.onnx": true,
+	"conformance/test_MaxPool2d/model.onnx": true, "boosted/xgb_regressor.onnx": true, "sklearn/rf_iris.onnx": true, "sklearn/sklearn_randomforest.onnx": true,
 }
 
 // TestImportsRunEncrypted compiles the files of the shared collection and runs them encrypted: scores within the bound of

@@ -9,6 +9,7 @@ package rows
 
 import (
 	"bytes"
+	"encoding/binary"
 	"encoding/csv"
 	"errors"
 	"fmt"
@@ -124,18 +125,28 @@ func readNumPy(data []byte) ([][]float64, error) {
 	if r.Header.Descr.Fortran && len(shape) > 1 {
 		return nil, errors.New("array is stored column by column: save numpy.ascontiguousarray of it")
 	}
+	// The library takes a file that ends early for one with zeros.
+	content := payload(data)
+	if width := strings.TrimLeft(r.Header.Descr.Type, "<>|=fiub"); content%size != 0 || width != strconv.Itoa(content/size) {
+		return nil, fmt.Errorf("shape %v of %q does not fit its %d bytes", shape, r.Header.Descr.Type, content)
+	}
 	flat, err := readFlat(r)
 	if err != nil {
 		return nil, err
-	}
-	if len(flat) != size {
-		return nil, fmt.Errorf("array of shape %v has %d numbers", shape, len(flat))
 	}
 	x := make([][]float64, shape[0])
 	for i := range x {
 		x[i] = flat[i*each : (i+1)*each]
 	}
 	return x, nil
+}
+
+// payload is the number of bytes after the header, whose length stands in two bytes in version 1 and in four since.
+func payload(data []byte) int {
+	if data[6] == 1 {
+		return len(data) - 10 - int(binary.LittleEndian.Uint16(data[8:]))
+	}
+	return len(data) - 12 - int(binary.LittleEndian.Uint32(data[8:]))
 }
 
 // readFlat reads the elements of any numeric type.
