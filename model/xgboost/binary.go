@@ -104,6 +104,9 @@ func readBinary(data []byte) (*file, error) {
 	var p learnerParam
 	s.read(&p)
 	f := &file{baseIsMargin: p.Major < 1}
+	if p.Major == 1  {
+		f.Version = []integer{1, integer(min(p.Minor, 99))}
+	}
 	f.Learner.Objective.Name = string(s.bytes(s.count(1)))
 	f.Learner.Booster.Name = string(s.bytes(s.count(1)))
 	if s.err != nil {

@@ -135,6 +135,9 @@ func (f *file) imported(form string) (*model.Imported, error) {
 	if !ok {
 		return nil, fmt.Errorf("objective %q is not known", short(f.Learner.Objective.Name))
 	}
+	if f.Learner.Objective.Name == "binary:logitraw" && len(f.Version) > 1 && f.Version[0] == 1 && f.Version[1] < 3 {
+		objective.margin = logit // base scores were probabilities before version 1.3
+	}
 	base, err := f.base(outputs, objective)
 	if err != nil {
 		return nil, err

@@ -164,6 +164,20 @@ func TestLinks(t *testing.T) {
 	}
 }
 
+func TestOldBaseScores(t *testing.T) {
+	for version, want := range map[string]float64{"[1,2,1]": 2.25 + logit(0.3), "[1,3,0]": 2.55} {
+		text := strings.Replace(source("binary:logitraw", `"base_score":"3E-1"`, threshold, ""), "[1,7,6]", version, 1)
+		imported, err := Read([]byte(text))
+		if err != nil {
+			t.Fatal(err)
+		}
+		y, err := imported.Graph.Run(model.Vector(0, 2))
+		if err != nil || math.Abs(y[0].Data[0]-want) > 1e-7 {
+			t.Errorf("version %s: got %v, %v, want %g", version, y, err, want)
+		}
+	}
+}
+
 var hostile = []string{
 	"", "{", "[", "{}", `{"learner":{}}`, `[{"nodeid":0}]`,
 	source("unheard:of", half, threshold, ""), source("count:poisson", `"base_score":"-1"`, threshold, ""), source("multi:softmax", half, threshold, ""),
