@@ -104,7 +104,7 @@ func readBinary(data []byte) (*file, error) {
 	var p learnerParam
 	s.read(&p)
 	f := &file{baseIsMargin: p.Major < 1}
-	if p.Major == 1  {
+	if p.Major == 1 {
 		f.Version = []integer{1, integer(min(p.Minor, 99))}
 	}
 	f.Learner.Objective.Name = string(s.bytes(s.count(1)))
