@@ -134,9 +134,9 @@ func linearClassifier(im *importer, n *node) ([]value, error) {
 			if raw, err = im.post(raw, post); err != nil {
 				return nil, err
 			}
-			return im.twoClasses(raw, 0.5, 1, c, "NONE")
+			return im.twoClasses(raw, 0.5, c)
 		}
-		return im.twoClassesFrom(raw, raw, 0, 1, c, "NONE")
+		return im.twoClasses(raw, 0, c)
 	}
 	if rows != c.count() {
 		return nil, fmt.Errorf("scores of %d classes, but %d labels", rows, c.count())
@@ -144,21 +144,17 @@ func linearClassifier(im *importer, n *node) ([]value, error) {
 	return im.classified(raw, c, nil, post)
 }
 
-// twoClasses makes two scores of one: bound − s and s, where s above the limit means the second class.
-func (im *importer) twoClasses(s value, limit, bound float64, c labels, post string) ([]value, error) {
-	return im.twoClassesFrom(s, s, limit, bound, c, post)
-}
-
-func (im *importer) twoClassesFrom(decision, s value, limit, bound float64, c labels, post string) ([]value, error) {
-	index, err := im.pointwise(&model.Compare{Operator: ">", Value: limit}, decision)
+// twoClasses makes the two scores 1 − s and s of one, where s above the limit means the second class.
+func (im *importer) twoClasses(s value, limit float64, c labels) ([]value, error) {
+	index, err := im.pointwise(&model.Compare{Operator: ">", Value: limit}, s)
 	if err != nil {
 		return nil, err
 	}
-	scores, err := im.apply(&model.Scale{Factor: model.Vector(-1, 1), Offset: model.Vector(bound, 0)}, s)
+	scores, err := im.apply(&model.Scale{Factor: model.Vector(-1, 1), Offset: model.Vector(1, 0)}, s)
 	if err != nil {
 		return nil, err
 	}
-	return im.classified(scores, c, &index, post)
+	return im.classified(scores, c, &index, "NONE")
 }
 
 // linearParts reads the row and the matrix [rows, features] of a linear model; without a number of rows that of the

@@ -25,6 +25,8 @@ import (
 	"slices"
 	"strings"
 
+	"google.golang.org/protobuf/encoding/protowire"
+
 	"cipherpoint/model"
 )
 
@@ -57,20 +59,16 @@ type Model struct {
 	whole   *model.Graph // with values that only instead names
 }
 
-const maxOpset, maxMLOpset = 24, 4
+const maxOpset = 24
 
 // Detect says whether a file may be an ONNX model: a protobuf message with a graph.
 func Detect(data []byte) bool {
-	var f field
 	graph := false
-	_ = each(data[:min(len(data), maxBytes)], func(next field) error {
-		f = next
-		if f.id == 1 && f.wire != 0 {
+	_ = each(data[:min(len(data), maxBytes)], func(f field) error {
+		if f.id == 1 && f.wire != protowire.VarintType {
 			return errWire
 		}
-		if f.id == 7 && f.data != nil {
-			graph = true
-		}
+		graph = graph || f.id == 7 && f.wire == protowire.BytesType
 		return nil
 	})
 	return graph
@@ -90,10 +88,6 @@ func Read(data []byte, o Options) (*Model, error) {
 		opset = 1
 	case opset < 1 || opset > maxOpset:
 		return nil, fmt.Errorf("file is of operator set %d: 1 to %d are read", opset, maxOpset)
-	}
-	if v := file.opsets[mlDomain]; v > maxMLOpset {
-		// Only new operators need the new version; each node is judged by its name.
-		file.opsets[mlDomain] = v
 	}
 	single, batch, err := importBatch(file, opset, o, true)
 	if batch == 1 {

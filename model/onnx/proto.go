@@ -24,7 +24,6 @@ type (
 		opsets                    map[string]int64
 		graph                     *graphProto
 		functions                 []*functionProto
-		metadata                  map[string]string
 	}
 	graphProto struct {
 		name            string
@@ -188,7 +187,7 @@ func decodeModel(data []byte) (*modelProto, error) {
 		return nil, fmt.Errorf("has %d bytes: at most %d are read", len(data), maxBytes)
 	}
 	d := new(decoder)
-	m := &modelProto{opsets: map[string]int64{}, metadata: map[string]string{}}
+	m := &modelProto{opsets: map[string]int64{}}
 	err := each(data, func(f field) (err error) {
 		switch f.id {
 		case 1:
@@ -204,8 +203,6 @@ func decodeModel(data []byte) (*modelProto, error) {
 			m.graph, err = d.graph(f.data, 0)
 		case 8:
 			err = d.opset(m.opsets, f.data)
-		case 14:
-			err = d.entry(m.metadata, f.data)
 		case 25:
 			var function *functionProto
 			function, err = d.function(f.data)
@@ -234,24 +231,6 @@ func (d *decoder) opset(into map[string]int64, data []byte) error {
 		domain = ""
 	}
 	into[domain] = version
-	if err == nil {
-		err = d.count()
-	}
-	return err
-}
-
-func (d *decoder) entry(into map[string]string, data []byte) error {
-	key, value := "", ""
-	err := each(data, func(f field) error {
-		switch f.id {
-		case 1:
-			key = string(f.data)
-		case 2:
-			value = string(f.data)
-		}
-		return nil
-	})
-	into[key] = value
 	if err == nil {
 		err = d.count()
 	}
