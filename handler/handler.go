@@ -173,6 +173,6 @@ func (h *EndpointHandler) Stats() Stats {
 // Close ends work in the background (keys for which nobody waits any more) and waits for its end. No method may be
 // called after it.
 func (h *EndpointHandler) Close() {
-	h.keys.cancel()
+	h.keys.close()
 	h.work.stop()
 }

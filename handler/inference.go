@@ -26,8 +26,7 @@ func (h *EndpointHandler) inference(ctx context.Context, r Request) (Response, e
 		return Response{}, err
 	}
 	defer leave()
-	keys, err := h.keysOf(ctx, r.UID)
-	if err != nil {
+	if err := h.confirm(ctx, r.UID); err != nil {
 		return Response{}, err
 	}
 	outputs := make([][]byte, len(r.EncryptedInputs))
@@ -36,6 +35,11 @@ func (h *EndpointHandler) inference(ctx context.Context, r Request) (Response, e
 	for i, input := range r.EncryptedInputs {
 		group.Go(func() error {
 			return h.work.work(ctx, func() error {
+				// Not before: requests that wait would hold more keys than the cache may.
+				keys, err := h.keysOf(ctx, r.UID)
+				if err != nil {
+					return err
+				}
 				start := time.Now()
 				output, err := h.model.Infer(ctx, keys, input)
 				if err != nil {
@@ -72,33 +76,42 @@ func (h *EndpointHandler) checkInputs(inputs [][]byte) error {
 // storeTime bounds how long the store may take to confirm a key that is in memory.
 const storeTime = time.Second
 
-// keysOf returns the expanded key. The store is asked about every use, so that a key that was deleted or has expired
-// ends on all endpoints that share the store, and one in use does not expire.
+// confirm asks the store about a key that is in memory, so that one that was deleted or has expired ends on all endpoints
+// that share the store, and one in use does not expire.
+func (h *EndpointHandler) confirm(ctx context.Context, uid string) error {
+	confirmed, ok := h.keys.confirmed(uid)
+	if !ok {
+		return nil // loading it will ask
+	}
+	asked, cancel := context.WithTimeout(ctx, storeTime)
+	defer cancel()
+	switch err := h.store.Touch(asked, uid); {
+	case err == nil:
+		h.keys.confirm(uid)
+		return nil
+	case errors.Is(err, keystore.ErrNotFound):
+		h.keys.remove(uid)
+		return err
+	case ctx.Err() != nil:
+		return ctx.Err()
+	case !errors.Is(err, keystore.ErrUnavailable) && !errors.Is(err, context.DeadlineExceeded):
+		return err
+	case time.Since(confirmed) > h.options.Grace:
+		return err
+	}
+	return nil
+}
+
+// keysOf returns the expanded key, from memory or from the store. The caller holds a worker.
 func (h *EndpointHandler) keysOf(ctx context.Context, uid string) (Keys, error) {
-	if keys, confirmed, ok := h.keys.get(uid); ok {
-		asked, cancel := context.WithTimeout(ctx, storeTime)
-		defer cancel()
-		switch err := h.store.Touch(asked, uid); {
-		case err == nil:
-			h.keys.confirm(uid)
-			return keys, nil
-		case errors.Is(err, keystore.ErrNotFound):
-			h.keys.remove(uid)
-			return nil, err
-		case ctx.Err() != nil:
-			return nil, ctx.Err()
-		case !errors.Is(err, keystore.ErrUnavailable) && !errors.Is(err, context.DeadlineExceeded):
-			return nil, err
-		case time.Since(confirmed) > h.options.Grace:
-			return nil, err
-		}
+	if keys, ok := h.keys.get(uid); ok {
 		return keys, nil
 	}
-	return h.keys.once(ctx, "load "+uid, func(ctx context.Context) (keys Keys, err error) {
-		err = h.work.work(ctx, func() (err error) {
-			keys, err = h.load(ctx, uid)
-			return err
-		})
+	return h.keys.once(ctx, "load "+uid, func(ctx context.Context) (Keys, error) {
+		if keys, ok := h.keys.peek(uid); ok { // another flight has landed since
+			return keys, nil
+		}
+		keys, err := h.load(ctx, uid)
 		if err == nil {
 			h.keys.add(uid, keys)
 		}

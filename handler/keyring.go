@@ -22,6 +22,8 @@ type keyring struct {
 	cancel  context.CancelFunc
 
 	mu                    sync.Mutex
+	closed                bool
+	flying                sync.WaitGroup
 	order                 *list.List // of *entry, most recently used first
 	entries               map[string]*list.Element
 	used                  int64
@@ -39,19 +41,38 @@ func newKeyring(limit int64) *keyring {
 	return &keyring{limit: limit, ctx: ctx, cancel: cancel, order: list.New(), entries: map[string]*list.Element{}}
 }
 
-// get returns a key that is in memory, and when the store confirmed it last.
-func (k *keyring) get(uid string) (Keys, time.Time, bool) {
+// get returns a key that is in memory.
+func (k *keyring) get(uid string) (Keys, bool) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	e, ok := k.entries[uid]
 	if !ok {
 		k.misses++
-		return nil, time.Time{}, false
+		return nil, false
 	}
 	k.hits++
 	k.order.MoveToFront(e)
-	found := e.Value.(*entry)
-	return found.keys, found.confirmed, true
+	return e.Value.(*entry).keys, true
+}
+
+// peek is get for one that asks again: it does not count.
+func (k *keyring) peek(uid string) (Keys, bool) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if e, ok := k.entries[uid]; ok {
+		return e.Value.(*entry).keys, true
+	}
+	return nil, false
+}
+
+// confirmed returns when the store was last known to have a key that is in memory.
+func (k *keyring) confirmed(uid string) (time.Time, bool) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if e, ok := k.entries[uid]; ok {
+		return e.Value.(*entry).confirmed, true
+	}
+	return time.Time{}, false
 }
 
 // confirm notes that the store has the key.
@@ -96,6 +117,10 @@ func (k *keyring) drop(uid string) {
 // others that wait for it.
 func (k *keyring) once(ctx context.Context, name string, f func(context.Context) (Keys, error)) (Keys, error) {
 	done := k.flights.DoChan(name, func() (any, error) {
+		if !k.takeOff() {
+			return nil, context.Canceled
+		}
+		defer k.flying.Done()
 		ctx, cancel := context.WithTimeout(k.ctx, flightTime)
 		defer cancel()
 		var keys Keys
@@ -112,6 +137,25 @@ func (k *keyring) once(ctx context.Context, name string, f func(context.Context)
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}
+}
+
+// takeOff counts a flight, unless the keyring is closed.
+func (k *keyring) takeOff() bool {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if !k.closed {
+		k.flying.Add(1)
+	}
+	return !k.closed
+}
+
+// close ends the flights and waits for them.
+func (k *keyring) close() {
+	k.mu.Lock()
+	k.closed = true
+	k.mu.Unlock()
+	k.cancel()
+	k.flying.Wait()
 }
 
 func (k *keyring) stats() Stats {

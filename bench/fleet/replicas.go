@@ -32,8 +32,8 @@ type ReplicasOptions struct {
 	Duration time.Duration
 	// Every so often a replica is killed; it is started again after Away.
 	Every, Away time.Duration
-	// MemoryMB bounds the resident memory of each replica in MiB: a quarter of it is for expanded keys, and seven eighths are
-	// GOMEMLIMIT, which leaves the rest to the program itself.
+	// MemoryMB bounds the resident memory of each replica in MiB: a quarter of it is for expanded keys, and three quarters
+	// are GOMEMLIMIT, which bounds the heap alone and gives way where it has to.
 	MemoryMB int
 	Seed     uint64
 	// Progress is told the time that has passed.
@@ -85,7 +85,7 @@ func Replicas(ctx context.Context, o ReplicasOptions) (*ReplicasFigures, error) 
 	r := &replicas{options: o, figures: ReplicasFigures{Options: o, PeakMB: make([]float64, o.Replicas)}}
 	var targets []*url.URL
 	for range o.Replicas {
-		e, err := NewEndpoint(o.Binary, o.Model, s.address, append(s.environment, fmt.Sprintf("GOMEMLIMIT=%dMiB", o.MemoryMB*7/8)),
+		e, err := NewEndpoint(o.Binary, o.Model, s.address, append(s.environment, fmt.Sprintf("GOMEMLIMIT=%dMiB", o.MemoryMB*3/4)),
 			"--key-cache-mb", strconv.Itoa(o.MemoryMB/4), "--queue", "256")
 		if err != nil {
 			return nil, err

@@ -10,10 +10,11 @@ import (
 const hugePage = 2 << 20
 
 // adviseHugePages asks for large pages, so that streaming through keys and plaintexts does not wait for address
-// translation. It is advice about whole pages: neighbours on the heap share it.
+// translation. It is advice about the pages that lie within the buffer, so that neighbours on the heap keep theirs.
 func adviseHugePages(buffer []uint64) {
-	start := uintptr(unsafe.Pointer(unsafe.SliceData(buffer)))
-	end := start + 8*uintptr(len(buffer))
-	start, end = start&^(hugePage-1), (end+hugePage-1)&^(hugePage-1)
-	_, _, _ = unix.Syscall(unix.SYS_MADVISE, start, end-start, unix.MADV_HUGEPAGE)
+	begin := uintptr(unsafe.Pointer(unsafe.SliceData(buffer)))
+	start, end := (begin+hugePage-1)&^(hugePage-1), (begin+8*uintptr(len(buffer)))&^(hugePage-1)
+	if start < end {
+		_, _, _ = unix.Syscall(unix.SYS_MADVISE, start, end-start, unix.MADV_HUGEPAGE)
+	}
 }
