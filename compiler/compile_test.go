@@ -215,7 +215,6 @@ func TestCompileRefuses(t *testing.T) {
 	}{
 		{"calibration rows", dense(), 0, Options{}},
 		{"unknown preference", dense(), 4, Options{Prefer: "speed"}},
-		{"nothing to encrypt", model.New("m", model.Shape{4}).Sigmoid(), 4, Options{}},
 		{`node "softmax1" (Softmax`, dense().Softmax().Dense(randomTensor(r, 1, 2, 4), nil), 4, Options{}},
 		{"polynomials up to degree", dense().Activation(model.Sign).Dense(randomTensor(r, 1, 2, 4), nil), 32, Options{}},
 		{"allow a larger", dense().Square().Dense(randomTensor(r, 1, 2, 4), nil), 32, Options{MaxScoreError: 1e-30}},

@@ -31,7 +31,7 @@ func (p *styled) refine(c *circuit.Circuit, start Candidate, want demands) Candi
 }
 
 // moves are the steps to a candidate's neighbours: those that can save something by themselves, or all.
-func (k *Candidate) moves(c *circuit.Circuit, saving bool) []func(*Candidate) {
+func (c *Candidate) moves(scheduled *circuit.Circuit, saving bool) []func(*Candidate) {
 	var list []func(*Candidate)
 	steps := []int{-1, 1, -3, 3}
 	if saving {
@@ -42,10 +42,10 @@ func (k *Candidate) moves(c *circuit.Circuit, saving bool) []func(*Candidate) {
 			list = append(list, func(k *Candidate) { change(k, by) })
 		}
 	}
-	for i := range k.QBits {
+	for i := range c.QBits {
 		add(func(k *Candidate, by int) { k.QBits[i] += by })
 	}
-	if len(k.PBits) > 0 {
+	if len(c.PBits) > 0 {
 		add(func(k *Candidate, by int) {
 			for i := range k.PBits {
 				k.PBits[i] += by
@@ -59,7 +59,7 @@ func (k *Candidate) moves(c *circuit.Circuit, saving bool) []func(*Candidate) {
 	add(func(k *Candidate, by int) { k.scales.input += by })
 	add(func(k *Candidate, by int) { k.scales.least += by })
 	add(func(k *Candidate, by int) { k.scales.plaintext += by })
-	for i, node := range c.Nodes {
+	for i, node := range scheduled.Nodes {
 		if node.Linear != nil {
 			add(func(k *Candidate, by int) { k.scales.own[i] += by })
 		}
@@ -67,11 +67,11 @@ func (k *Candidate) moves(c *circuit.Circuit, saving bool) []func(*Candidate) {
 	return list
 }
 
-func (k *Candidate) clone() Candidate {
-	next := *k
-	next.QBits, next.PBits = slices.Clone(k.QBits), slices.Clone(k.PBits)
+func (c *Candidate) clone() Candidate {
+	next := *c
+	next.QBits, next.PBits = slices.Clone(c.QBits), slices.Clone(c.PBits)
 	next.scales.own = map[int]int{}
-	for node, bits := range k.scales.own {
+	for node, bits := range c.scales.own {
 		next.scales.own[node] = bits
 	}
 	return next

@@ -254,7 +254,7 @@ func TestReadClientChecksWhatItReads(t *testing.T) {
 	}
 	for _, change := range []struct{ from, to, want string }{
 		{`"format":1`, `"format":2`, "format 2"},
-		{`"log_n":12`, `"log_n":9`, "ring degree"},
+		{`"log_n":1`, `"log_n":9`, "ring degree"},
 		{`"key_set":"`, `"key_set":"0`, "ID"},
 		{`"name":`, `"title":`, "unknown field"},
 		{`"relinearisation":`, `"relinearisation":1`, ""},

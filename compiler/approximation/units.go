@@ -15,17 +15,6 @@ type unit struct {
 	channels    model.ChannelPointwise // one for each channel, or nil
 }
 
-// at is the function of an element of a channel, after the maximum where there is a pool.
-func (u *unit) at(channel int, x float64) float64 {
-	switch {
-	case u.common != nil:
-		return u.common.At(x)
-	case u.channels != nil:
-		return u.channels.Channel(channel).At(x)
-	}
-	return x
-}
-
 // isPolynomial holds for operators that run encrypted as they are.
 func isPolynomial(op model.Op) bool {
 	switch op := op.(type) {
