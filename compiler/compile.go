@@ -208,6 +208,9 @@ func Compile(g *model.Graph, rows [][]float64, o Options) (*Result, error) {
 		return nil, err
 	}
 	k := &compilation{split: s, options: o, weights: weights, progress: o.progress}
+	if len(o.Classes) == 0 {
+		k.approximated = approximated.Loss
+	}
 	if o.Packing == PackBatch {
 		if err := k.batchable(); err != nil {
 			return nil, err
@@ -228,16 +231,21 @@ func Compile(g *model.Graph, rows [][]float64, o Options) (*Result, error) {
 }
 
 type compilation struct {
-	split      *split
-	options    Options
-	weights    Weights
-	progress   func(string)
-	encoded    [][][]float64 // of each calibration row, what each input of the program holds
-	bound      float64       // on the error of a score, as stated
-	target     float64       // what is searched for: less than the bound where simulation shows more noise than predicted
-	largest    []float64     // score of each output
-	candidates []Candidate
+	split    *split
+	options  Options
+	weights  Weights
+	progress func(string)
+	encoded  [][][]float64 // of each calibration row, what each input of the program holds
+	bound    float64       // on the error of a score, as stated
+	// approximated is what approximation has taken of the bound, on the rows set aside.
+	approximated float64
+	target       float64   // what is searched for: less than the bound where simulation shows more noise than predicted
+	largest      []float64 // score of each output
+	candidates   []Candidate
 }
+
+// room is what of the bound is left to noise: half of it at least.
+func (k *compilation) room() float64 { return max(k.bound-k.approximated, k.bound/2) }
 
 // calibrate encodes the rows on the client's side, once for all packings.
 func (k *compilation) calibrate(rows [][]float64) error {
@@ -291,7 +299,7 @@ var errNoisy = errors.New("simulated noise is above what was predicted")
 // search compares candidates and chooses, with a smaller error in mind each time that the choice is noisier than predicted.
 func (k *compilation) search() (*Result, error) {
 	const rounds, candidatesBuilt = 5, 4
-	k.target = k.bound
+	k.target = k.room()
 	for round := 1; ; round++ {
 		k.candidates = nil
 		if err := k.compare(); err != nil {
@@ -503,8 +511,8 @@ func (k *compilation) build(c *Candidate) (*Result, error) {
 	if err != nil {
 		return nil, err
 	}
-	if largest*simulatedHeadroom > k.bound {
-		return nil, fmt.Errorf("%w: %.3g, with a bound of %.3g", errNoisy, largest, k.bound)
+	if largest*simulatedHeadroom > k.room() {
+		return nil, fmt.Errorf("%w: %.3g, with a bound of %.3g", errNoisy, largest, k.room())
 	}
 	return result, nil
 }
