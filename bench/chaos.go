@@ -63,13 +63,29 @@ func writeChaos(w io.Writer, all []*fleet.ChaosFigures) error {
 	number := func(n int) string { return fmt.Sprint(n) }
 	row("key store", func(f *fleet.ChaosFigures) string { return f.Store })
 	row("kills of the endpoint", func(f *fleet.ChaosFigures) string { return number(f.Kills) })
-	row("  with clients at", func(f *fleet.ChaosFigures) string { return counts(f.During) })
+	for _, phase := range fleet.Phases {
+		row("  with a client at "+phase, func(f *fleet.ChaosFigures) string { return number(f.During[phase]) })
+	}
 	row("troubles of the store", func(f *fleet.ChaosFigures) string { return counts(f.Troubles) })
 	row("keys sealed", func(f *fleet.ChaosFigures) string { return number(f.Keys) })
-	row("uploads that went on", func(f *fleet.ChaosFigures) string { return number(f.Resumed) })
+	row("uploads broken off by clients", func(f *fleet.ChaosFigures) string { return number(f.Cut) })
+	row("uploads resumed", func(f *fleet.ChaosFigures) string { return number(f.Resumed) })
+	row("refusals of unsealed keys", func(f *fleet.ChaosFigures) string { return number(f.Early) })
+	row("sealed keys found after restarts", func(f *fleet.ChaosFigures) string { return number(f.Checked) })
 	row("right answers", func(f *fleet.ChaosFigures) string { return number(f.Right) })
+	row("  of all keys, after the last kill", func(f *fleet.ChaosFigures) string { return number(f.Last) })
 	row("clear errors", func(f *fleet.ChaosFigures) string { return counts(f.Refused) })
-	row("violations", func(f *fleet.ChaosFigures) string { return number(len(f.Violations)) })
+	for _, kind := range fleet.Kinds {
+		row(kind, func(f *fleet.ChaosFigures) string {
+			n := 0
+			for _, v := range f.Violations {
+				if v.Kind == kind {
+					n++
+				}
+			}
+			return number(n)
+		})
+	}
 	row("took", func(f *fleet.ChaosFigures) string { return f.Took.Round(time.Second).String() })
 	if err := t.Flush(); err != nil {
 		return err
@@ -77,7 +93,7 @@ func writeChaos(w io.Writer, all []*fleet.ChaosFigures) error {
 	var failed error
 	for _, f := range all {
 		for _, v := range f.Violations {
-			failed = errors.Join(failed, fmt.Errorf("%s: %s", f.Store, v))
+			failed = errors.Join(failed, fmt.Errorf("%s: %s: %s", f.Store, v.Kind, v.Detail))
 		}
 	}
 	return failed

@@ -16,10 +16,12 @@
 //
 // # Repeats
 //
-// A request is repeated when the connection was lost, and when the endpoint says that it is busy, not ready, or
-// without its key store: after the time that it names in Retry-After, or else after one that doubles from try to try,
-// lengthened at random so that clients do not come back together. Options.Patience bounds the wait. Every other
-// failure is returned at once as an *Error with the code of the protocol (handler/PROTOCOL.md).
+// A request is repeated when the connection was lost, up to four times in a row, and when the endpoint says that it is
+// busy, not ready, or without its key store, or a proxy that it cannot reach it (502, 503, 504): after the time that it
+// names in Retry-After, or else after one that doubles from try to try, lengthened at random so that clients do not come
+// back together. Options.Patience bounds the wait. A repeat changes nothing where the first one arrived; only the upload
+// that an answer to a first save_key was lost for stays behind, unused, until it expires. Every other failure is returned
+// at once. CodeOf tells what happened, in the codes of the protocol (handler/PROTOCOL.md) and NoConnection.
 //
 // An upload that was cut goes on where it stopped: by itself while Upload runs, and by another call with the uid that
 // Upload returned, also from another process that has the same file of keys.

@@ -37,6 +37,7 @@ const (
 	NotReady         Code = "not_ready"         // repeated by itself
 	StoreUnavailable Code = "store_unavailable" // repeated by itself
 	BadReply         Code = "bad_reply"         // what came back is no reply of the protocol
+	NoConnection     Code = "no_connection"     // lost several times in a row, or never made: come back later
 )
 
 // Error is the refusal of a request.
@@ -62,8 +63,12 @@ func (e *Error) Error() string {
 // CodeOf returns the code of an error of this package, or "".
 func CodeOf(err error) Code {
 	var e *Error
-	if errors.As(err, &e) {
+	var loss *lossError
+	switch {
+	case errors.As(err, &e):
 		return e.Code
+	case errors.As(err, &loss):
+		return NoConnection
 	}
 	return ""
 }

@@ -74,7 +74,7 @@ func TestRepeats(t *testing.T) {
 		{"store unavailable", []answer{failure(503, "store_unavailable", "Retry-After", "1"), done}, 2, time.Second, 2 * time.Second, "", ""},
 		{"proxy", []answer{html, html, done}, 3, 3 * firstWait, 5 * firstWait, "", ""},
 		{"lost", []answer{{}, {}, done}, 3, 3 * firstWait, 5 * firstWait, "", ""},
-		{"lost for good", []answer{{}}, maxLosses, 15 * firstWait, 23 * firstWait, "", "broken pipe"},
+		{"lost for good", []answer{{}}, maxLosses, 15 * firstWait, 23 * firstWait, NoConnection, "broken pipe"},
 		{"loading for good", []answer{failure(503, "not_ready", "Retry-After", "2")}, 0, defaultPatience - 13*time.Second, defaultPatience, NotReady, "gave up"},
 		{"told to come back tomorrow", []answer{failure(429, "busy", "Retry-After", "86400")}, 1, 0, 0, Busy, "gave up"},
 		{"unauthorized", []answer{failure(401, "unauthorized")}, 1, 0, 0, Unauthorized, "text"},

@@ -1,7 +1,6 @@
 package fleet
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -11,8 +10,6 @@ import (
 	"strings"
 	"sync"
 	"time"
-
-	"github.com/google/uuid"
 
 	"cipherpoint/client"
 )
@@ -33,37 +30,60 @@ type ChaosOptions struct {
 type ChaosFigures struct {
 	Store    string
 	Kills    int
-	During   map[string]int // what clients were at when the endpoint was killed; several at once count each
+	During   map[string]int // kills that met a client at each of Phases; one kill counts in several
 	Troubles map[string]int // of the store
 	Keys     int            // sealed
-	Resumed  int            // uploads that went on after an error
-	Right    int            // answers
+	Cut      int            // uploads that their client broke off, as if it had died
+	Resumed  int            // uploads that went on, after that or after an error
 	Refused  map[string]int // clear errors after the client's repeats, by their code
-	// Violations are what must not happen: wrong answers, lost keys, keys in use before they were sealed.
-	Violations []string
+	Early    int            // refusals of a key that was not sealed yet
+	Checked  int            // times that a sealed key was found after a restart
+	Right    int            // answers
+	Last     int            // answers of sealed keys that no client asked for, after the last restart: one for each key
+	// Violations are what must not happen.
+	Violations []Violation
 	Took       time.Duration
 }
+
+// Phases are what a client is at. It is sealing from the moment that it begins to send the last piece.
+var Phases = []string{idle, uploading, sealing, asking}
+
+const (
+	idle      = "idle"
+	uploading = "upload"
+	sealing   = "sealing"
+	asking    = "inference"
+)
+
+// Violation is something that must not happen, of one of Kinds.
+type Violation struct{ Kind, Detail string }
+
+// Kinds are the kinds of violations.
+var Kinds = []string{wrongAnswer, lostKey, earlyKey, unclearError}
+
+const (
+	wrongAnswer  = "wrong answers"
+	lostKey      = "lost keys"
+	earlyKey     = "keys used unsealed"
+	unclearError = "unclear errors"
+)
 
 // chaos is a run of Chaos.
 type chaos struct {
 	options  ChaosOptions
 	endpoint *Endpoint
 	stopping chan struct{} // closed when clients are to end
+	restarts chan struct{} // tells audit of one
 
 	mu      sync.Mutex
 	figures ChaosFigures
-	at      map[string]int  // clients in each phase now
-	sealed  map[string]bool // uids of keys that a client was told are sealed
+	at      map[string]int   // clients in each phase now
+	sealed  map[string]*user // by the uids of keys that a client was told are sealed
 }
 
-// The phases of a client.
-const (
-	uploading = "upload"
-	asking    = "inference"
-)
-
 // Chaos kills an endpoint at random moments while clients upload keys in small pieces and ask questions, and lets
-// trouble come over its store. Afterwards every client has to end with a right answer.
+// trouble come over its store. Afterwards every client has to end with a right answer, and every key that was ever
+// sealed has to give one.
 func Chaos(ctx context.Context, o ChaosOptions) (*ChaosFigures, error) {
 	start := time.Now()
 	s, err := newStore(o.Store)
@@ -72,31 +92,29 @@ func Chaos(ctx context.Context, o ChaosOptions) (*ChaosFigures, error) {
 	}
 	defer s.close()
 	c := &chaos{
-		options: o, stopping: make(chan struct{}), at: map[string]int{}, sealed: map[string]bool{},
+		options: o, stopping: make(chan struct{}), restarts: make(chan struct{}, 1), at: map[string]int{}, sealed: map[string]*user{},
 		figures: ChaosFigures{Store: o.Store, During: map[string]int{}, Troubles: map[string]int{}, Refused: map[string]int{}},
 	}
 	// An outage of a second is longer than the store's clients wait for a reply.
 	if c.endpoint, err = NewEndpoint(o.Binary, o.Model, s.address+timeout(s.address), s.environment); err != nil {
 		return nil, err
 	}
+	defer c.endpoint.Kill()
 	if err := c.endpoint.Start(ctx); err != nil {
 		return nil, err
 	}
-	defer c.endpoint.Kill()
 
-	ended := make(chan error, o.Clients)
+	var group sync.WaitGroup
+	errs := make([]error, o.Clients+2)
 	for i := range o.Clients {
-		go func() { ended <- c.client(ctx, rand.New(rand.NewPCG(o.Seed, uint64(i)))) }()
+		group.Go(func() { errs[i] = c.client(ctx, rand.New(rand.NewPCG(o.Seed, uint64(i)))) })
 	}
-	troubled := make(chan error, 1)
-	go func() { troubled <- c.trouble(s, rand.New(rand.NewPCG(o.Seed, 1<<32))) }()
-	killed := c.kill(ctx, rand.New(rand.NewPCG(o.Seed, 1<<33)))
+	group.Go(func() { errs[o.Clients] = c.trouble(s, rand.New(rand.NewPCG(o.Seed, 1<<32))) })
+	group.Go(func() { errs[o.Clients+1] = c.audit(ctx) })
+	err = c.kill(ctx, rand.New(rand.NewPCG(o.Seed, 1<<33)))
 	close(c.stopping)
-	err = errors.Join(killed, <-troubled)
-	for range o.Clients {
-		err = errors.Join(err, <-ended)
-	}
-	if err == nil {
+	group.Wait()
+	if err = errors.Join(append(errs, err)...); err == nil {
 		err = c.inspect(ctx)
 	}
 	c.figures.Took = time.Since(start)
@@ -130,9 +148,11 @@ func (c *chaos) kill(ctx context.Context, rng *rand.Rand) error {
 		if err := c.endpoint.Start(ctx); err != nil {
 			return err
 		}
-		c.mu.Lock()
-		c.figures.Kills++
-		c.mu.Unlock()
+		c.count(func(f *ChaosFigures) { f.Kills++ })
+		select {
+		case c.restarts <- struct{}{}:
+		default: // it is still busy with an earlier one
+		}
 		if c.options.Progress != nil {
 			c.options.Progress(i + 1)
 		}
@@ -140,196 +160,114 @@ func (c *chaos) kill(ctx context.Context, rng *rand.Rand) error {
 	return nil
 }
 
-// trouble comes over the store every few seconds.
+// trouble comes over the store again and again.
 func (c *chaos) trouble(s *store, rng *rand.Rand) error {
 	names := slices.Sorted(maps.Keys(s.troubles))
 	for len(names) > 0 {
 		select {
 		case <-c.stopping:
 			return nil
-		case <-time.After(time.Duration(500+rng.IntN(3000)) * time.Millisecond):
+		case <-time.After(time.Duration(200+rng.IntN(1300)) * time.Millisecond):
 		}
 		name := names[rng.IntN(len(names))]
 		if err := s.troubles[name](time.Duration(50+rng.IntN(1200)) * time.Millisecond); err != nil {
 			return fmt.Errorf("store %s: %w", name, err)
 		}
-		c.mu.Lock()
-		c.figures.Troubles[name]++
-		c.mu.Unlock()
+		c.count(func(f *ChaosFigures) { f.Troubles[name]++ })
 	}
 	return nil
 }
 
-func (c *chaos) violation(format string, args ...any) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.figures.Violations = append(c.figures.Violations, fmt.Sprintf(format, args...))
-}
-
-func (c *chaos) enter(phase string) (leave func()) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.at[phase]++
-	return func() {
+// audit asks after each restart, or after several in a row, whether all sealed keys are there.
+func (c *chaos) audit(ctx context.Context) error {
+	connection, err := client.New(c.endpoint.URL(), "", client.Options{})
+	if err != nil {
+		return err
+	}
+	defer connection.Close()
+	for {
+		select {
+		case <-c.stopping:
+			return nil
+		case <-c.restarts:
+		}
 		c.mu.Lock()
-		defer c.mu.Unlock()
-		c.at[phase]--
+		uids := slices.Collect(maps.Keys(c.sealed))
+		c.mu.Unlock()
+		for _, uid := range uids {
+			c.find(ctx, connection, uid)
+			if ctx.Err() != nil {
+				return ctx.Err()
+			}
+		}
 	}
 }
 
-// refused counts an error that the client was told, and reports whether it is one that says clearly what to do.
-func (c *chaos) refused(what string, err error) bool {
-	code := string(client.CodeOf(err))
-	if code == "" {
-		code = "no connection"
-	}
-	switch client.Code(code) {
-	case "no connection", client.Busy, client.NotReady, client.StoreUnavailable:
+// find looks whether a key is still sealed.
+func (c *chaos) find(ctx context.Context, connection *client.Connection, uid string) {
+	state, err := connection.KeyStatus(ctx, uid)
+	switch {
+	case ctx.Err() != nil:
+	case client.CodeOf(err) == client.UnknownKey:
+		c.violation(lostKey, err)
+	case err != nil:
+		c.refused(err)
+	case !state.Sealed:
+		c.violation(lostKey, errors.New("it is no longer sealed"))
 	default:
-		c.violation("%s: %v", what, err)
+		c.count(func(f *ChaosFigures) { f.Checked++ })
+	}
+}
+
+// inspect asks a question with each key that was sealed, after a kill, so that no key is in memory: the endpoint reads
+// it from the store and compares it with its digest.
+func (c *chaos) inspect(ctx context.Context) error {
+	c.endpoint.Kill()
+	if err := c.endpoint.Start(ctx); err != nil {
+		return err
+	}
+	connection, err := client.New(c.endpoint.URL(), "", client.Options{})
+	if err != nil {
+		return err
+	}
+	defer connection.Close()
+	rng := rand.New(rand.NewPCG(c.options.Seed, 1<<34))
+	for uid, u := range c.sealed {
+		c.find(ctx, connection, uid)
+		switch err := u.infer(ctx, connection, uid, rng); {
+		case ctx.Err() != nil:
+			return ctx.Err()
+		case err == nil:
+			c.figures.Last++
+		case errors.Is(err, errWrong):
+			c.violation(wrongAnswer, err)
+		default:
+			c.violation(lostKey, err)
+		}
+	}
+	return nil
+}
+
+func (c *chaos) count(change func(*ChaosFigures)) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	change(&c.figures)
+}
+
+func (c *chaos) violation(kind string, err error) {
+	c.count(func(f *ChaosFigures) { f.Violations = append(f.Violations, Violation{kind, err.Error()}) })
+}
+
+// refused counts an error that a client was told, and reports whether it is one that says clearly what to do: here,
+// to come back later.
+func (c *chaos) refused(err error) bool {
+	code := client.CodeOf(err)
+	switch code {
+	case client.NoConnection, client.Busy, client.NotReady, client.StoreUnavailable:
+	default:
+		c.violation(unclearError, err)
 		return false
 	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.figures.Refused[code]++
+	c.count(func(f *ChaosFigures) { f.Refused[string(code)]++ })
 	return true
-}
-
-// client makes keys, uploads them, asks, and begins again; at the end it waits for one more right answer.
-func (c *chaos) client(ctx context.Context, rng *rand.Rand) error {
-	// Little patience, so that errors reach the client, which has to cope with them.
-	connection, err := client.New(c.endpoint.URL(), "", client.Options{Patience: 5 * time.Second, PieceBytes: 128 << 10})
-	if err != nil {
-		return err
-	}
-	defer connection.Close()
-	for stopped := false; !stopped; {
-		u, err := newUser(ctx, c.options.Model, rng)
-		if err != nil {
-			return err
-		}
-		uid, err := c.upload(ctx, connection, u)
-		if err != nil || uid == "" {
-			return err
-		}
-		for questions := 1 + rng.IntN(20); questions > 0 || stopped; questions-- {
-			select {
-			case <-c.stopping:
-				stopped = true
-			case <-time.After(time.Duration(rng.IntN(20)) * time.Millisecond):
-			}
-			leave := c.enter(asking)
-			err := u.infer(ctx, connection, uid, rng)
-			leave()
-			switch {
-			case err == nil:
-				c.mu.Lock()
-				c.figures.Right++
-				c.mu.Unlock()
-			case ctx.Err() != nil:
-				return ctx.Err()
-			case errors.Is(err, errWrong):
-				c.violation("%v", err)
-				return nil
-			case client.CodeOf(err) == client.UnknownKey:
-				c.violation("a sealed key is lost")
-				return nil
-			case !c.refused("inference", err):
-				return nil
-			default:
-				continue
-			}
-			if stopped {
-				return nil
-			}
-		}
-	}
-	return nil
-}
-
-// upload sends the keys, going on where it was cut off, and looks meanwhile whether they can be used too early.
-func (c *chaos) upload(ctx context.Context, connection *client.Connection, u *user) (string, error) {
-	defer c.enter(uploading)()
-	uid := ""
-	for {
-		early := make(chan struct{})
-		peeked := make(chan struct{})
-		if uid != "" {
-			go func() {
-				defer close(peeked)
-				c.peek(ctx, connection, u, uid, early)
-			}()
-		} else {
-			close(peeked)
-		}
-		next, err := connection.Upload(ctx, u.model.KeySet(), bytes.NewReader(u.keys), client.Upload{UID: uid})
-		close(early)
-		<-peeked
-		if next != "" {
-			uid = next
-		}
-		if err == nil {
-			c.mu.Lock()
-			c.figures.Keys++
-			c.sealed[uid] = true
-			c.mu.Unlock()
-			return uid, nil
-		}
-		if ctx.Err() != nil {
-			return "", ctx.Err()
-		}
-		if !c.refused("upload", err) {
-			return "", nil
-		}
-		c.mu.Lock()
-		c.figures.Resumed++
-		c.mu.Unlock()
-	}
-}
-
-// peek asks a question with a key whose upload is under way: the answer is right, which only a sealed key can give, or
-// there is a clear refusal. A uid made up on the way must be unknown.
-func (c *chaos) peek(ctx context.Context, connection *client.Connection, u *user, uid string, end <-chan struct{}) {
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	go func() {
-		select {
-		case <-end:
-			cancel()
-		case <-ctx.Done():
-		}
-	}()
-	before, err := connection.KeyStatus(ctx, uid)
-	if err != nil || before.Sealed {
-		return
-	}
-	err = u.infer(ctx, connection, uid, rand.New(rand.NewPCG(1, 1)))
-	after, afterErr := connection.KeyStatus(ctx, uid)
-	if errors.Is(err, errWrong) || err == nil && afterErr == nil && !after.Sealed {
-		c.violation("a key answered before it was sealed: %v", err)
-	}
-	if _, err := connection.KeyStatus(ctx, uuid.NewString()); err == nil {
-		c.violation("a uid that nobody has is known")
-	}
-}
-
-// inspect asks for all keys that were sealed.
-func (c *chaos) inspect(ctx context.Context) error {
-	connection, err := client.New(c.endpoint.URL(), "", client.Options{Patience: time.Minute})
-	if err != nil {
-		return err
-	}
-	defer connection.Close()
-	for uid := range c.sealed {
-		state, err := connection.KeyStatus(ctx, uid)
-		switch {
-		case client.CodeOf(err) == client.UnknownKey:
-			c.violation("a sealed key is lost")
-		case err != nil:
-			return err
-		case !state.Sealed:
-			c.violation("a sealed key is no longer sealed")
-		}
-	}
-	return nil
 }

@@ -62,10 +62,11 @@ func TestChaosOnEachStore(t *testing.T) {
 				t.Fatal(err)
 			}
 			for _, v := range f.Violations {
-				t.Error(v)
+				t.Errorf("%s: %s", v.Kind, v.Detail)
 			}
-			if f.Kills != 5 || f.Keys < 3 || f.Right < 3 {
-				t.Errorf("%d kills, %d keys, %d right answers: want 5 kills, and from each of 3 clients a key and an answer", f.Kills, f.Keys, f.Right)
+			if f.Kills != 5 || f.Keys < 3 || f.Right < 3 || f.Last != f.Keys {
+				t.Errorf("%d kills, %d keys, %d right answers, %d at the end: want 5 kills, from each of 3 clients a key and an answer, and one of each key at the end",
+					f.Kills, f.Keys, f.Right, f.Last)
 			}
 		})
 	}

@@ -90,10 +90,10 @@ func Replicas(ctx context.Context, o ReplicasOptions) (*ReplicasFigures, error) 
 		if err != nil {
 			return nil, err
 		}
+		defer e.Kill()
 		if err := e.Start(ctx); err != nil {
 			return nil, err
 		}
-		defer e.Kill()
 		target, err := url.Parse(e.URL())
 		if err != nil {
 			return nil, err
@@ -146,13 +146,18 @@ func roundRobin(targets []*url.URL) (address string, stop func(), err error) {
 }
 
 // disturb samples, and kills a replica every so often, until the time is over.
-func (r *replicas) disturb(ctx context.Context) error {
+func (r *replicas) disturb(ctx context.Context) (err error) {
 	start := time.Now()
 	kills, ticker := time.NewTicker(r.options.Every), time.NewTicker(sampleTime)
 	defer kills.Stop()
 	defer ticker.Stop()
 	end := time.After(r.options.Duration)
-	restarted := make(chan error, 1)
+	restarted, away := make(chan error), 0
+	defer func() {
+		for ; away > 0; away-- { // a process that starts after the end would stay
+			err = errors.Join(err, <-restarted)
+		}
+	}()
 	for {
 		select {
 		case <-end:
@@ -160,6 +165,7 @@ func (r *replicas) disturb(ctx context.Context) error {
 		case <-ctx.Done():
 			return ctx.Err()
 		case err := <-restarted:
+			away--
 			if err != nil {
 				return err
 			}
@@ -170,8 +176,10 @@ func (r *replicas) disturb(ctx context.Context) error {
 			}
 		case <-kills.C:
 			e := r.endpoints[r.figures.Kills%len(r.endpoints)]
+			r.memory(r.figures.Kills % len(r.endpoints)) // its peak goes with it
 			r.figures.Kills++
 			e.Kill()
+			away++
 			time.AfterFunc(r.options.Away, func() { restarted <- e.Start(ctx) })
 		}
 	}
@@ -180,10 +188,8 @@ func (r *replicas) disturb(ctx context.Context) error {
 // sample takes in the inferences since the last one and the replicas' memory.
 func (r *replicas) sample(at time.Duration) {
 	s := Sample{At: at, MemoryMB: make([]float64, len(r.endpoints))}
-	for i, e := range r.endpoints {
-		now, peak := MemoryMB(e.PID())
-		s.MemoryMB[i] = now
-		r.figures.PeakMB[i] = max(r.figures.PeakMB[i], peak)
+	for i := range r.endpoints {
+		s.MemoryMB[i] = r.memory(i)
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -192,6 +198,13 @@ func (r *replicas) sample(at time.Duration) {
 	}
 	r.recent = nil
 	r.figures.Samples = append(r.figures.Samples, s)
+}
+
+// memory returns that of a replica now, and takes in its peak.
+func (r *replicas) memory(i int) float64 {
+	now, peak := MemoryMB(r.endpoints[i].PID())
+	r.figures.PeakMB[i] = max(r.figures.PeakMB[i], peak)
+	return now
 }
 
 func (r *replicas) fail(what string, err error) {
@@ -212,8 +225,8 @@ func (r *replicas) client(ctx context.Context, stopping <-chan struct{}, address
 	for {
 		if uid == "" || rng.IntN(100) == 0 {
 			if uid != "" {
-				if err := connection.DeleteKey(ctx, uid); err != nil && client.CodeOf(err) != client.UnknownKey {
-					r.fail("deletion", err) // a lost reply to a deletion that took place is repeated, and finds nothing
+				if err := connection.DeleteKey(ctx, uid); err != nil {
+					r.fail("deletion", err)
 				}
 			}
 			if u, err = newUser(ctx, r.options.Model, rng); err != nil {

@@ -14,9 +14,10 @@
 //
 // # Dangers
 //
-// What Redis has acknowledged lasts as long as Redis is set up to keep it. Use appendonly yes, with appendfsync always
-// if no key may be lost when the machine of Redis fails; a failover to a replica may lose the last moments in any case.
-// The owner of a lost key gets keystore.ErrNotFound and uploads it again. Use maxmemory with the policy noeviction: then
+// What Redis has acknowledged lasts as long as Redis is set up to keep it. Use appendonly yes. With appendfsync always no
+// sealed key is lost when Redis is killed or its machine fails; everysec is faster and may lose the last one to two
+// seconds, and a failover to a replica the last moments in any case. The owner of a lost key gets keystore.ErrNotFound and
+// uploads it again; that of an upload which lost pieces sends them again. Use maxmemory with the policy noeviction: then
 // uploads are refused with keystore.ErrFull, while other policies make room by removing somebody's key.
 // Give the account of the endpoints no right to KEYS and SCAN: they are not used, and uids are capabilities.
 package redis
