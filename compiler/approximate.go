@@ -10,7 +10,7 @@ import (
 )
 
 // labelChanges is the share of calibration rows whose label polynomials may change where the caller states none.
-const labelChanges = 0.02
+const labelChanges = 0.01
 
 // approximate puts polynomials in the place of encrypted activations and max pools. For a classifier, labels count: a
 // share of them may change, and weights may be fitted anew. Else half of the error allowed may come from approximation,

@@ -222,30 +222,41 @@ func (s *search) run() (*Result, error) {
 		for i := range rungs {
 			rungs[i] = min(rung, len(s.ladders[i])-1)
 		}
-		for _, refit := range []bool{false, true} {
-			if refit && len(s.refittable) == 0 {
-				continue
-			}
-			result, err := s.attempt(rungs, refit)
-			if err != nil {
-				failure = err
-				continue
-			}
-			best = min(best, result.Loss)
-			if result.Loss > s.options.Limit {
-				continue
-			}
-			if result, err = s.lower(result, rungs, refit); err != nil {
-				return nil, err
-			}
-			return result, s.outside(result)
+		result, refitted, err := s.rung(rungs)
+		if err != nil {
+			failure = err
+			continue
 		}
+		if best = min(best, result.Loss); result.Loss > s.options.Limit {
+			continue
+		}
+		if result, err = s.lower(result, rungs, refitted); err != nil {
+			return nil, err
+		}
+		return result, s.outside(result)
 	}
 	if math.IsInf(best, 1) && failure != nil {
 		return nil, failure
 	}
 	return nil, fmt.Errorf("polynomials up to degree %d in the place of the activations change the answers by %.3g, more than %.3g: "+
 		"train with polynomial activations, or allow a larger error", degrees[len(degrees)-1], best, s.options.Limit)
+}
+
+// rung tries replacements with the weights as they are and, where that is allowed, with fitted ones. Fitted ones are
+// taken where the others do not keep the limit, or lose more than twice as much.
+func (s *search) rung(rungs []int) (result *Result, refitted bool, err error) {
+	result, err = s.attempt(rungs, false)
+	if len(s.refittable) == 0 || err == nil && result.Loss == 0 {
+		return result, false, err
+	}
+	fitted, errFitted := s.attempt(rungs, true)
+	switch {
+	case errFitted != nil:
+		return result, false, err
+	case err != nil || result.Loss > s.options.Limit || result.Loss > 2*fitted.Loss:
+		return fitted, true, nil
+	}
+	return result, false, nil
 }
 
 // lower takes each unit to its lowest rung that keeps the limit.

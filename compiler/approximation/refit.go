@@ -6,7 +6,7 @@ import (
 
 // ridge keeps fitted weights near the old ones as far as the rows do not ask for others, relative to how much each
 // weight counts in them.
-const ridge = 1e-6
+const ridge = 1e-3
 
 // maxPatches bounds the equations of one fit.
 const maxPatches = 1 << 16
