@@ -40,7 +40,7 @@ type Options struct {
 	// Classes names the labels of a classifier.
 	Classes []string
 	// MaxLabelChanges is the share of calibration rows whose label polynomials in the place of a classifier's
-	// activations may change; 0 means 2 %. For other models MaxScoreError counts.
+	// activations may change; 0 means 1 %. For other models MaxScoreError counts.
 	MaxLabelChanges float64
 	// KeepWeights forbids to fit a classifier's layers anew to polynomials before them, which saves depth.
 	KeepWeights bool
@@ -73,7 +73,7 @@ type Weights struct{ Keys, Messages float64 }
 
 // A line of 100 Mbit/s takes 80 ms for a megabyte, one of 1 Gbit/s 8 ms; keys are uploaded once for many requests.
 var weightsOf = map[Preference]Weights{
-	PreferBalance: {Keys: 1, Messages: 80},
+	PreferBalance: {Keys: 0.7, Messages: 80},
 	PreferLatency: {Keys: 0.05, Messages: 8},
 	PreferKeys:    {Keys: 20, Messages: 80},
 }
@@ -292,7 +292,7 @@ const packingsTried = 4
 
 // simulatedHeadroom is how far below the bound the largest error on the few simulated rows has to stay, since more rows
 // have larger ones.
-const simulatedHeadroom = 2
+const simulatedHeadroom = 1.75
 
 var errNoisy = errors.New("simulated noise is above what was predicted")
 
