@@ -55,8 +55,9 @@ func ReadKeys(r io.Reader, params *Parameters, set circuit.KeySet, id ID, pool *
 		rotations: make(map[int]*SwitchingKey, len(set.Rotations)),
 	}
 	expander := wire.NewExpander(keys.file.seed)
+	var room keyDigit
 	for item, level := range wire.KeyLevels(set) {
-		key, err := readKey(r, params, level, item, expander, pool)
+		key, err := readKey(r, params, level, item, expander, pool, &room)
 		if err != nil {
 			return nil, fmt.Errorf("key %d of %d: %w", item+1, set.Count(), err)
 		}
@@ -111,12 +112,30 @@ func newSwitchingKey(params *Parameters, level int) *SwitchingKey {
 	return key
 }
 
-func readKey(r io.Reader, params *Parameters, level, item int, expander wire.Expander, pool *Pool) (*SwitchingKey, error) {
+// keyDigit is the memory for one digit of a key. The keys of a file share it: endpoints that are short of memory read
+// keys all the time.
+type keyDigit struct {
+	packed  []byte
+	vectors [][]uint64
+}
+
+// resize makes room for a digit of so many bytes and vectors of n values.
+func (d *keyDigit) resize(size int64, vectors, n int) {
+	if int64(cap(d.packed)) < size {
+		d.packed = make([]byte, size)
+	}
+	d.packed = d.packed[:size]
+	if len(d.vectors) < vectors {
+		d.vectors = kernel.NewVectors(vectors, n)
+	}
+}
+
+func readKey(r io.Reader, params *Parameters, level, item int, expander wire.Expander, pool *Pool, room *keyDigit) (*SwitchingKey, error) {
 	key := newSwitchingKey(params, level)
 	moduli := params.Moduli(level, key.special)
-	packed := make([]byte, wire.PolySize(params.N(), wire.KeyPrimes(params.literal, level)...))
+	room.resize(wire.PolySize(params.N(), wire.KeyPrimes(params.literal, level)...), 2*len(moduli), params.N())
+	packed := room.packed
 	errs := make([]error, len(moduli))
-	scratch := kernel.NewVectors(2*len(moduli), params.N())
 	for digit := range params.literal.Digits(level) {
 		if err := readFull(r, packed); err != nil {
 			return nil, err
@@ -126,7 +145,7 @@ func readKey(r io.Reader, params *Parameters, level, item int, expander wire.Exp
 			start := wire.PolySize(params.N(), primes(moduli[:limb])...)
 			size := wire.PackedSize(params.N(), bits.Len64(m.Q()))
 			rows := &key.limbs[limb]
-			first, second := scratch[2*limb], scratch[2*limb+1]
+			first, second := room.vectors[2*limb], room.vectors[2*limb+1]
 			errs[limb] = wire.Unpack(first, packed[start:start+int64(size)], bits.Len64(m.Q()), m.Q())
 			expander.Uniform(second, m.Q(), wire.KeyDomain, item, digit, limb)
 			m.Pack(rows[0][digit], first)
