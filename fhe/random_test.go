@@ -1,6 +1,7 @@
 package fhe_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -236,6 +237,31 @@ func TestRunsReuseMemory(t *testing.T) {
 	replies := uint64(len(c.Outputs) * 2 * params.N() * 8)
 	if got := run(); got > replies+64<<10 {
 		t.Errorf("the second run allocates %d bytes for replies of %d", got, replies)
+	}
+}
+
+// TestReadingKeysReusesMemory bounds what ReadKeys allocates: the keys, and room for one digit of one key.
+func TestReadingKeysReusesMemory(t *testing.T) {
+	params := parameters(t, 12, circuit.ConjugateInvariant, []int{36, 30}, []int{38})
+	set := circuit.KeySet{Relinearisation: 1}
+	for step := 1; step <= 8; step++ {
+		set.Rotations = append(set.Rotations, circuit.RotationKey{Step: step, Level: step % 2})
+	}
+	p := newPartyWith(t, randomCircuit(rand.New(rand.NewPCG(6, 29)), params, math.Exp2(28), 34), set, fhe.NewPool(1))
+	var file bytes.Buffer
+	if _, err := p.keys.WriteTo(&file); err != nil {
+		t.Fatal(err)
+	}
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	keys, err := fhe.ReadKeys(&file, p.program.Parameters(), set, fhe.ID{9}, fhe.NewPool(1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	runtime.ReadMemStats(&after)
+	digit := int64(3 * params.N() * (2*8 + 5))                                          // both parts of each limb, and one of them packed
+	if got := int64(after.TotalAlloc - before.TotalAlloc); got > keys.Bytes()+4*digit { // with what seeds expand through
+		t.Errorf("%d keys of %d bytes take %d to read: want at most %d beside them", set.Count(), keys.Bytes(), got, 4*digit)
 	}
 }
 
