@@ -6,6 +6,7 @@ import (
 	"math"
 	"math/big"
 	"math/bits"
+	"sync"
 )
 
 // Ring is the polynomial ring that ciphertexts live in.
@@ -53,33 +54,57 @@ type Parameters struct {
 // Q, then those of P. The primes are 1 modulo the order of the ring's roots of unity, as the NTT needs.
 func NewParameters(logN int, ring Ring, qBits, pBits []int) (Parameters, error) {
 	p := Parameters{LogN: logN, Ring: ring}
-	taken := map[uint64]bool{}
-	next := func(bitSize int) (uint64, error) {
-		if bitSize < MinPrimeBits || bitSize > MaxPrimeBits {
-			return 0, fmt.Errorf("prime of %d bits: want %d to %d", bitSize, MinPrimeBits, MaxPrimeBits)
-		}
-		step := p.rootOrder()
-		for q := uint64(1)<<bitSize - step + 1; q>>(bitSize-1) == 1; q -= step {
-			if !taken[q] && new(big.Int).SetUint64(q).ProbablyPrime(0) {
-				taken[q] = true
-				return q, nil
-			}
-		}
-		return 0, fmt.Errorf("no prime of %d bits left for ring degree 2^%d", bitSize, logN)
-	}
-	for _, list := range []struct {
-		bits   []int
-		primes *[]uint64
-	}{{qBits, &p.Q}, {pBits, &p.P}} {
-		for _, b := range list.bits {
-			q, err := next(b)
-			if err != nil {
-				return Parameters{}, err
-			}
-			*list.primes = append(*list.primes, q)
-		}
+	if err := p.SetPrimes(qBits, pBits); err != nil {
+		return Parameters{}, err
 	}
 	return p, p.Validate()
+}
+
+// SetPrimes replaces the primes by those that NewParameters chooses. It doesn't validate the parameters.
+func (p *Parameters) SetPrimes(qBits, pBits []int) error {
+	p.Q, p.P = make([]uint64, len(qBits)), make([]uint64, len(pBits))
+	var taken [MaxPrimeBits + 1]int
+	for _, list := range []struct {
+		bits   []int
+		primes []uint64
+	}{{qBits, p.Q}, {pBits, p.P}} {
+		for i, b := range list.bits {
+			if b < MinPrimeBits || b > MaxPrimeBits {
+				return fmt.Errorf("prime of %d bits: want %d to %d", b, MinPrimeBits, MaxPrimeBits)
+			}
+			known := largestPrimes(p.rootOrder(), b)
+			if len(known) <= taken[b] {
+				return fmt.Errorf("no prime of %d bits left for ring degree 2^%d", b, p.LogN)
+			}
+			list.primes[i] = known[taken[b]]
+			taken[b]++
+		}
+	}
+	return nil
+}
+
+// knownPrimes holds lists of largestPrimes, by step and bit size.
+var knownPrimes sync.Map
+
+// largestPrimes returns the primes of a bit size that are 1 modulo a step, largest first: as many as parameters may have,
+// or all there are.
+func largestPrimes(step uint64, bitSize int) []uint64 {
+	type size struct {
+		step    uint64
+		bitSize int
+	}
+	if known, ok := knownPrimes.Load(size{step, bitSize}); ok {
+		return known.([]uint64)
+	}
+	var primes []uint64
+	for q := uint64(1)<<bitSize - step + 1; q>>(bitSize-1) == 1 && len(primes) < 2*MaxPrimes; q -= step {
+		// Baillie-PSW, which ProbablyPrime(0) runs, has no counterexample below 2^64.
+		if new(big.Int).SetUint64(q).ProbablyPrime(0) {
+			primes = append(primes, q)
+		}
+	}
+	knownPrimes.Store(size{step, bitSize}, primes)
+	return primes
 }
 
 // Validate checks ranges, primality and security. Nothing else in the system accepts parameters that fail it.
@@ -102,7 +127,6 @@ func (p Parameters) Validate() error {
 			return fmt.Errorf("modulus %d is not 1 modulo %d, as the NTT needs", q, p.rootOrder())
 		case seen[q]:
 			return fmt.Errorf("modulus %d occurs twice", q)
-		// Baillie-PSW, which ProbablyPrime(0) runs, has no counterexample below 2^64.
 		case !new(big.Int).SetUint64(q).ProbablyPrime(0):
 			return fmt.Errorf("modulus %d is not prime", q)
 		}

@@ -59,9 +59,8 @@ func (k *compilation) dot() (Candidate, bool, error) {
 		for input := 10; input <= 30; input++ {
 			for plaintext := 10; plaintext <= 30; plaintext++ {
 				c := copyOf(packing.circuit)
-				setPrimes(c, []int{qBits}, nil)
 				s := scales{input: input, plaintext: plaintext}
-				if !schedule(c, f, s) {
+				if c.Parameters.SetPrimes([]int{qBits}, nil) != nil || !schedule(c, f, s) {
 					continue
 				}
 				limit := math.Inf(1)

@@ -84,8 +84,7 @@ func (p *styled) tries(c *circuit.Circuit, k *Candidate, limit float64, want dem
 			return false
 		}
 	}
-	setPrimes(c, k.QBits, k.PBits)
-	if c.Parameters.LogQP() > circuit.MaxLogQP(k.LogN) || !schedule(c, p.profile, k.scales) {
+	if c.Parameters.SetPrimes(k.QBits, k.PBits) != nil || c.Parameters.LogQP() > circuit.MaxLogQP(k.LogN) || !schedule(c, p.profile, k.scales) {
 		return false
 	}
 	priced, ok := p.evaluate(c, limit, want)

@@ -190,8 +190,7 @@ func searchFactors(styles []styled, want demands, from, to int) []Candidate {
 						continue
 					}
 					for _, pBits := range specialPrimes(c, logN, qBits) {
-						setPrimes(c, qBits, pBits)
-						if c.Parameters.LogQP() > circuit.MaxLogQP(logN) {
+						if c.Parameters.SetPrimes(qBits, pBits) != nil || c.Parameters.LogQP() > circuit.MaxLogQP(logN) {
 							continue
 						}
 						for i := range styles {
@@ -241,8 +240,7 @@ func chainFor(c *circuit.Circuit, f *profile, s scales, logN, primeBits int) ([]
 		bits := slices.Repeat([]int{primeBits}, limbs)
 		runs := func(base int) bool {
 			bits[0] = base
-			setPrimes(c, bits, nil)
-			return schedule(c, f, s)
+			return c.Parameters.SetPrimes(bits, nil) == nil && schedule(c, f, s)
 		}
 		largest := f.largestPrime(s)
 		if !runs(largest) {
@@ -418,18 +416,6 @@ func period(c *circuit.Circuit, output int) int {
 		return c.Parameters.Slots()
 	}
 	return max(c.Outputs[output].Period, 1)
-}
-
-// setPrimes puts stand-ins of the right sizes for primes, which are looked for once the choice is made.
-func setPrimes(c *circuit.Circuit, qBits, pBits []int) {
-	standIn := func(bits []int) []uint64 {
-		list := make([]uint64, len(bits))
-		for i, b := range bits {
-			list[i] = 1<<b - 1
-		}
-		return list
-	}
-	c.Parameters.Q, c.Parameters.P = standIn(qBits), standIn(pBits)
 }
 
 // copyOf copies what schedule writes to.
