@@ -17,8 +17,10 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"runtime"
 	"slices"
 	"sync"
+	"sync/atomic"
 
 	"cipherpoint/circuit"
 	"cipherpoint/compiler/approximation"
@@ -360,19 +362,46 @@ func (k *compilation) packings(logN int) ([]*packing, error) {
 	if k.options.Packing == PackBatch {
 		return []*packing{k.split.encrypted.packBatch(logN)}, nil
 	}
-	var list []*packing
-	for _, d := range k.split.encrypted.decisions(logN) {
-		d.style = rotationStyles[0]
-		p, err := k.split.encrypted.pack(logN, d)
-		if err != nil {
-			return nil, err
-		}
-		list = append(list, p)
+	var decisions []decision
+	for _, program := range k.split.variants {
+		decisions = append(decisions, program.decisions(logN)...)
 	}
-	slices.SortStableFunc(list, func(a, b *packing) int {
-		return int(math.Copysign(1, nominalCost(a.circuit)-nominalCost(b.circuit)))
-	})
-	return list[:min(packingsTried, len(list))], nil
+	type priced struct {
+		*packing
+		cost  float64
+		index int
+	}
+	var (
+		best    []priced // the others are not kept: a packing holds all diagonals
+		failure error
+		next    atomic.Int64
+		lock    sync.Mutex
+		wait    sync.WaitGroup
+	)
+	for range runtime.GOMAXPROCS(0) {
+		wait.Go(func() {
+			for i := int(next.Add(1)) - 1; i < len(decisions); i = int(next.Add(1)) - 1 {
+				d := decisions[i]
+				d.style = rotationStyles[0]
+				p, err := d.program.pack(logN, d)
+				lock.Lock()
+				if err != nil {
+					failure = err
+				} else {
+					best = append(best, priced{p, nominalCost(p.circuit), i})
+				}
+				slices.SortFunc(best, func(a, b priced) int { return cmp.Or(cmp.Compare(a.cost, b.cost), a.index-b.index) })
+				best = best[:min(packingsTried, len(best))]
+				lock.Unlock()
+			}
+		})
+	}
+	wait.Wait()
+	list := make([]*packing, len(best))
+	for i, p := range best {
+		list[i] = p.packing
+	}
+	return list, failure
 }
 
 func nominalCost(c *circuit.Circuit) float64 {
@@ -407,7 +436,7 @@ func (k *compilation) explore(p *packing) ([]Candidate, error) {
 	for _, style := range rotationStyles {
 		d := p.decision
 		d.style = style
-		other, err := k.split.encrypted.pack(p.circuit.Parameters.LogN, d)
+		other, err := d.program.pack(p.circuit.Parameters.LogN, d)
 		if err != nil {
 			return nil, err
 		}

@@ -67,6 +67,11 @@ func models(t *testing.T) map[string]*model.Graph {
 		"quintic": model.New("quintic", model.Shape{8}).Dense(randomTensor(r, 0.2, 8, 8), nil).Polynomial(0.1, 0.5, 0.2, -0.3, 0.1, 0.05).Dense(randomTensor(r, 0.5, 2, 8), nil),
 		"tanh":    model.New("tanh", model.Shape{8}).Dense(randomTensor(r, 0.2, 8, 8), nil).Tanh().Dense(randomTensor(r, 0.5, 2, 8), nil),
 		"trees":   model.New("trees", model.Shape{4}).Apply(stumps(20)).Sigmoid(),
+		"average": model.New("average", model.Shape{2, 6, 6}).AveragePool([]int{2, 2}, model.Window{Stride: []int{2, 2}}),
+		"pools": model.New("pools", model.Shape{1, 8, 8}).Conv(randomTensor(rand.New(rand.NewPCG(4, 4)), 0.3, 3, 1, 3, 3), []float64{1, 0, -1}, model.Window{Pads: []int{1, 1, 1, 1}}).
+			Square().AveragePool([]int{2, 2}, model.Window{Stride: []int{2, 2}}).
+			Conv(randomTensor(rand.New(rand.NewPCG(5, 5)), 0.3, 2, 3, 3, 3), nil, model.Window{Pads: []int{1, 1, 1, 1}}).
+			Square().AveragePool([]int{2, 2}, model.Window{Stride: []int{2, 2}}),
 	}
 	residual := model.New("residual", model.Shape{8}).Dense(randomTensor(r, 0.3, 8, 8), nil)
 	branch := residual.Value()

@@ -13,6 +13,7 @@ import (
 type split struct {
 	prefix, suffix *model.Graph
 	encrypted      *program
+	variants       []*program // the encrypted program and others that do the same
 }
 
 // lower cuts the model and turns its encrypted part into a program.
@@ -32,7 +33,11 @@ func lower(g *model.Graph, grid [][]float64) (*split, error) {
 	if err := l.run(); err != nil {
 		return nil, err
 	}
-	return &split{prefix: l.prefix, suffix: l.suffix, encrypted: l.program}, l.program.fold()
+	variants, err := l.program.variants()
+	if err != nil {
+		return nil, err
+	}
+	return &split{prefix: l.prefix, suffix: l.suffix, encrypted: variants[0], variants: variants}, nil
 }
 
 type lowering struct {
@@ -147,6 +152,8 @@ func (l *lowering) node(node model.Node) (int, error) {
 		in[k], shapes[k] = l.values[name], l.shapes[name]
 	}
 	switch op := node.Op.(type) {
+	case *model.AveragePool:
+		return l.averagePool(node.Name, op, in[0])
 	case model.Affine:
 		m, err := op.Lower(shapes[0])
 		if err != nil {

@@ -11,6 +11,7 @@ import (
 
 // decision is one way to pack a program: an opening for each input and a layout for each class of values that share one.
 type decision struct {
+	program  *program
 	openings []opening // by input
 	layouts  []layout  // by class
 	style    [2]rotationStyle
@@ -69,7 +70,7 @@ func (p *program) pack(logN int, d decision) (*packing, error) {
 	for i, v := range p.inputs {
 		content := d.openings[i].content
 		k.circuit.Inputs = append(k.circuit.Inputs, circuit.Input{Name: v.name})
-		k.values = append(k.values, packed{value: i, content: content, factor: 1})
+		k.values = append(k.values, packed{value: i, content: content, factor: 1, zero: true})
 		result.inputs = append(result.inputs, pipeline.Gather{Output: i, Elements: content})
 	}
 	for i := range p.ops {
@@ -97,6 +98,7 @@ type packed struct {
 	value   int
 	content []int32
 	factor  float64
+	zero    bool // slots without an element hold zero
 }
 
 type packer struct {
@@ -125,13 +127,17 @@ func (k *packer) op(v int, o *op) (packed, error) {
 	for i, operand := range o.in {
 		in[i] = k.values[operand].value
 	}
+	zero := true
+	for _, operand := range o.in {
+		zero = zero && k.values[operand].zero
+	}
 	switch {
 	case o.product:
-		return packed{k.node(o.name, in, func(n *circuit.Node) { n.Multiply = &circuit.Multiply{} }), content, 1}, nil
+		return packed{k.node(o.name, in, func(n *circuit.Node) { n.Multiply = &circuit.Multiply{} }), content, 1, zero}, nil
 	case o.factors != nil:
 		return packed{k.node(o.name, in, func(n *circuit.Node) {
 			n.Combine = &circuit.Combine{Factors: o.factors, Constant: o.constant}
-		}), content, 1}, nil
+		}), content, 1, zero && o.constant == 0}, nil
 	}
 	sum := func(terms []int) int {
 		if len(terms) == 1 {
@@ -151,6 +157,10 @@ func (k *packer) op(v int, o *op) (packed, error) {
 		if err != nil {
 			return packed{}, err
 		}
+		if steps, ok := k.sums(o, d, k.values[operand], rows); ok {
+			at := k.node(o.name, in, func(n *circuit.Node) { n.Fold = &circuit.Fold{Steps: steps} })
+			return packed{at, content, 1, false}, nil
+		}
 		var bias circuit.Vector
 		if i == 0 {
 			bias = biasVector(o.bias, rows, d.period)
@@ -163,7 +173,7 @@ func (k *packer) op(v int, o *op) (packed, error) {
 	}
 	// Folding can be left to the client's decryption where nothing else reads the value.
 	if len(periods) == 1 && k.uses[v] == k.outputUses(v) {
-		return packed{sum(terms[periods[0]]), content, float64(periods[0]) / float64(rows.period)}, nil
+		return packed{sum(terms[periods[0]]), content, float64(periods[0]) / float64(rows.period), true}, nil
 	}
 	var folded []int
 	for _, period := range periods {
@@ -177,7 +187,24 @@ func (k *packer) op(v int, o *op) (packed, error) {
 		}
 		folded = append(folded, at)
 	}
-	return packed{sum(folded), content, 1}, nil
+	return packed{sum(folded), content, 1, true}, nil
+}
+
+// sums returns the steps of a fold that is all there is to a map.
+func (k *packer) sums(o *op, d *diagonals, operand packed, rows layout) (steps []int, ok bool) {
+	if len(o.in) > 1 || operand.factor != 1 || slices.ContainsFunc(o.bias, func(b float64) bool { return b != 0 }) {
+		return nil, false
+	}
+	if step, ok := d.sumsRotation(rows); ok {
+		return []int{step}, true
+	}
+	if d.period == rows.period || !d.sumsCopies(operand.content, rows, operand.zero) {
+		return nil, false
+	}
+	for s := rows.period; s < d.period; s *= 2 {
+		steps = append(steps, s)
+	}
+	return steps, true
 }
 
 func (k *packer) outputUses(v int) int {
@@ -233,9 +260,17 @@ func (p *program) openings(input, slots int) []opening {
 	case v.public:
 		list = append(list, placements(reader, slots)...)
 	default:
+		if len(v.shape) == 3 {
+			list = append(list, opening{content: padded(v.shape, []int{0, 1, 2}).content(), name: "padded"})
+		}
+		for _, o := range p.ops {
+			if o.pool.isApart() && class[o.in[0]] == first && len(v.shape) == 3 && len(o.pool.stride) == 2 {
+				list = append(list, opening{content: strided(v.shape, o.pool.stride).content(), name: fmt.Sprintf("by places of %v", o.pool.stride)})
+			}
+		}
 		list = append(list, windows(reader, slots)...)
 	}
-	return list
+	return slices.DeleteFunc(list, func(o opening) bool { return len(o.content) > slots })
 }
 
 // joined has an entry wherever one of two matrices of the same shape has one.
@@ -256,67 +291,86 @@ func joined(a, b *model.Sparse) *model.Sparse {
 
 // decisions lists the ways to pack the program that are tried at a ring degree, without the rotations' style.
 func (p *program) decisions(logN int) []decision {
-	const most = 64 // ways; beyond, later classes keep their own order
+	const most = 96 // ways; beyond, later classes keep their own order
 	slots := 1 << logN
 	class, count := p.classes()
-	list := []decision{{layouts: make([]layout, count)}}
-	extend := func(width int, apply func(d *decision, i int)) {
+	list := []decision{{program: p, layouts: make([]layout, count)}}
+	extend := func(choices func(d decision) []func(*decision)) {
 		var next []decision
 		for _, d := range list {
-			for i := range width {
+			for i, choose := range choices(d) {
 				if i > 0 && len(next) >= most {
 					break
 				}
-				c := decision{openings: append([]opening(nil), d.openings...), layouts: append([]layout(nil), d.layouts...)}
-				apply(&c, i)
+				c := decision{program: p, openings: slices.Clone(d.openings), layouts: slices.Clone(d.layouts)}
+				choose(&c)
 				next = append(next, c)
 			}
 		}
 		list = next
 	}
-	for i := range p.inputs {
-		openings := p.openings(i, slots)
+	for i, v := range p.inputs {
 		reader := 0
 		for k, o := range p.ops {
-			for _, v := range o.in {
-				if v == i {
-					reader = len(p.inputs) + k
-				}
+			if slices.Contains(o.in, i) {
+				reader = len(p.inputs) + k
 			}
 		}
-		extend(len(openings), func(d *decision, at int) {
-			d.openings = append(d.openings, openings[at])
-			if l := openings[at].rows; l != nil {
-				d.layouts[class[reader]] = *l
-			} else {
-				d.layouts[class[i]] = compact(p.inputs[i].shape.Size())
-			}
-		})
-	}
-	for c := range count {
-		for v := range class {
-			if class[v] != c {
-				continue
-			}
-			options := layouts(p.value(v), slots)
-			if len(options) == 0 {
-				return nil
-			}
-			extend(len(options), func(d *decision, at int) {
-				if d.layouts[c].position == nil {
-					d.layouts[c] = options[at]
+		var choices []func(*decision)
+		for _, o := range p.openings(i, slots) {
+			choices = append(choices, func(d *decision) {
+				d.openings = append(d.openings, o)
+				d.layouts[class[i]] = compact(v.shape.Size())
+				if o.rows != nil {
+					d.layouts[class[reader]] = *o.rows
 				}
 			})
-			break
 		}
+		extend(func(decision) []func(*decision) { return choices })
 	}
-	return slices.CompactFunc(list, func(a, b decision) bool { return a.same(b) })
+	for c := range count {
+		options := layouts(p.value(slices.Index(class, c)), slots)
+		if len(options) == 0 {
+			return nil
+		}
+		pooled := p.pooled(c, class, slots)
+		extend(func(d decision) []func(*decision) {
+			if d.layouts[c].position != nil {
+				return []func(*decision){func(*decision) {}}
+			}
+			var choices []func(*decision)
+			for _, o := range pooled {
+				if d.layouts[o.class].position == nil {
+					choices = append(choices, func(d *decision) { d.layouts[c], d.layouts[o.class] = o.in, o.out })
+				}
+			}
+			for _, l := range options {
+				choices = append(choices, func(d *decision) { d.layouts[c] = l })
+			}
+			return choices
+		})
+	}
+	return list
 }
 
-// same holds for decisions that differ in nothing: an opening that fixes a layout leaves no choice there.
-func (d decision) same(o decision) bool {
-	return slices.EqualFunc(d.openings, o.openings, func(a, b opening) bool { return a.name == b.name }) &&
-		slices.EqualFunc(d.layouts, o.layouts, func(a, b layout) bool {
-			return a.period == b.period && slices.Equal(a.position, b.position)
-		})
+// pooling is a pair of layouts: of what a pool reads, and of the class of its sums.
+type pooling struct {
+	in, out layout
+	class   int
+}
+
+// pooled lists the layouts of a class in which a pool that reads it needs no product.
+func (p *program) pooled(c int, class []int, slots int) []pooling {
+	var list []pooling
+	for i, o := range p.ops {
+		if !o.pool.isApart() || class[o.in[0]] != c {
+			continue
+		}
+		for _, out := range layouts(o.vector, slots) {
+			if in, ok := gathered(o.maps[0], out); ok && in.period <= slots {
+				list = append(list, pooling{in, out, class[len(p.inputs)+i]})
+			}
+		}
+	}
+	return list
 }

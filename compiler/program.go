@@ -30,6 +30,7 @@ type op struct {
 	factors  []float64 // combination of vectors of one layout: Σ_k factors[k]·x_k + constant
 	constant float64
 	product  bool // x_0 ⊙ x_1
+	pool     *pool
 }
 
 func (p *program) value(v int) vector {
@@ -88,7 +89,8 @@ func (p *program) uses() []int {
 }
 
 // fold merges what is one linear map: chains of affine operations, and scalar combinations of one vector before or
-// after an affine one. It repeats until nothing changes and drops what is no longer read.
+// after an affine one. It repeats until nothing changes and drops what is no longer read. Linear maps that only scale
+// become combinations.
 func (p *program) fold() error {
 	for {
 		changed, err := p.foldOnce()
@@ -97,9 +99,13 @@ func (p *program) fold() error {
 		}
 		p.sweep()
 		if !changed {
-			return nil
+			break
 		}
 	}
+	for i := range p.ops {
+		p.ops[i].scale()
+	}
+	return nil
 }
 
 func (p *program) foldOnce() (bool, error) {
@@ -109,9 +115,12 @@ func (p *program) foldOnce() (bool, error) {
 		o := &p.ops[i]
 		switch {
 		case o.maps != nil:
+			if o.joinTerms() {
+				changed = true
+			}
 			for k, v := range o.in {
 				before := p.producer(v)
-				if before == nil || len(before.in) != 1 || before.product {
+				if before == nil || len(before.in) != 1 || before.product || before.pool.isApart() {
 					continue
 				}
 				if before.maps != nil && uses[v] > 1 {
@@ -121,7 +130,7 @@ func (p *program) foldOnce() (bool, error) {
 				if err != nil {
 					return false, fmt.Errorf("%s: %w", o.name, err)
 				}
-				o.in[k], o.maps[k] = before.in[0], merged
+				o.in[k], o.maps[k], o.pool = before.in[0], merged, nil
 				for r, b := range bias {
 					o.bias[r] += b
 				}
@@ -129,7 +138,7 @@ func (p *program) foldOnce() (bool, error) {
 			}
 		case o.factors != nil && len(o.in) == 1:
 			before := p.producer(o.in[0])
-			if before == nil || before.maps == nil || uses[o.in[0]] > 1 {
+			if before == nil || before.maps == nil || uses[o.in[0]] > 1 || before.pool.isApart() {
 				continue
 			}
 			f, c := o.factors[0], o.constant

@@ -60,22 +60,18 @@ func (r *Result) Unsafe(rows []Simulation) (int, error) {
 }
 
 func (r *Result) simulateRow(row []float64, sigma []deviation, seed uint64) (s Simulation, err error) {
-	vectors, err := r.Pipeline.Encode(row)
+	slots, err := r.slots(row)
 	if err != nil {
 		return s, err
 	}
-	full := make([][]float64, len(vectors))
-	for i, v := range vectors {
-		full[i] = circuit.Vector{Period: len(v), Values: v}.Full(r.Circuit.Width(i))
-	}
-	out, err := r.Circuit.Run(full...)
+	out, err := r.Circuit.Run(slots...)
 	if err != nil {
 		return s, err
 	}
 	if s.Scores, s.Answer, err = r.Pipeline.Decode(out); err != nil {
 		return s, err
 	}
-	if out, err = r.noisy(full, sigma, rand.New(rand.NewPCG(seed, 2))); err != nil {
+	if out, err = r.noisy(slots, sigma, rand.New(rand.NewPCG(seed, 2))); err != nil {
 		return s, err
 	}
 	s.NoisyScores, s.NoisyAnswer, err = r.Pipeline.Decode(out)
@@ -95,12 +91,18 @@ func (r *Result) deviations() []deviation {
 	return sigma
 }
 
-// noisy runs the circuit with noise on every value.
+// noisy runs the circuit with noise on every value and on the replies.
 func (r *Result) noisy(vectors [][]float64, sigma []deviation, random *rand.Rand) ([][]float64, error) {
 	out, err := r.Circuit.RunObserved(func(v int, x []float64) { sigma[v].addTo(x, random) }, vectors...)
 	if err != nil {
 		return nil, err
 	}
+	r.addReplyNoise(out, random)
+	return out, nil
+}
+
+// addReplyNoise adds what rounding and flooding do to the outputs.
+func (r *Result) addReplyNoise(out [][]float64, random *rand.Rand) {
 	e := newNoise(r.Circuit.Parameters)
 	for o, sums := range out {
 		spec := r.Circuit.Outputs[o]
@@ -115,7 +117,6 @@ func (r *Result) noisy(vectors [][]float64, sigma []deviation, random *rand.Rand
 			sums[i] += std * random.NormFloat64()
 		}
 	}
-	return out, nil
 }
 
 // simulateVectors returns the largest error that noise makes on the scores of encoded rows.

@@ -15,6 +15,8 @@ type Series struct {
 	Coefficients []float64
 }
 
+func init() { model.Register(func() model.Op { return new(Series) }) }
+
 func (*Series) Kind() string { return "ChebyshevSeries" }
 
 func (s *Series) Infer(in []model.Shape) (model.Shape, error) {
