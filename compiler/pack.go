@@ -316,17 +316,23 @@ func (p *program) decisions(logN int) []decision {
 				reader = len(p.inputs) + k
 			}
 		}
-		var choices []func(*decision)
-		for _, o := range p.openings(i, slots) {
-			choices = append(choices, func(d *decision) {
-				d.openings = append(d.openings, o)
-				d.layouts[class[i]] = compact(v.shape.Size())
-				if o.rows != nil {
-					d.layouts[class[reader]] = *o.rows
+		openings, at := p.openings(i, slots), class[reader]
+		extend(func(d decision) []func(*decision) {
+			var choices []func(*decision)
+			for _, o := range openings {
+				if o.rows != nil && d.layouts[at].position != nil {
+					continue // another input's opening has fixed the layout of the results
 				}
-			})
-		}
-		extend(func(decision) []func(*decision) { return choices })
+				choices = append(choices, func(d *decision) {
+					d.openings = append(d.openings, o)
+					d.layouts[class[i]] = compact(v.shape.Size())
+					if o.rows != nil {
+						d.layouts[at] = *o.rows
+					}
+				})
+			}
+			return choices
+		})
 	}
 	for c := range count {
 		options := layouts(p.value(slices.Index(class, c)), slots)

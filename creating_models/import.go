@@ -128,7 +128,12 @@ func loadPublication(path, rowsPath, labelPath string) (*publication, error) {
 		}
 		return p, nil
 	}
-	// The model's own answers are the truth that encryption is held to.
+	p.answered(answers)
+	return p, nil
+}
+
+// answered takes the model's own answers as the truth that encryption is held to.
+func (p *publication) answered(answers [][]float64) {
 	p.set.Labels = p.model.Classes
 	for _, answer := range answers {
 		if p.model.Classes != nil {
@@ -137,7 +142,6 @@ func loadPublication(path, rowsPath, labelPath string) (*publication, error) {
 			p.set.Y = append(p.set.Y, answer[0])
 		}
 	}
-	return p, nil
 }
 
 // label turns labels into classes of the model: by name, or by number where the file names no classes. Of a model with

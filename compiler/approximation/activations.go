@@ -144,11 +144,11 @@ func (r *replacer) pointwise(p plan, input string, in, want []model.Tensor) (str
 		return r.slopes(p, input, in)
 	}
 	if p.method == composite {
-		k, ok := kinkOf(r.common)
+		f, ok := bentOf(r.common)
 		if !ok {
-			return "", errors.New("not a function with one kink")
+			return "", errors.New("not a function of straight pieces")
 		}
-		return r.kinked(p, input, in, k)
+		return r.kinked(p, input, in, f)
 	}
 	low, high, err := span(in, r.common.At)
 	if err != nil {
@@ -196,16 +196,16 @@ func (r *replacer) slopes(p plan, input string, in []model.Tensor) (string, erro
 	n := r.channels.Channels()
 	linear, bend := make([]float64, n), make([]float64, n)
 	for c := range n {
-		k, ok := kinkOf(r.channels.Channel(c))
-		if !ok || k.at != 0 || k.step != 0 || k.constant != 0 {
+		f, ok := bentOf(r.channels.Channel(c))
+		if !ok || len(f.kinks) != 1 || f.kinks[0].at != 0 || f.kinks[0].step != 0 || f.constant != 0 {
 			return "", fmt.Errorf("the function of channel %d is not linear on both sides of 0", c)
 		}
-		linear[c], bend[c] = k.slope, k.bend
+		linear[c], bend[c] = f.slope, f.kinks[0].bend
 	}
 	var magnitude string
 	if p.method == composite {
 		var err error
-		if magnitude, err = r.kinked(p, input, in, kink{bend: 1}); err != nil {
+		if magnitude, err = r.kinked(p, input, in, bent{kinks: []kink{{bend: 1}}}); err != nil {
 			return "", err
 		}
 	} else {
@@ -239,70 +239,111 @@ func mapped(t model.Tensor, f func(float64) float64) model.Tensor {
 	return y
 }
 
-// kink describes constant + slope·x + (bend·(x − at) + step)·sign(x − at).
-type kink struct{ at, constant, slope, bend, step float64 }
+// bent is a function of straight pieces: constant + slope·x + Σ_k (bend_k·(x − at_k) + step_k)·sign(x − at_k).
+type bent struct {
+	constant, slope float64
+	kinks           []kink
+}
 
-// kinkOf describes functions that are linear but for one place.
-func kinkOf(op model.Pointwise) (kink, bool) {
+type kink struct{ at, bend, step float64 }
+
+// bentOf describes functions of straight pieces.
+func bentOf(op model.Pointwise) (bent, bool) {
 	switch op := op.(type) {
 	case *model.Compare:
 		switch op.Operator {
 		case ">", ">=":
-			return kink{at: op.Value, constant: 0.5, step: 0.5}, true
+			return bent{constant: 0.5, kinks: []kink{{at: op.Value, step: 0.5}}}, true
 		case "<", "<=":
-			return kink{at: op.Value, constant: 0.5, step: -0.5}, true
+			return bent{constant: 0.5, kinks: []kink{{at: op.Value, step: -0.5}}}, true
 		}
 	case *model.Clip:
-		switch {
-		case op.Min > -math.MaxFloat64 && op.Max == math.MaxFloat64:
-			return kink{at: op.Min, constant: op.Min / 2, slope: 0.5, bend: 0.5}, true
-		case op.Min == -math.MaxFloat64 && op.Max < math.MaxFloat64:
-			return kink{at: op.Max, constant: op.Max / 2, slope: 0.5, bend: -0.5}, true
-		}
+		return clipped(op.Min, op.Max)
 	case *model.Activation:
 		switch op.Function {
 		case model.ReLU:
-			return kink{slope: 0.5, bend: 0.5}, true
+			return bent{slope: 0.5, kinks: []kink{{bend: 0.5}}}, true
 		case model.LeakyReLU:
-			return kink{slope: (1 + op.Alpha) / 2, bend: (1 - op.Alpha) / 2}, true
+			return bent{slope: (1 + op.Alpha) / 2, kinks: []kink{{bend: (1 - op.Alpha) / 2}}}, true
 		case model.Abs:
-			return kink{bend: 1}, true
+			return bent{kinks: []kink{{bend: 1}}}, true
 		case model.Sign:
-			return kink{step: 1}, true
+			return bent{kinks: []kink{{step: 1}}}, true
 		case model.ThresholdedReLU:
-			return kink{at: op.Alpha, slope: 0.5, bend: 0.5, step: op.Alpha / 2}, true
+			return bent{slope: 0.5, constant: 0, kinks: []kink{{at: op.Alpha, bend: 0.5, step: op.Alpha / 2}}}, true
+		case model.HardSigmoid:
+			if op.Alpha == 0 {
+				return bent{}, false
+			}
+			f := bent{constant: 0.5}
+			for i, at := range []float64{-op.Beta / op.Alpha, (1 - op.Beta) / op.Alpha} {
+				f.kinks = append(f.kinks, kink{at: at, bend: math.Abs(op.Alpha) / 2 * float64(1-2*i) * math.Copysign(1, op.Alpha)})
+			}
+			return f, true
 		}
 	}
-	return kink{}, false
+	return bent{}, false
 }
 
-// kinked appends a function with a kink by a composition of polynomials for the sign.
-func (r *replacer) kinked(p plan, input string, in []model.Tensor, k kink) (string, error) {
-	low, high, err := span(in, func(x float64) float64 { return x })
-	if err != nil {
-		return "", err
+// clipped is the function min(max(x, low), high).
+func clipped(low, high float64) (bent, bool) {
+	below, above := low > -math.MaxFloat64, high < math.MaxFloat64
+	switch {
+	case below && above:
+		return bent{constant: (low + high) / 2, kinks: []kink{{at: low, bend: 0.5}, {at: high, bend: -0.5}}}, true
+	case below:
+		return bent{constant: low / 2, slope: 0.5, kinks: []kink{{at: low, bend: 0.5}}}, true
+	case above:
+		return bent{constant: high / 2, slope: 0.5, kinks: []kink{{at: high, bend: -0.5}}}, true
 	}
-	radius := max(high-k.at, k.at-low, 1e-6)
+	return bent{}, false
+}
+
+// kinked appends a function of straight pieces by compositions of polynomials for the sign, one for each kink that the
+// rows come near.
+func (r *replacer) kinked(p plan, input string, in []model.Tensor, f bent) (string, error) {
+	low, high := rangeOf(in)
+	low, high = low-margin*(high-low), high+margin*(high-low)
 	stages, err := balancedSign(p.degrees)
 	if err != nil {
 		return "", err
 	}
-	unit := r.add("unit", scale(1/radius, -k.at/radius), input)
-	sign := unit
-	for i, s := range stages {
-		sign = r.add(fmt.Sprintf("sign %d", i+1), s, sign)
+	var terms []string
+	for i, k := range f.kinks {
+		if k.at <= low || k.at >= high {
+			side := math.Copysign(1, low-k.at)
+			f.slope += side * k.bend
+			f.constant += side * (k.step - k.bend*k.at)
+			continue
+		}
+		of := ""
+		if len(f.kinks) > 1 {
+			of = fmt.Sprintf(" of piece %d", i+1)
+		}
+		radius := max(high-k.at, k.at-low, 1e-6)
+		unit := r.add("unit"+of, scale(1/radius, -k.at/radius), input)
+		sign := unit
+		for i, s := range stages {
+			sign = r.add(fmt.Sprintf("sign %d%s", i+1, of), s, sign)
+		}
+		r.series = append(r.series, &Series{Low: k.at - radius, High: k.at + radius, Coefficients: stages[0].Coefficients})
+		if k.bend == 0 {
+			terms = append(terms, r.add("jump"+of, scale(k.step, 0), sign))
+			continue
+		}
+		factor := r.add("bend"+of, scale(k.bend*radius, k.step), unit)
+		terms = append(terms, r.add("bent"+of, &model.Multiply{}, factor, sign))
 	}
-	r.series = append(r.series, &Series{Low: k.at - radius, High: k.at + radius, Coefficients: stages[0].Coefficients})
-	jump := r.add("jump", scale(k.step, 0), sign)
-	if k.bend != 0 {
-		factor := r.add("bend", scale(k.bend*radius, k.step), unit)
-		jump = r.add("bent", &model.Multiply{}, factor, sign)
+	if f.slope != 0 || len(terms) == 0 {
+		terms = append(terms, r.add("line", scale(f.slope, f.constant), input))
+	} else {
+		terms[0] = r.add("level", scale(1, f.constant), terms[0])
 	}
-	if k.slope == 0 {
-		return r.add("level", scale(1, k.constant), jump), nil
+	sum := terms[0]
+	for i, term := range terms[1:] {
+		sum = r.add(fmt.Sprintf("sum %d", i+1), &model.Add{}, sum, term)
 	}
-	line := r.add("line", scale(k.slope, k.constant), input)
-	return r.add("sum", &model.Add{}, line, jump), nil
+	return sum, nil
 }
 
 // balancedSign returns the composition whose gap is as wide as its error: neither dominates where values near the kink

@@ -55,11 +55,9 @@ type Result struct {
 // Replacement is what happened to one activation, max pool, or both.
 type Replacement struct {
 	Node    string
-	Nodes   []string // of the model: what is replaced
-	New     []string // of the result: what stands in their place
-	By      string   // the method
-	Degrees []int    // of the polynomials, one after the other; for trees, of each stage
-	Low     float64  // the range of what comes in, as fitted
+	By      string  // the method
+	Degrees []int   // of the polynomials, one after the other; for trees, of each stage
+	Low     float64 // the range of what comes in, as fitted
 	High    float64
 	Outside float64 // share of the values, on the rows set aside, that some polynomial met outside its range
 }
@@ -168,7 +166,7 @@ func (s *search) prepare(rows [][]float64) error {
 var degrees = []int{3, 5, 7, 11, 15, 23, 31, 47, 63, 95, 127}
 
 // compositions for the sign, by depth.
-var compositions = [][]int{{3, 5}, {7, 7}, {7, 15}, {15, 15}, {7, 7, 15}, {15, 15, 15}, {15, 15, 27}}
+var compositions = [][]int{{3, 5}, {7, 7}, {7, 15}, {15, 15}, {7, 7, 15}, {15, 15, 15}, {15, 15, 27}, {15, 15, 15, 15}, {15, 15, 15, 27}}
 
 // ladder lists the replacements of a unit by growing depth.
 func ladder(u *unit, everyAnswer bool) []plan {
@@ -206,8 +204,8 @@ func (u *unit) bent() bool {
 		return true
 	}
 	if u.common != nil {
-		_, kinked := kinkOf(u.common)
-		return kinked
+		_, bent := bentOf(u.common)
+		return bent
 	}
 	return true
 }
@@ -307,8 +305,8 @@ func (s *search) attempt(rungs []int, refitting bool) (*Result, error) {
 				return nil, err
 			}
 			low, high := rangeOf(student[u.input])
-			result.Replacements = append(result.Replacements, Replacement{Node: u.name, Nodes: s.replaced(u), New: names(nodes),
-				By: string(plan.method), Degrees: r.degrees(plan), Low: low, High: high})
+			result.Replacements = append(result.Replacements,
+				Replacement{Node: u.name, By: string(plan.method), Degrees: r.degrees(plan), Low: low, High: high})
 		} else if refitting && s.refittable[i] {
 			op, err := refit(node.Op.(model.Weighted), student[node.Inputs[0]], s.teacher[node.Output])
 			if err != nil {
@@ -338,23 +336,6 @@ func (s *search) attempt(rungs []int, refitting bool) (*Result, error) {
 		result.Loss = math.Inf(1)
 	}
 	return result, nil
-}
-
-// replaced names the nodes of a unit.
-func (s *search) replaced(u *unit) []string {
-	nodes := []model.Node{s.graph.Nodes[u.first]}
-	if u.last != u.first {
-		nodes = append(nodes, s.graph.Nodes[u.last])
-	}
-	return names(nodes)
-}
-
-func names(nodes []model.Node) []string {
-	list := make([]string, len(nodes))
-	for i, node := range nodes {
-		list[i] = node.Name
-	}
-	return list
 }
 
 // degrees lists the degrees of a plan, for trees those of every stage.

@@ -81,9 +81,17 @@ func Raw(g *model.Graph) *model.Graph {
 	return &model.Graph{Name: g.Name, Inputs: g.Inputs, Nodes: g.Nodes, Outputs: []string{"scores"}}
 }
 
-// Compare fails where an answer differs by more than the tolerance, relative to the wanted one or to 1e-2, and where the
-// largest of a row's answers is another.
+// Compare fails where answers differ by more than the tolerance; see Difference.
 func Compare(t testing.TB, g *model.Graph, rows, want [][]float64, tolerance float64) {
+	t.Helper()
+	if worst := Difference(t, g, rows, want); !(worst <= tolerance) {
+		t.Errorf("answers differ by %.3g, relatively", worst)
+	}
+}
+
+// Difference is the largest one of an answer, relative to the wanted one or to 1e-2. It fails where the largest of a
+// row's answers is another.
+func Difference(t testing.TB, g *model.Graph, rows, want [][]float64) float64 {
 	t.Helper()
 	got, err := g.RunRows(rows)
 	if err != nil {
@@ -104,10 +112,7 @@ func Compare(t testing.TB, g *model.Graph, rows, want [][]float64, tolerance flo
 			t.Errorf("row %d: answer %d is the largest, want %d", i, a, b)
 		}
 	}
-	if !(worst <= tolerance) {
-		t.Errorf("answers differ by %.3g, relatively", worst)
-	}
-	t.Logf("%d rows, largest relative difference %.2g", len(rows), worst)
+	return worst
 }
 
 func largest(row []float64) int {

@@ -36,8 +36,10 @@ const zero = float64(float32(1e-35))
 // Is reports whether a file looks like one for this package.
 func Is(data []byte) bool {
 	data = bytes.TrimLeft(data[:min(len(data), 4096)], " \t\r\n")
-	if bytes.HasPrefix(data, []byte("tree\n")) || bytes.HasPrefix(data, []byte("tree\r\n")) {
-		return true
+	for _, start := range []string{"tree\n", "tree\r\n", "Tree="} { // the last one is of a fragment, which Read refuses
+		if bytes.HasPrefix(data, []byte(start)) {
+			return true
+		}
 	}
 	return bytes.HasPrefix(data, []byte("{")) && bytes.Contains(data, []byte(`"num_tree_per_iteration"`))
 }

@@ -30,25 +30,15 @@ func read(t *testing.T, path string) *model.Imported {
 
 // TestPublishedModels compares with what LightGBM itself answered.
 func TestPublishedModels(t *testing.T) {
-	dir := filepath.Join(testdata.Dir(t), "onnx", "lightgbm")
-	for _, test := range []struct {
-		model, rows string
-		label       bool
-		raw, want   string
-	}{
-		{"lg_dart_breast_cancer.model", "breast_cancer_test.tsv", false, "", "lg_dart_breast_cancer_true_predictions.txt"},
-		{"lgmulticlass.model", "multiclass_test.tsv", true, "lgmulticlass_true_raw_predictions.txt", "lgmulticlass_true_predictions.txt"},
-		{"lg_rf_iris.model", "iris_test.libsvm", false, "lg_rf_iris_true_predictions.txt", "lg_rf_iris_true_predictions.txt"},
-		{"lg_kddcup99.model", "kddcup99_test.tsv", false, "lg_kddcup99_true_predictions.txt", ""},
-	} {
-		t.Run(test.model, func(t *testing.T) {
-			g := read(t, filepath.Join(dir, test.model)).Graph
-			rows := treetest.Rows(t, filepath.Join(dir, test.rows), g.Inputs[0].Shape[0], test.label, 0)
-			if test.raw != "" {
-				treetest.Compare(t, treetest.Raw(g), rows, treetest.Table(t, filepath.Join(dir, test.raw)), 1e-12)
-			}
-			if test.want != "" {
-				treetest.Compare(t, g, rows, treetest.Table(t, filepath.Join(dir, test.want)), 1e-12)
+	dir := filepath.Join(testdata.Dir(t), "onnx")
+	for _, file := range treetest.Files {
+		if !strings.HasPrefix(file.Name, "lightgbm/") || file.Answers == nil {
+			continue
+		}
+		t.Run(file.Name, func(t *testing.T) {
+			g := read(t, filepath.Join(dir, file.Name)).Graph
+			if worst := file.Difference(t, dir, g, file.Rows(t, dir, g)); !(worst <= 1e-12) {
+				t.Errorf("answers differ by %.3g, relatively", worst)
 			}
 		})
 	}

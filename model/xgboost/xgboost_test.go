@@ -31,45 +31,17 @@ func read(t *testing.T, path string) *model.Imported {
 
 // TestPublishedModels compares with what XGBoost itself answered.
 func TestPublishedModels(t *testing.T) {
-	dir := filepath.Join(testdata.Dir(t), "onnx", "xgboost")
-	for _, test := range []struct {
-		model, rows string
-		raw         bool
-		want        string
-		rounds      int
-	}{
-		{"json/mortgage_xgb.json", "json/mortgage_data.csv", false, "json/mortgage_predictions.txt", 0},
-		{"binary/xgagaricus.json", "binary/agaricus_test.libsvm", false, "binary/xgagaricus_true_predictions.txt", 0},
-		{"binary/xgagaricus.model", "binary/agaricus_test.libsvm", false, "binary/xgagaricus_true_predictions.txt", 0},
-		{"binary/xgblin_agaricus.json", "binary/agaricus_test.libsvm", true, "binary/xgblin_agaricus_true_raw_predictions.txt", 0},
-		{"binary/xgblin_agaricus.json", "binary/agaricus_test.libsvm", false, "binary/xgblin_agaricus_true_predictions.txt", 0},
-		{"binary/xgblin_agaricus.model", "binary/agaricus_test.libsvm", false, "binary/xgblin_agaricus_true_predictions.txt", 0},
-		{"binary/xg_dart_agaricus.json", "binary/agaricus_test.libsvm", true, "binary/xg_dart_agaricus_true_predictions.txt", 10},
-		{"binary/xg_dart_agaricus.model", "binary/agaricus_test.libsvm", true, "binary/xg_dart_agaricus_true_predictions.txt", 10},
-		{"binary/xgdermatology.json", "binary/dermatology_test.libsvm", true, "binary/xgdermatology_true_predictions.txt", 0},
-		{"binary/xgdermatology.model", "binary/dermatology_test.libsvm", true, "binary/xgdermatology_true_predictions.txt", 0},
-	} {
-		t.Run(test.model, func(t *testing.T) {
-			g := read(t, filepath.Join(dir, test.model)).Graph
-			rows := treetest.Rows(t, filepath.Join(dir, test.rows), g.Inputs[0].Shape[0], false, math.NaN())
-			if test.raw {
-				g = treetest.Raw(g)
-			}
-			if test.rounds > 0 {
-				firstTrees(g, test.rounds)
-			}
-			treetest.Compare(t, g, rows, treetest.Table(t, filepath.Join(dir, test.want)), 2e-5)
-		})
-	}
-}
-
-// firstTrees leaves all trees but the first ones without effect.
-func firstTrees(g *model.Graph, n int) {
-	e := g.Nodes[1].Op.(*model.TreeEnsemble)
-	for _, leaf := range e.Leaves() {
-		if leaf.Tree >= n {
-			clear(e.Values[leaf.Index])
+	dir := filepath.Join(testdata.Dir(t), "onnx")
+	for _, file := range treetest.Files {
+		if !strings.HasPrefix(file.Name, "xgboost/") || file.Answers == nil {
+			continue
 		}
+		t.Run(file.Name, func(t *testing.T) {
+			g := read(t, filepath.Join(dir, file.Name)).Graph
+			if worst := file.Difference(t, dir, g, file.Rows(t, dir, g)); !(worst <= 2e-5) {
+				t.Errorf("answers differ by %.3g, relatively", worst)
+			}
+		})
 	}
 }
 

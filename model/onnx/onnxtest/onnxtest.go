@@ -11,8 +11,10 @@ import (
 	"io/fs"
 	"maps"
 	"math"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -29,6 +31,9 @@ type Case struct {
 	Data    []byte
 	Inputs  map[string][]float64 // of all samples one after the other, by name of the input or its place
 	Outputs map[string][]float64 // likewise
+
+	data           string // folder of data sets
+	images, scaled bool   // rows are images of MNIST, divided by 255
 }
 
 // Find lists the cases below a folder, in order of their names: FILE.onnx with FILE.expected.json, or model.onnx with
@@ -44,11 +49,11 @@ func Find(t testing.TB, folder, data string) []Case {
 		if err != nil {
 			return err
 		}
-		c := Case{Name: name}
+		c := Case{Name: name, data: data}
 		if c.Data, err = os.ReadFile(path); err != nil {
 			return err
 		}
-		if err := c.load(path, data); err != nil {
+		if err := c.load(path); err != nil {
 			return fmt.Errorf("%s: %w", name, err)
 		}
 		cases = append(cases, c)
@@ -93,7 +98,7 @@ func (t tensor) numbers() []float64 {
 // sameModel are files that hold the model of another file, or its name with other outputs beside it.
 var sameModel = map[string]string{"mnist-12": "mnist-8", "opt-mnist": "mnist-8"}
 
-func (c *Case) load(path, data string) error {
+func (c *Case) load(path string) error {
 	c.Inputs, c.Outputs = map[string][]float64{}, map[string][]float64{}
 	base := strings.TrimSuffix(path, ".onnx")
 	if other, ok := sameModel[filepath.Base(base)]; ok {
@@ -120,14 +125,10 @@ func (c *Case) load(path, data string) error {
 		if s.InputName == "" {
 			continue
 		}
-		image, err := mnist(data, one.Index)
+		c.images, c.scaled = true, strings.Contains(s.InputRule, "255 as") && !strings.HasPrefix(s.InputRule, "raw")
+		image, err := c.image(one.Index)
 		if err != nil {
 			return err
-		}
-		if strings.Contains(s.InputRule, "255 as") && !strings.HasPrefix(s.InputRule, "raw") {
-			for i := range image {
-				image[i] = float64(float32(image[i]) / 255)
-			}
 		}
 		c.Inputs["0"] = append(c.Inputs["0"], image...)
 		c.Outputs["0"] = append(c.Outputs["0"], one.Output...)
@@ -161,9 +162,10 @@ func (c *Case) loadSet(dir string) error {
 
 var images []byte
 
-func mnist(data string, index int) ([]float64, error) {
+// image returns one of MNIST's test images as the model takes it.
+func (c *Case) image(index int) ([]float64, error) {
 	if images == nil {
-		f, err := os.Open(filepath.Join(data, "mnist", "t10k-images-idx3-ubyte.gz"))
+		f, err := os.Open(filepath.Join(c.data, "mnist", "t10k-images-idx3-ubyte.gz"))
 		if err != nil {
 			return nil, err
 		}
@@ -180,9 +182,62 @@ func mnist(data string, index int) ([]float64, error) {
 	}
 	image := make([]float64, 784)
 	for i, v := range images[784*index : 784*(index+1)] {
-		image[i] = float64(v)
+		if image[i] = float64(v); c.scaled {
+			image[i] = float64(float32(v) / 255)
+		}
 	}
 	return image, nil
+}
+
+// More returns n further rows like the stored ones: the last images of MNIST's test set, integers that are stored, or
+// normal numbers with the mean and deviation of each column or, of fewer than eight rows, of all numbers.
+func (c *Case) More(rows [][]float64, n int) ([][]float64, error) {
+	more := make([][]float64, n)
+	if c.images {
+		for i := range more {
+			var err error
+			if more[i], err = c.image(10000 - n + i); err != nil {
+				return nil, err
+			}
+		}
+		return more, nil
+	}
+	random := rand.New(rand.NewPCG(1, 2))
+	if all := slices.Concat(rows...); !slices.ContainsFunc(all, func(x float64) bool { return x != math.Trunc(x) }) {
+		for i := range more {
+			for range rows[0] {
+				more[i] = append(more[i], all[random.IntN(len(all))])
+			}
+		}
+		return more, nil
+	}
+	mean, deviation := make([]float64, len(rows[0])), make([]float64, len(rows[0]))
+	for k := range mean {
+		var column []float64
+		for _, row := range rows {
+			column = append(column, row[k])
+		}
+		if len(rows) < 8 {
+			column = slices.Concat(rows...)
+		}
+		mean[k], deviation[k] = moments(column)
+	}
+	for i := range more {
+		for k := range mean {
+			more[i] = append(more[i], mean[k]+deviation[k]*random.NormFloat64())
+		}
+	}
+	return more, nil
+}
+
+func moments(list []float64) (mean, deviation float64) {
+	for _, x := range list {
+		mean += x / float64(len(list))
+	}
+	for _, x := range list {
+		deviation += (x - mean) * (x - mean) / float64(len(list))
+	}
+	return mean, math.Sqrt(deviation)
 }
 
 // Features is the number of values in a row, for files that leave it open: that of all inputs over the samples, which
