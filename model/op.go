@@ -112,6 +112,9 @@ var registry = func() map[string]func() Op {
 	return kinds
 }()
 
+// Register makes operators of another package readable in the JSON form, when that package is initialised.
+func Register(construct func() Op) { registry[construct().Kind()] = construct }
+
 // Kinds lists the kinds of all operators in alphabetical order.
 func Kinds() []string {
 	kinds := make([]string, 0, len(registry))
