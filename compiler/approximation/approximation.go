@@ -55,9 +55,11 @@ type Result struct {
 // Replacement is what happened to one activation, max pool, or both.
 type Replacement struct {
 	Node    string
-	By      string  // the method
-	Degrees []int   // of the polynomials, one after the other; for trees, of each stage
-	Low     float64 // the range of what comes in, as fitted
+	Nodes   []string // of the model: what is replaced
+	New     []string // of the result: what stands in their place
+	By      string   // the method
+	Degrees []int    // of the polynomials, one after the other; for trees, of each stage
+	Low     float64  // the range of what comes in, as fitted
 	High    float64
 	Outside float64 // share of the values, on the rows set aside, that some polynomial met outside its range
 }
@@ -305,8 +307,8 @@ func (s *search) attempt(rungs []int, refitting bool) (*Result, error) {
 				return nil, err
 			}
 			low, high := rangeOf(student[u.input])
-			result.Replacements = append(result.Replacements,
-				Replacement{Node: u.name, By: string(plan.method), Degrees: r.degrees(plan), Low: low, High: high})
+			result.Replacements = append(result.Replacements, Replacement{Node: u.name, Nodes: s.replaced(u), New: names(nodes),
+				By: string(plan.method), Degrees: r.degrees(plan), Low: low, High: high})
 		} else if refitting && s.refittable[i] {
 			op, err := refit(node.Op.(model.Weighted), student[node.Inputs[0]], s.teacher[node.Output])
 			if err != nil {
@@ -336,6 +338,23 @@ func (s *search) attempt(rungs []int, refitting bool) (*Result, error) {
 		result.Loss = math.Inf(1)
 	}
 	return result, nil
+}
+
+// replaced names the nodes of a unit.
+func (s *search) replaced(u *unit) []string {
+	nodes := []model.Node{s.graph.Nodes[u.first]}
+	if u.last != u.first {
+		nodes = append(nodes, s.graph.Nodes[u.last])
+	}
+	return names(nodes)
+}
+
+func names(nodes []model.Node) []string {
+	list := make([]string, len(nodes))
+	for i, node := range nodes {
+		list[i] = node.Name
+	}
+	return list
 }
 
 // degrees lists the degrees of a plan, for trees those of every stage.
