@@ -19,6 +19,8 @@ import (
 
 // Pipeline is plain data; it is the part of client.zip that knows the model.
 type Pipeline struct {
+	// Columns, where there are any, turn a row of text into the prefix's features.
+	Columns Columns `json:"columns,omitempty"`
 	// Prefix takes the features and returns what is encrypted: scaling, thermometer bits, one-hot codes.
 	Prefix *model.Graph `json:"prefix"`
 	// Inputs says for each vector of the circuit which of the prefix's numbers goes to which slot.
@@ -56,6 +58,14 @@ func (p *Pipeline) Validate(slots int, inputs []circuit.Input, outputs []circuit
 	}
 	if err := p.Suffix.Validate(); err != nil {
 		return fmt.Errorf("suffix: %w", err)
+	}
+	if len(p.Columns) > 0 {
+		if err := p.Columns.Validate(); err != nil {
+			return err
+		}
+		if p.Columns.Width() != p.Features() {
+			return fmt.Errorf("columns give %d values, the prefix takes %d", p.Columns.Width(), p.Features())
+		}
 	}
 	if len(p.Inputs) != len(inputs) || len(p.Outputs) != len(outputs) || len(p.Suffix.Inputs) != len(outputs) {
 		return errors.New("pipeline and circuit differ in their numbers of inputs or outputs")

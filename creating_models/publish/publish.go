@@ -97,6 +97,7 @@ func Build(ctx context.Context, recipe recipes.Recipe, o Options) (*Model, error
 		if m.Compiled, err = compiler.Compile(graph, m.Known.X[:min(calibrationRows, m.Known.Len())], options); err != nil {
 			return nil, fmt.Errorf("compiling: %w", err)
 		}
+		m.Compiled.Pipeline.Columns = recipe.Columns
 		progress("simulating the whole test set", 0, 0)
 		if m.Simulated, err = m.Compiled.Simulate(m.Test.X); err != nil {
 			return nil, err

@@ -9,6 +9,7 @@ import (
 
 	"cipherpoint/model"
 	"cipherpoint/model/dataset"
+	"cipherpoint/pipeline"
 )
 
 // Recipe makes one model. It is deterministic: the same data give the same model.
@@ -19,6 +20,7 @@ type Recipe struct {
 	Data        string // where the data comes from
 	Seed        uint64 // of the split and of training
 	MinAccuracy float64
+	Columns     pipeline.Columns // of tables of text: how the client reads a row; the sets hold what it makes of them
 	// Load returns the training and the test set.
 	Load func(ctx context.Context, source dataset.Source) (known, test *dataset.Set, err error)
 	// Train returns the model, and for trees the public grid that it was trained on. Progress may be nil; it is told

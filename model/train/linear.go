@@ -44,70 +44,99 @@ func (l Linear) Logistic(set *dataset.Set) (*model.Graph, error) {
 	return l.graph("logistic", set, weights, bias, link)
 }
 
-// Family is the distribution of the target of a regression.
-type Family int
-
-const (
-	// Gaussian with identity link: least squares, ridge with L2.
-	Gaussian Family = iota
-	// Poisson with log link, for counts.
-	Poisson
-	// Gamma with log link, for positive values whose spread grows with their mean.
-	Gamma
-)
-
-// Regression fits a generalised linear model.
-func (l Linear) Regression(set *dataset.Set, family Family) (*model.Graph, error) {
-	if set.Labels != nil || set.Y == nil {
-		return nil, errors.New("train: regression wants a set with values to be predicted, not classes")
+// SVM fits a linear support vector machine: one score through a sigmoid, of which the side of one half counts and which
+// is no probability, for two classes, and one score per class, each against the rest, for more. The loss is the squared
+// hinge, max(0, 1 ∓ score)².
+func (l Linear) SVM(set *dataset.Set) (*model.Graph, error) {
+	if len(set.Labels) < 2 {
+		return nil, fmt.Errorf("train: support vector machine of %d classes", len(set.Labels))
 	}
 	if err := l.check(set); err != nil {
 		return nil, err
 	}
-	y, shift, scale, err := family.normalize(set.Y)
+	outputs, link := len(set.Labels), func(*model.Builder) {}
+	if outputs == 2 {
+		outputs, link = 1, func(b *model.Builder) { b.Sigmoid() }
+	}
+	weights, bias, err := l.minimize(set, set.Y, outputs, squaredHinge)
 	if err != nil {
 		return nil, err
 	}
-	weights, bias, err := l.minimize(set, y, 1, family.loss)
-	if err != nil {
+	return l.graph("svm", set, weights, bias, link)
+}
+
+// Family is the distribution of the target of a regression, by the power p of the mean that its variance grows with (B.
+// Jørgensen, Exponential Dispersion Models, JRSS B 49, 1987). Values between 1 and 2 are compound Poisson-gamma: not
+// negative, often zero. All but Gaussian have a log link.
+type Family float64
+
+const (
+	// Gaussian with identity link: least squares, ridge with L2.
+	Gaussian Family = 0
+	// Poisson with log link, for counts.
+	Poisson Family = 1
+	// Gamma with log link, for positive values whose spread grows with their mean.
+	Gamma Family = 2
+)
+
+// Regression fits a generalised linear model. The loss is half the deviance; of Gaussian, half the squared error.
+func (l Linear) Regression(set *dataset.Set, family Family) (*model.Graph, error) {
+	if err := l.checkRegression(set); err != nil {
 		return nil, err
 	}
 	if family == Gaussian {
-		floats.Scale(scale, weights)
-		bias[0] = bias[0]*scale + shift
-		return l.graph("regression", set, weights, bias, func(*model.Builder) {})
+		weights, bias, err := l.leastSquares(set)
+		if err != nil {
+			return nil, err
+		}
+		return l.graph("regression", set, weights, []float64{bias}, func(*model.Builder) {})
+	}
+	y, scale, err := family.normalize(set.Y)
+	if err != nil {
+		return nil, err
+	}
+	// The deviance of y/scale is smaller by the factor scale^(p−2): so has to be the penalty.
+	scaled := l
+	scaled.L2 *= math.Pow(scale, float64(family)-2)
+	weights, bias, err := scaled.minimize(set, y, 1, family.loss)
+	if err != nil {
+		return nil, err
 	}
 	bias[0] += math.Log(scale)
 	return l.graph("regression", set, weights, bias, func(b *model.Builder) { b.Activation(model.Exp) })
 }
 
-// normalize brings targets to the order of 1, so that the optimiser's tolerances mean the same for every data set:
-// y = target·scale + shift. The families with log link allow a scale only.
-func (f Family) normalize(y []float64) (target []float64, shift, scale float64, err error) {
-	mean := floats.Sum(y) / float64(len(y))
-	switch f {
-	case Gaussian:
-		shift = mean
-		scale = math.Sqrt(floats.Dot(y, y)/float64(len(y)) - mean*mean)
-	case Poisson, Gamma:
-		scale = mean
-		if low := floats.Min(y); low < 0 || f == Gamma && low == 0 {
-			return nil, 0, 0, fmt.Errorf("train: target %v is outside the range of the family", low)
-		}
-	default:
-		return nil, 0, 0, fmt.Errorf("train: unknown family %d", f)
+// checkRegression checks the samples of a regression.
+func (l Linear) checkRegression(set *dataset.Set) error {
+	if set.Labels != nil || set.Y == nil {
+		return errors.New("train: regression wants a set with values to be predicted, not classes")
 	}
-	if !(scale > 0) {
-		return nil, 0, 0, errors.New("train: the targets are constant")
+	if err := l.check(set); err != nil {
+		return err
 	}
-	target = make([]float64, len(y))
-	for i, v := range y {
-		target[i] = (v - shift) / scale
+	if floats.Max(set.Y) == floats.Min(set.Y) {
+		return errors.New("train: the targets are constant")
 	}
-	return target, shift, scale, nil
+	return nil
 }
 
-// loss is the negative log-likelihood up to constants, and its derivative by the score.
+// normalize brings targets to a mean of 1, so that the optimiser's tolerances mean the same for every data set.
+func (f Family) normalize(y []float64) (target []float64, scale float64, err error) {
+	if !(f >= Poisson && f <= Gamma) {
+		return nil, 0, fmt.Errorf("train: power %v of the variance: want 0 for Gaussian, 1 for Poisson, 2 for gamma, or between 1 and 2", float64(f))
+	}
+	if low := floats.Min(y); low < 0 || f == Gamma && low == 0 {
+		return nil, 0, fmt.Errorf("train: target %v is outside the range of the family", low)
+	}
+	scale = floats.Sum(y) / float64(len(y))
+	target = make([]float64, len(y))
+	for i, v := range y {
+		target[i] = v / scale
+	}
+	return target, scale, nil
+}
+
+// loss is the negative log-likelihood, half the deviance, up to constants, and its derivative by the score.
 func (f Family) loss(score, slope []float64, y float64) float64 {
 	s := score[0]
 	switch f {
@@ -118,9 +147,25 @@ func (f Family) loss(score, slope []float64, y float64) float64 {
 		slope[0] = 1 - y*math.Exp(-s)
 		return s + y*math.Exp(-s)
 	default:
-		slope[0] = s - y
-		return (s - y) * (s - y) / 2
+		one, two := 1-float64(f), 2-float64(f)
+		slope[0] = math.Exp(two*s) - y*math.Exp(one*s)
+		return math.Exp(two*s)/two - y*math.Exp(one*s)/one
 	}
+}
+
+// squaredHinge is that of one score for y of 0 or 1, or of scores that each tell one class y from the rest.
+func squaredHinge(score, slope []float64, y float64) float64 {
+	sum := 0.0
+	for c, s := range score {
+		side := -1.0
+		if len(score) == 1 && y == 1 || len(score) > 1 && int(y) == c {
+			side = 1
+		}
+		short := max(0, 1-side*s)
+		slope[c] = -2 * side * short
+		sum += short * short
+	}
+	return sum
 }
 
 // logisticLoss is the cross-entropy of sigmoid(score) for y of 0 or 1.

@@ -126,8 +126,7 @@ func regression(family Family) func(Linear, *dataset.Set) (*model.Graph, error) 
 	return func(l Linear, set *dataset.Set) (*model.Graph, error) { return l.Regression(set, family) }
 }
 
-// Ridge has a closed form: (XᵀX/n + λI)·w = Xᵀy/n on centred data. The targets are normalised to deviation 1 inside,
-// which leaves λ as it is.
+// Ridge has a closed form: (XᵀX/n + λI)·w = Xᵀy/n on centred data.
 func TestRidgeEqualsClosedForm(t *testing.T) {
 	const lambda = 0.3
 	set := generated(200, 4, func(draw *rand.Rand, s float64) float64 { return 7 + 3*s + draw.NormFloat64() })
@@ -173,7 +172,9 @@ func TestLossSlopes(t *testing.T) {
 	}{
 		"logistic":      {logisticLoss, []float64{0, 1}, 1},
 		"cross-entropy": {crossEntropy, []float64{0, 1, 2}, 3},
-		"gaussian":      {Gaussian.loss, []float64{-1, 2}, 1},
+		"hinge":         {squaredHinge, []float64{0, 1}, 1},
+		"hinges":        {squaredHinge, []float64{0, 2}, 3},
+		"tweedie":       {Family(1.5).loss, []float64{0, 3}, 1},
 		"poisson":       {Poisson.loss, []float64{0, 3}, 1},
 		"gamma":         {Gamma.loss, []float64{0.5, 3}, 1},
 	} {

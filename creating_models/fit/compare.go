@@ -1,0 +1,225 @@
+package fit
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"runtime"
+	"slices"
+	"strconv"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"cipherpoint/compiler"
+	"cipherpoint/model"
+	"cipherpoint/model/dataset"
+)
+
+const (
+	defaultFolds     = 5
+	defaultCrossRows = 20_000
+	// calibrationRows is how many rows the compiler prices a model with.
+	calibrationRows = 512
+)
+
+// Candidate is one size of a model with its score in cross-validation and its price under encryption.
+type Candidate struct {
+	Label         string
+	Score         float64 // mean of the folds'
+	StandardError float64
+	Latency       time.Duration // of the server on one core, estimated
+	KeyBytes      int64
+	RequestBytes  int64
+	ReplyBytes    int64
+	LogN          int
+	Front         bool // no other candidate is as good in score, latency and keys and better in one of them
+	// Refused says why the compiler does not serve it, or is empty.
+	Refused string
+
+	graph *model.Graph
+	grid  [][]float64
+}
+
+// size is a model to be tried: it is trained on features and answers for them.
+type size struct {
+	label string
+	train func(set *dataset.Set) (*model.Graph, [][]float64, error)
+}
+
+type comparison struct {
+	Options
+	result   *Result
+	prepare  *model.Graph
+	features *dataset.Set // of the known rows
+	measure  *measure
+}
+
+func (c *comparison) run(ctx context.Context, sizes []size) error {
+	c.result.Candidates = make([]Candidate, len(sizes))
+	for i, s := range sizes {
+		c.result.Candidates[i].Label = s.label
+	}
+	if err := c.validate(ctx, sizes); err != nil {
+		return err
+	}
+	for i, s := range sizes {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		c.Progress("training on all rows and pricing", i, len(sizes))
+		if err := c.price(&c.result.Candidates[i], s); err != nil {
+			return fmt.Errorf("%s: %w", s.label, err)
+		}
+	}
+	markFront(c.result.Candidates)
+	chosen, err := c.Choose.of(c.result.Candidates)
+	if err != nil {
+		return err
+	}
+	c.result.Chosen = chosen
+	c.result.Graph, c.result.Grid = c.result.Candidates[chosen].graph, c.result.Candidates[chosen].grid
+	return nil
+}
+
+// validate scores all sizes by cross-validation.
+func (c *comparison) validate(ctx context.Context, sizes []size) error {
+	folds, most := c.Folds, c.CrossRows
+	if folds == 0 {
+		folds = defaultFolds
+	}
+	if most == 0 {
+		most = defaultCrossRows
+	}
+	set := c.features
+	if set.Len() > most {
+		set = set.Subset(dataset.Permutation(set.Len(), c.Seed)[:most])
+	}
+	if folds < 2 || folds > set.Len() {
+		return fmt.Errorf("%d folds of %d rows", folds, set.Len())
+	}
+	divisions := set.Folds(folds, c.Seed)
+	scores := make([]float64, len(sizes)*folds)
+	var done atomic.Int64
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(runtime.GOMAXPROCS(0))
+	for i, s := range sizes {
+		for f, division := range divisions {
+			group.Go(func() error {
+				if err := ctx.Err(); err != nil {
+					return err
+				}
+				core, _, err := s.train(division.Train)
+				if err != nil {
+					return fmt.Errorf("%s: %w", s.label, err)
+				}
+				answers, err := core.RunRows(division.Test.X)
+				if err != nil {
+					return err
+				}
+				scores[i*folds+f] = c.measure.score(answers, division.Test.Y)
+				c.Progress("cross-validation", int(done.Add(1)), len(scores))
+				return nil
+			})
+		}
+	}
+	if err := group.Wait(); err != nil {
+		return err
+	}
+	for i := range sizes {
+		candidate := &c.result.Candidates[i]
+		candidate.Score, candidate.StandardError = meanAndError(scores[i*folds : (i+1)*folds])
+	}
+	return nil
+}
+
+func meanAndError(list []float64) (mean, standardError float64) {
+	n := float64(len(list))
+	for _, v := range list {
+		mean += v / n
+	}
+	for _, v := range list {
+		standardError += (v - mean) * (v - mean)
+	}
+	return mean, math.Sqrt(standardError / (n - 1) / n)
+}
+
+// price trains a size on all known rows and has the compiler tell what it costs.
+func (c *comparison) price(candidate *Candidate, s size) error {
+	core, grid, err := s.train(c.features)
+	if err != nil {
+		return err
+	}
+	if candidate.graph, err = join(c.prepare, core); err != nil {
+		return err
+	}
+	candidate.grid = grid
+	known := c.result.Known
+	compiled, err := compiler.Compile(candidate.graph, known.X[:min(calibrationRows, known.Len())],
+		compiler.Options{Grid: grid, Classes: known.Labels, Prefer: c.Prefer})
+	if err != nil {
+		candidate.Refused = err.Error()
+		return nil
+	}
+	best := compiled.Candidates[0]
+	candidate.Latency = time.Duration(best.Latency * float64(time.Millisecond))
+	candidate.KeyBytes, candidate.RequestBytes, candidate.ReplyBytes = int64(best.KeyBytes), int64(best.RequestBytes), int64(best.ReplyBytes)
+	candidate.LogN = best.LogN
+	return nil
+}
+
+// markFront marks the candidates that no other dominates.
+func markFront(list []Candidate) {
+	for i := range list {
+		a := &list[i]
+		a.Front = a.Refused == "" && !slices.ContainsFunc(list, func(b Candidate) bool {
+			asGood := b.Refused == "" && b.Score >= a.Score && b.Latency <= a.Latency && b.KeyBytes <= a.KeyBytes
+			return asGood && (b.Score > a.Score || b.Latency < a.Latency || b.KeyBytes < a.KeyBytes)
+		})
+	}
+}
+
+// of returns the index of the chosen candidate.
+func (c Choice) of(list []Candidate) (int, error) {
+	best, fast := -1, -1
+	for i, a := range list {
+		if a.Refused != "" {
+			continue
+		}
+		if best < 0 || a.Score > list[best].Score || a.Score == list[best].Score && a.Latency < list[best].Latency {
+			best = i
+		}
+		if fast < 0 || a.Latency < list[fast].Latency || a.Latency == list[fast].Latency && a.Score > list[fast].Score {
+			fast = i
+		}
+	}
+	if best < 0 {
+		return 0, errors.New("the compiler serves no candidate: " + list[0].Refused)
+	}
+	switch c {
+	case ChooseBest:
+		return best, nil
+	case ChooseFast:
+		return fast, nil
+	case ChooseWell:
+		least := list[best].Score - list[best].StandardError
+		chosen := best
+		for i, a := range list {
+			better := a.Latency < list[chosen].Latency || a.Latency == list[chosen].Latency && a.Score > list[chosen].Score
+			if a.Refused == "" && a.Score >= least && better {
+				chosen = i
+			}
+		}
+		return chosen, nil
+	}
+	n, err := strconv.Atoi(string(c))
+	switch {
+	case err != nil || n < 1 || n > len(list):
+		return 0, fmt.Errorf("choice %q: want best, fast, or the number of a candidate, 1 to %d", string(c), len(list))
+	case list[n-1].Refused != "":
+		return 0, fmt.Errorf("candidate %d: %s", n, list[n-1].Refused)
+	}
+	return n - 1, nil
+}

@@ -1,0 +1,57 @@
+package fit
+
+import (
+	"fmt"
+	"io"
+	"text/tabwriter"
+
+	"cipherpoint/internal/format"
+	"cipherpoint/internal/plot"
+)
+
+// WriteTable prints the candidates with their scores and prices.
+func (r *Result) WriteTable(w io.Writer) error {
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	fmt.Fprintf(t, "\t%s\t%s\tlatency\tkeys\trequest\treply\tring\t\n", r.Kind, r.Measure)
+	for i, c := range r.Candidates {
+		note := ""
+		switch {
+		case c.Refused != "":
+			fmt.Fprintf(t, "%d\t%s\t%.4f ± %.4f\trefused: %s\n", i+1, c.Label, c.Score, c.StandardError, c.Refused)
+			continue
+		case i == r.Chosen && c.Front:
+			note = "chosen, on the front"
+		case i == r.Chosen:
+			note = "chosen"
+		case c.Front:
+			note = "on the front"
+		}
+		fmt.Fprintf(t, "%d\t%s\t%.4f ± %.4f\t%s\t%s\t%s\t%s\t2^%d\t%s\n", i+1, c.Label, c.Score, c.StandardError, format.Duration(c.Latency),
+			format.Bytes(float64(c.KeyBytes)), format.Bytes(float64(c.RequestBytes)), format.Bytes(float64(c.ReplyBytes)), c.LogN, note)
+	}
+	return t.Flush()
+}
+
+// Figures draws what is lost in score against latency and against bytes of keys.
+func (r *Result) Figures() (latency, keys []byte) {
+	draw := func(id, title, label string, x func(Candidate) float64, show func(float64) string) []byte {
+		list := make([]plot.Alternative, len(r.Candidates))
+		for i, c := range r.Candidates {
+			standing := plot.Possible
+			switch {
+			case i == r.Chosen:
+				standing = plot.Chosen
+			case c.Refused != "" || !c.Front:
+				standing = plot.Refused
+			}
+			list[i] = plot.Alternative{Label: c.Label, X: x(c), Y: 1 - c.Score, Standing: standing}
+		}
+		return plot.Alternatives(plot.TradeOff{ID: id, Title: title, Alternatives: list,
+			X: plot.Axis{Label: label, Log: true, Format: show}, Y: plot.Axis{Label: "1 − " + r.Measure},
+		}).Document()
+	}
+	latency = draw("latency", "Score against encrypted latency", "estimated server latency, one core",
+		func(c Candidate) float64 { return c.Latency.Seconds() }, format.Seconds)
+	keys = draw("keys", "Score against size of keys", "keys", func(c Candidate) float64 { return float64(c.KeyBytes) }, format.Bytes)
+	return latency, keys
+}

@@ -1,0 +1,190 @@
+package fit
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"slices"
+	"strconv"
+
+	"cipherpoint/model/dataset"
+	"cipherpoint/pipeline"
+)
+
+// fewClasses is up to how many distinct whole numbers are taken for classes.
+const fewClasses = 10
+
+// part is some rows of a table with their targets.
+type part struct {
+	table   *Table // features alone
+	y       []float64
+	labels  []string // nil for a regression
+	dropped int      // rows without a target
+}
+
+// split takes the target from the table and divides the rows into known and test ones.
+func (o Options) split(t *Table) (known, test *part, err error) {
+	if o.TestShare == 0 {
+		o.TestShare = 0.2
+	}
+	if !(o.TestShare > 0 && o.TestShare < 1) {
+		return nil, nil, fmt.Errorf("share of test rows %v: want one between 0 and 1", o.TestShare)
+	}
+	task, err := o.task(t)
+	if err != nil {
+		return nil, nil, err
+	}
+	if known, err = newPart(t, o.Target, task, nil); err != nil {
+		return nil, nil, err
+	}
+	if o.Test != nil {
+		for k, c := range t.Columns {
+			if k >= len(o.Test.Columns) || o.Test.Columns[k].Name != c.Name {
+				return nil, nil, errors.New("the test table has other columns")
+			}
+		}
+		same := &Table{Columns: t.Columns, Rows: o.Test.Rows}
+		test, err = newPart(same, o.Target, task, known.labels)
+		return known, test, err
+	}
+	places := &dataset.Set{Y: known.y, Labels: known.labels, Shape: []int{1}}
+	for i := range known.y {
+		places.X = append(places.X, []float64{float64(i)})
+	}
+	var rest, held *dataset.Set
+	if task == Classification {
+		rest, held = places.StratifiedSplit(o.TestShare, o.Seed)
+	} else {
+		rest, held = places.Split(o.TestShare, o.Seed)
+	}
+	if rest.Len() == 0 {
+		return nil, nil, fmt.Errorf("%d rows leave none to learn from", places.Len())
+	}
+	return known.subset(rest), known.subset(held), nil
+}
+
+// task finds out whether the target is classes or values.
+func (o Options) task(t *Table) (Task, error) {
+	k, err := t.Find(o.Target)
+	if err != nil {
+		return "", fmt.Errorf("target: %w", err)
+	}
+	distinct, whole, numbers := map[float64]bool{}, true, true
+	for _, row := range t.Rows {
+		v, err := pipeline.ParseNumber(row[k])
+		if numbers = numbers && err == nil; !numbers {
+			break
+		}
+		if !math.IsNaN(v) {
+			whole = whole && v == math.Trunc(v)
+			distinct[v] = true
+		}
+	}
+	if o.Task == TaskSniffed {
+		if o.Task = o.Kind.task(); o.Task == TaskSniffed {
+			o.Task = Regression
+			if !numbers || whole && len(distinct) <= fewClasses {
+				o.Task = Classification
+			}
+		}
+	}
+	switch {
+	case o.Task != Classification && o.Task != Regression:
+		return "", fmt.Errorf("task %q: want classification or regression", o.Task)
+	case o.Kind.task() != TaskSniffed && o.Kind.task() != o.Task:
+		return "", fmt.Errorf("a model of kind %s is none for %s", o.Kind, o.Task)
+	case o.Task == Regression && !numbers:
+		return "", fmt.Errorf("target %q holds text: no values to be predicted", t.Columns[k].Name)
+	}
+	return o.Task, nil
+}
+
+// newPart takes the target out of a table. Labels are the classes that are known already.
+func newPart(t *Table, target string, task Task, labels []string) (*part, error) {
+	k, err := t.Find(target)
+	if err != nil {
+		return nil, fmt.Errorf("target: %w", err)
+	}
+	var filled []int
+	for i, row := range t.Rows {
+		if !pipeline.IsMissing(row[k]) {
+			filled = append(filled, i)
+		}
+	}
+	p := &part{labels: labels, dropped: len(t.Rows) - len(filled)}
+	whole := t.subset(filled)
+	cells := whole.column(k)
+	if p.table, err = whole.Without(t.Columns[k].Name); err != nil {
+		return nil, err
+	}
+	if len(p.table.Columns) == 0 || len(cells) == 0 {
+		return nil, errors.New("no rows with features and a target")
+	}
+	if task == Classification && labels == nil {
+		if p.labels = classesOf(cells); len(p.labels) < 2 {
+			return nil, errors.New("the target has one class only")
+		}
+		if most := 1000; len(p.labels) > most {
+			return nil, fmt.Errorf("the target has %d classes: at most %d are fitted", len(p.labels), most)
+		}
+	}
+	for _, cell := range cells {
+		if task == Regression {
+			v, err := pipeline.ParseNumber(cell)
+			if err != nil {
+				return nil, fmt.Errorf("target %q holds text", t.Columns[k].Name)
+			}
+			p.y = append(p.y, v)
+			continue
+		}
+		class := slices.Index(p.labels, cell)
+		if class < 0 {
+			return nil, fmt.Errorf("class %q is not known", cell)
+		}
+		p.y = append(p.y, float64(class))
+	}
+	return p, nil
+}
+
+// classesOf returns the distinct cells: numbers ascending, then text in lexical order.
+func classesOf(cells []string) []string {
+	classes := slices.Clone(cells)
+	slices.SortFunc(classes, func(a, b string) int {
+		x, errX := strconv.ParseFloat(a, 64)
+		y, errY := strconv.ParseFloat(b, 64)
+		switch {
+		case errX == nil && errY == nil && x < y, errX == nil && errY != nil:
+			return -1
+		case errX == nil && errY == nil && x > y, errX != nil && errY == nil:
+			return 1
+		case a < b:
+			return -1
+		case a > b:
+			return 1
+		}
+		return 0
+	})
+	return slices.Compact(classes)
+}
+
+// subset takes the rows whose indices a set holds.
+func (p *part) subset(places *dataset.Set) *part {
+	indices := make([]int, places.Len())
+	for i, row := range places.X {
+		indices[i] = int(row[0])
+	}
+	return &part{table: p.table.subset(indices), y: places.Y, labels: p.labels}
+}
+
+// encode reads the rows as the client will.
+func (p *part) encode(columns pipeline.Columns) (*dataset.Set, error) {
+	set := &dataset.Set{Y: p.y, Labels: p.labels, Shape: []int{columns.Width()}}
+	for i, cells := range p.table.Rows {
+		row, err := columns.Encode(cells)
+		if err != nil {
+			return nil, fmt.Errorf("row %d: %w", i+1, err)
+		}
+		set.X = append(set.X, row)
+	}
+	return set, set.Validate()
+}
