@@ -45,6 +45,9 @@ type Input struct {
 	Level int     `json:"level"`
 	Scale float64 `json:"scale"`
 	Width int     `json:"width,omitempty"` // ciphertexts, of a batch
+
+	// Dimensions, where not zero, are those of templates, of which users store any number before they ask (Match).
+	Dimensions int `json:"dimensions,omitempty"`
 }
 
 // Node is one operation. Exactly one of the operations is set. The operands are brought to Level by dropping primes
@@ -64,6 +67,7 @@ type Node struct {
 	Combine  *Combine  `json:"combine,omitempty"`
 	Multiply *Multiply `json:"multiply,omitempty"`
 	Mix      *Mix      `json:"mix,omitempty"`
+	Match    *Match    `json:"match,omitempty"`
 
 	// Relinearise brings the result of a batch's node back to degree 1 in the secret. Elsewhere every product does.
 	Relinearise bool `json:"relinearise,omitempty"`
@@ -189,6 +193,13 @@ func (c *Circuit) Keys() KeySet {
 	}
 	for _, node := range c.Nodes {
 		switch {
+		case node.Match != nil:
+			set.Relinearisation = max(set.Relinearisation, node.Level)
+			baby, giant := Stored(c.Inputs).Rotations(c.Parameters.Slots())
+			use(baby, node.Level)
+			if giant < c.Parameters.Slots() {
+				use(giant, node.Level)
+			}
 		case node.Relinearise || node.Multiply != nil && c.Packing != Batch:
 			set.Relinearisation = max(set.Relinearisation, node.Level)
 		case node.Linear != nil:
@@ -263,7 +274,7 @@ func (c *Circuit) Validate() error {
 			return fmt.Errorf("input %d: level %d or scale %g out of range", i, in.Level, in.Scale)
 		}
 	}
-	if err := c.validateBatch(); err != nil {
+	if err := firstError(c.validateBatch(), c.validateMatch()); err != nil {
 		return err
 	}
 	for i, node := range c.Nodes {
@@ -340,6 +351,7 @@ func (c *Circuit) validateNode(i int, node Node) error {
 			return nil
 		}),
 		check(node.Multiply != nil, func() error { operands = 2; return nil }),
+		check(node.Match != nil, func() error { operands = 2; return nil }), // see validateMatch
 		check(node.Mix != nil, func() error { operands = len(node.In); return c.validateMix(node) }),
 	)
 	switch {

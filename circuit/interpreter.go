@@ -1,6 +1,11 @@
 package circuit
 
-import "fmt"
+import (
+	"errors"
+	"fmt"
+)
+
+var errStored = errors.New("the circuit compares with what its users have stored, and computes nothing without")
 
 // Run runs the circuit in float on its inputs' vectors, each of Slots() values, and returns for each output what the
 // client would learn: Period sums, or the listed coefficients. A batch runs on one sample, vectors of Width values.
@@ -13,6 +18,9 @@ func (c *Circuit) Run(inputs ...[]float64) ([][]float64, error) {
 func (c *Circuit) RunObserved(observe func(value int, vector []float64), inputs ...[]float64) ([][]float64, error) {
 	if len(inputs) != len(c.Inputs) {
 		return nil, fmt.Errorf("%d input vectors: want %d", len(inputs), len(c.Inputs))
+	}
+	if Stored(c.Inputs) != nil {
+		return nil, errStored
 	}
 	values := make([][]float64, c.Values())
 	for i, x := range inputs {

@@ -19,6 +19,8 @@ func (node *Node) Operation() string {
 		return "combine"
 	case node.Mix != nil:
 		return "mix"
+	case node.Match != nil:
+		return "match"
 	case node.Multiply != nil && len(node.In) == 2 && node.In[0] == node.In[1]:
 		return "square"
 	default:

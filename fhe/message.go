@@ -44,15 +44,16 @@ func (c *Ciphertext) Parts() (first, second [][]uint64) { return c.parts[0], c.p
 
 // ParseInputs reads encrypted inputs (FORMAT.md). The name is that of the model.
 func ParseInputs(params *Parameters, s *Signature, id ID, data []byte) ([]*Ciphertext, error) {
-	if err := wire.CheckHeader(data, wire.Inputs, id, len(s.Inputs)); err != nil {
+	fresh := circuit.Fresh(s.Inputs)
+	if err := wire.CheckHeader(data, wire.Inputs, id, len(fresh)); err != nil {
 		return nil, err
 	}
 	if int64(len(data)) != s.InputSize() {
 		return nil, fmt.Errorf("%w: %d bytes of %s where %d are wanted", ErrFormat, len(data), wire.Inputs, s.InputSize())
 	}
 	data = data[wire.HeaderSize:]
-	inputs := make([]*Ciphertext, len(s.Inputs))
-	for i, in := range s.Inputs {
+	inputs := make([]*Ciphertext, len(fresh))
+	for i, in := range fresh {
 		ct := NewCiphertext(params, wire.Seed(data[:wire.SeedSize]), i, in.Level)
 		data = data[wire.SeedSize:]
 		for limb, m := range params.q[:in.Level+1] {

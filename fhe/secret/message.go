@@ -27,13 +27,14 @@ func (k *Key) encrypt(s *fhe.Signature, model fhe.ID, vectors [][]float64, rando
 	if err := k.check(s); err != nil {
 		return nil, err
 	}
-	if len(vectors) != len(s.Inputs) {
-		return nil, fmt.Errorf("%d input vectors: want %d", len(vectors), len(s.Inputs))
+	fresh := circuit.Fresh(s.Inputs)
+	if len(vectors) != len(fresh) {
+		return nil, fmt.Errorf("%d input vectors: want %d", len(vectors), len(fresh))
 	}
 	n := k.params.N()
 	inputs := make([]*fhe.Ciphertext, len(vectors))
 	noise := make([]int8, n)
-	for i, in := range s.Inputs {
+	for i, in := range fresh {
 		if len(vectors[i]) != n {
 			return nil, fmt.Errorf("input vector %d has %d values: want %d", i, len(vectors[i]), n)
 		}

@@ -24,6 +24,8 @@ const (
 	// BatchDomain is for ciphertexts of batches: item is the ciphertext's index, digit the block of BatchBlock values, so
 	// that parts can be expanded in any order.
 	BatchDomain Domain = 3
+	// TemplateDomain is for stored templates: item is the ciphertext's index.
+	TemplateDomain Domain = 4
 )
 
 // Expander expands a seed by AES-256 in counter mode. It is safe for concurrent use.

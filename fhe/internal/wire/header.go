@@ -20,6 +20,7 @@ const (
 	Inputs  Kind = 2
 	Replies Kind = 3
 	Batch   Kind = 4
+	Stored  Kind = 5
 )
 
 func (k Kind) String() string {
@@ -32,6 +33,8 @@ func (k Kind) String() string {
 		return "encrypted replies"
 	case Batch:
 		return "encrypted batch"
+	case Stored:
+		return "encrypted templates"
 	}
 	return fmt.Sprintf("kind %d", byte(k))
 }

@@ -81,7 +81,7 @@ func (s *Signature) InputSize() int64 {
 		}
 		return total
 	}
-	for _, in := range s.Inputs {
+	for _, in := range circuit.Fresh(s.Inputs) {
 		total += SeedSize + PolySize(s.Parameters.N(), s.Parameters.Q[:in.Level+1]...)
 	}
 	return total

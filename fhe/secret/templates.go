@@ -1,0 +1,193 @@
+package secret
+
+import (
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"math"
+	"math/bits"
+	"sync"
+
+	"cipherpoint/circuit"
+	"cipherpoint/fhe"
+	"cipherpoint/fhe/internal/random"
+	"cipherpoint/fhe/internal/wire"
+	"cipherpoint/fhe/kernel"
+)
+
+var errNoTemplates = errors.New("the model keeps no templates of its users")
+
+// EncryptTemplates encrypts templates, of Dimensions values each and of length one at most, and returns the file that an
+// endpoint keeps under the name of its set. It works on the pool's workers, of which the caller holds one.
+func (k *Key) EncryptTemplates(s *fhe.Signature, set fhe.ID, templates [][]float64, pool *fhe.Pool) ([]byte, error) {
+	stored, err := k.stored(s)
+	if err != nil {
+		return nil, err
+	}
+	if len(templates) == 0 {
+		return nil, errors.New("no templates")
+	}
+	for i, t := range templates {
+		sum := 0.0
+		for _, x := range t {
+			sum += x * x
+		}
+		if len(t) != stored.Dimensions || !(sum <= 1+1e-6) {
+			return nil, fmt.Errorf("template %d: want %d values and a length of one at most", i, stored.Dimensions)
+		}
+	}
+	p := s.Parameters
+	count := wire.TemplateCiphertexts(p, stored.Dimensions, len(templates))
+	blocks, err := wire.TemplateBlocks(p, stored.Dimensions, count)
+	if err != nil {
+		return nil, err
+	}
+	var seed wire.Seed
+	rand.Read(seed[:])
+	expander := wire.NewExpander(seed)
+	file := append(wire.AppendHeader(make([]byte, 0, wire.TemplatesSize(p, count)), wire.Stored, set, count), seed[:]...)
+	size, item, first := int(wire.PolySize(p.N(), p.Q[0])), 0, 0
+	scratch := sync.Pool{New: func() any { return kernel.NewVectors(2, p.N()) }}
+	for _, block := range blocks {
+		part := templates[first:min(first+block, len(templates))]
+		ciphertexts := stored.Dimensions * block / p.N()
+		packed := file[len(file) : len(file)+ciphertexts*size]
+		file = file[:len(file)+len(packed)]
+		pool.Do(ciphertexts, func(c int) {
+			v := make([]float64, p.N())
+			for j := range v {
+				if t := j % block; t < len(part) {
+					v[j] = sign(t) * part[t][(j*stored.Dimensions/p.N()+c)%stored.Dimensions]
+				}
+			}
+			polys := scratch.Get().([][]uint64)
+			k.encryptTemplates(packed[c*size:(c+1)*size], expander, item+c, v, stored.Scale, polys)
+			scratch.Put(polys)
+		})
+		first, item = first+block, item+ciphertexts
+	}
+	return file, nil
+}
+
+func (k *Key) stored(s *fhe.Signature) (*circuit.Input, error) {
+	if err := k.check(s); err != nil {
+		return nil, err
+	}
+	stored := circuit.Stored(s.Inputs)
+	if stored == nil {
+		return nil, errNoTemplates
+	}
+	return stored, nil
+}
+
+// sign is 1 or -1, without a pattern in the place: a bit of the finaliser of SplitMix64 (Steele, Lea and Flood, 2014).
+// Signs spread the scores over the coefficients of a reply, so that none is large.
+func sign(place int) float64 {
+	x := (uint64(place) + 1) * 0x9e3779b97f4a7c15
+	x = (x ^ x>>30) * 0xbf58476d1ce4e5b9
+	x = (x ^ x>>27) * 0x94d049bb133111eb
+	return 1 - 2*float64(x>>63)
+}
+
+// encryptTemplates writes the packed first half of a ciphertext.
+func (k *Key) encryptTemplates(packed []byte, expander wire.Expander, item int, v []float64, scale float64, scratch [][]uint64) {
+	n, m := k.params.N(), k.params.Moduli(0, 0)[0]
+	b, product := scratch[0], scratch[1]
+	k.params.Encoder().Encode(scratch[:1], k.params.Moduli(0, 0), circuit.Vector{Period: n, Values: v}, scale)
+	noise := make([]int8, n)
+	random.New().Gaussian(noise)
+	small(product, noise, m)
+	m.Add(b, b, product)
+	m.Forward(b, b)
+	expander.Uniform(product, m.Q(), wire.TemplateDomain, item, 0, 0)
+	m.Mul(product, product, k.limbs[0])
+	m.Sub(b, b, product)
+	wire.Pack(packed, b, bits.Len64(m.Q()))
+	clear(noise)
+}
+
+// DecryptTemplates decrypts a file of templates that EncryptTemplates wrote and returns all that it has room for: those
+// that are not there are close to zero.
+func (k *Key) DecryptTemplates(s *fhe.Signature, set fhe.ID, file []byte) ([][]float64, error) {
+	stored, err := k.stored(s)
+	if err != nil {
+		return nil, err
+	}
+	p, d := s.Parameters, stored.Dimensions
+	count, err := wire.CheckTemplateHeader(file, set)
+	if err != nil {
+		return nil, err
+	}
+	blocks, err := wire.TemplateBlocks(p, d, count)
+	if err != nil {
+		return nil, err
+	}
+	if int64(len(file)) != wire.TemplatesSize(p, count) {
+		return nil, fmt.Errorf("%w: %d bytes of %s", fhe.ErrFormat, len(file), wire.Stored)
+	}
+	m := k.params.Moduli(0, 0)[0]
+	expander := wire.NewExpander(wire.Seed(file[wire.HeaderSize:]))
+	file = file[wire.HeaderSize+wire.SeedSize:]
+	size, item := int(wire.PolySize(p.N(), p.Q[0])), 0
+	vectors := kernel.NewVectors(2, p.N())
+	coefficients, slots := make([]float64, p.N()), make([]float64, p.N())
+	var templates [][]float64
+	for _, block := range blocks {
+		first := len(templates)
+		for range block {
+			templates = append(templates, make([]float64, d))
+		}
+		for c := range d * block / p.N() {
+			if err := wire.Unpack(vectors[0], file[:size], bits.Len64(m.Q()), m.Q()); err != nil {
+				return nil, fmt.Errorf("%w: %w", fhe.ErrFormat, err)
+			}
+			file = file[size:]
+			expander.Uniform(vectors[1], m.Q(), wire.TemplateDomain, item, 0, 0)
+			item++
+			m.Mul(vectors[1], vectors[1], k.limbs[0])
+			m.Add(vectors[0], vectors[0], vectors[1])
+			m.Inverse(vectors[0], vectors[0])
+			for i, x := range vectors[0] {
+				coefficients[i] = float64(int64(x)) / stored.Scale
+				if x > m.Q()/2 {
+					coefficients[i] = float64(int64(x-m.Q())) / stored.Scale
+				}
+			}
+			k.params.Encoder().ToSlots(slots, coefficients)
+			for j, x := range slots {
+				templates[first+j%block][(j*d/p.N()+c)%d] = sign(j%block) * x
+			}
+		}
+	}
+	return templates, nil
+}
+
+// DecryptScores decrypts the reply to a query about blocks of templates and returns the scores of all that the blocks have
+// room for, block by block.
+func (k *Key) DecryptScores(s *fhe.Signature, model fhe.ID, blocks []int, reply []byte) ([][]float64, error) {
+	if _, err := k.stored(s); err != nil {
+		return nil, err
+	}
+	replies, err := fhe.ParseScores(s, model, blocks, reply)
+	if err != nil {
+		return nil, err
+	}
+	out, n := s.Outputs[0], s.Parameters.N()
+	scores := make([][]float64, len(blocks))
+	for i, r := range replies {
+		block := blocks[i]
+		product := k.multiplier.timesSecret(r.Second)
+		scale := out.Scale * float64(wire.TemplateLift(n, block)) * math.Ldexp(1, out.ModulusBits) / float64(s.Parameters.Q[0])
+		coefficients := make([]float64, block)
+		for j := range coefficients {
+			sum := int64(r.First[j]+product[j*(n/block)]) << (64 - out.ModulusBits) >> (64 - out.ModulusBits)
+			coefficients[j] = float64(sum) / scale
+		}
+		scores[i] = make([]float64, block)
+		k.params.Encoder().ToSlots(scores[i], coefficients)
+		for t := range scores[i] {
+			scores[i][t] *= sign(t) * float64(n/block)
+		}
+	}
+	return scores, nil
+}
