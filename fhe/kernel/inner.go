@@ -2,95 +2,70 @@ package kernel
 
 import "math/bits"
 
-// InnerProduct writes the sum over k of a[k]*b[k]. The sum is kept whole and reduced once.
-// dst may be one of the sources.
-func (m *Modulus) InnerProduct(dst []uint64, a, b [][]uint64) {
-	checkTerms(len(dst), a, b)
-	m.innerProduct(dst, a, b, false)
-}
-
-// InnerProductAdd adds the sum over k of a[k]*b[k] to dst.
-func (m *Modulus) InnerProductAdd(dst []uint64, a, b [][]uint64) {
-	checkTerms(len(dst), a, b)
-	m.innerProduct(dst, a, b, true)
-}
-
 // InnerProduct2 writes two sums that share a factor, dst0 = sum of a0[k]*b[k] and dst1 = sum of a1[k]*b[k], and reads b
-// once: a plaintext diagonal times both parts of a ciphertext, a digit times both parts of a switching key.
-// dst0 and dst1 may be sources.
+// once: a plaintext diagonal times both parts of a ciphertext, a digit times both parts of a switching key. The sums are
+// kept whole and reduced once. dst0 and dst1 may be sources.
 func (m *Modulus) InnerProduct2(dst0, dst1 []uint64, a0, a1, b [][]uint64) {
-	dst1 = dst1[:len(dst0)]
-	checkTerms(len(dst0), a0, b)
-	checkTerms(len(dst0), a1, b)
-	m.innerProduct2(dst0, dst1, a0, a1, b, false)
-}
-
-// InnerProduct2Add is InnerProduct2 that adds to dst0 and dst1.
-func (m *Modulus) InnerProduct2Add(dst0, dst1 []uint64, a0, a1, b [][]uint64) {
-	dst1 = dst1[:len(dst0)]
-	checkTerms(len(dst0), a0, b)
-	checkTerms(len(dst0), a1, b)
-	m.innerProduct2(dst0, dst1, a0, a1, b, true)
-}
-
-// checkTerms panics unless there are as many a as b, each with at least n values: the vector code reads them unchecked.
-func checkTerms(n int, a, b [][]uint64) {
-	if len(a) != len(b) {
-		panic("kernel: the sums have factors without a partner")
-	}
-	for k := range a {
-		if len(a[k]) < n || len(b[k]) < n {
-			panic("kernel: a term is shorter than the result")
-		}
-	}
+	n := len(dst0)
+	dst1 = dst1[:n]
+	checkVectors(len(b), n, a0, a1)
+	checkVectors(len(b), n, b)
+	m.innerProduct2(dst0, dst1, a0, a1, b)
 }
 
 // group is how many products are added at a time.
 const group = 2
 
-// maxTerms is how many products below q^2, on top of one value below q, fit into 128 bits: a multiple of group, at least 62.
-func maxTerms(q uint64) int {
-	hi, _ := bits.Mul64(q, q)
-	return int(min(1<<30, ^uint64(0)/(hi+1))) &^ (group - 1)
-}
+// maxTerms is how many products below q^2, on top of one value below q, reduceSum takes: a multiple of group.
+func maxTerms(k uint) int { return 1 << min(62-k, 30) &^ (group - 1) }
 
 // tile is the number of accumulators that stay in the first-level cache while the terms stream by.
 const tile = 256
 
 type accumulators struct{ hi, lo [tile]uint64 }
 
-func (m *Modulus) innerProductGeneric(dst []uint64, a, b [][]uint64, start int, add bool) {
-	var sums accumulators
-	for ; start < len(dst); start += tile {
-		d := dst[start:min(start+tile, len(dst))]
-		sums.load(d, add)
-		for k := 0; k < len(a); k += group {
-			if k > 0 && k%m.terms == 0 {
-				m.fold128(&sums, len(d))
-			}
-			sums.addGroup(a[k:], b[k:], start, start+len(d))
-		}
-		m.store(d, &sums)
-	}
-}
-
-func (m *Modulus) innerProduct2Generic(dst0, dst1 []uint64, a0, a1, b [][]uint64, start int, add bool) {
+// sums2Generic writes two sums, or adds them to dst0 and dst1, from a place on. Factors b begin with place -start and
+// have one word for each run of equal values.
+func (m *Modulus) sums2Generic(dst0, dst1 []uint64, a0, a1, b [][]uint64, from, start, run int, add bool) {
+	var spread [group][tile]uint64
 	var sums0, sums1 accumulators
-	for ; start < len(dst0); start += tile {
-		end := min(start+tile, len(dst0))
-		d0, d1 := dst0[start:end], dst1[start:end]
-		sums0.load(d0, add)
-		sums1.load(d1, add)
+	for ; from < len(dst0); from += tile {
+		end := min(from+tile, len(dst0))
+		d0, d1 := dst0[from:end], dst1[from:end]
+		if add || len(b) < group {
+			sums0.load(d0, add)
+			sums1.load(d1, add)
+		}
 		for k := 0; k < len(b); k += group {
+			fresh := k == 0 && !add
 			if k > 0 && k%m.terms == 0 {
 				m.fold128(&sums0, len(d0))
 				m.fold128(&sums1, len(d0))
 			}
-			sums0.addGroup(a0[k:], b[k:], start, end)
-			sums1.addGroup(a1[k:], b[k:], start, end)
+			terms := min(group, len(b)-k)
+			var factors [group][]uint64
+			for i := range terms {
+				if run == 1 {
+					factors[i] = b[k+i][start+from : start+end]
+					continue
+				}
+				factors[i] = spread[i][:len(d0)]
+				spreadRuns(factors[i], b[k+i], start+from, run)
+			}
+			sums0.addTerms(a0[k:], factors[:terms], from, fresh)
+			sums1.addTerms(a1[k:], factors[:terms], from, fresh)
 		}
 		m.store(d0, &sums0)
 		m.store(d1, &sums1)
+	}
+}
+
+// spreadRuns writes places start and on of a vector with one word for each run, eight places at a time.
+func spreadRuns(dst, src []uint64, start, run int) {
+	shift := bits.TrailingZeros(uint(run))
+	for i := 0; i < len(dst); i += 8 {
+		d, v := (*[8]uint64)(dst[i:]), src[(start+i)>>shift]
+		d[0], d[1], d[2], d[3], d[4], d[5], d[6], d[7] = v, v, v, v, v, v, v, v
 	}
 }
 
@@ -103,12 +78,29 @@ func (s *accumulators) load(d []uint64, add bool) {
 	}
 }
 
-// addGroup adds the next two products, or the last one.
-func (s *accumulators) addGroup(a, b [][]uint64, start, end int) {
-	if len(a) >= group {
-		s.multiplyAdd2(a[0][start:end], b[0][start:end], a[1][start:end], b[1][start:end])
-	} else {
-		s.multiplyAdd(a[0][start:end], b[0][start:end])
+// addTerms adds the next products, a group of them or the last one, of a from a place on. Fresh sums hold nothing yet.
+func (s *accumulators) addTerms(a, b [][]uint64, from int, fresh bool) {
+	n := len(b[0])
+	switch {
+	case len(b) < group:
+		s.multiplyAdd(a[0][from:from+n], b[0])
+	case fresh:
+		s.multiply2(a[0][from:from+n], b[0], a[1][from:from+n], b[1])
+	default:
+		s.multiplyAdd2(a[0][from:from+n], b[0], a[1][from:from+n], b[1])
+	}
+}
+
+func (s *accumulators) multiply2(a, b, c, d []uint64) {
+	n := len(a)
+	b, c, d = b[:n], c[:n], d[:n]
+	sumHi, sumLo := s.hi[:n], s.lo[:n]
+	for i := range a {
+		hi, lo := bits.Mul64(a[i], b[i])
+		h, l := bits.Mul64(c[i], d[i])
+		var carry uint64
+		sumLo[i], carry = bits.Add64(lo, l, 0)
+		sumHi[i], _ = bits.Add64(hi, h, carry)
 	}
 }
 
@@ -145,8 +137,10 @@ func (m *Modulus) fold128(s *accumulators, n int) {
 }
 
 func (m *Modulus) store(d []uint64, s *accumulators) {
+	q, r := m.q, m.barrett
+	hi, lo := s.hi[:len(d)], s.lo[:len(d)]
 	for i := range d {
-		d[i] = m.reduce128(s.hi[i], s.lo[i])
+		d[i] = reduceTwice(r.remainder(hi[i], lo[i], q), q)
 	}
 }
 

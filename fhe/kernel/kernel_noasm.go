@@ -34,19 +34,16 @@ func (m *Modulus) tensor(d0, d1, d2, a0, a1, b0, b1 []uint64) {
 func (m *Modulus) tensorSquare(d0, d1, d2, a0, a1 []uint64) {
 	m.tensorSquareGeneric(d0, d1, d2, a0, a1)
 }
-func (m *Modulus) innerProduct(d []uint64, a, b [][]uint64, add bool) {
-	m.innerProductGeneric(d, a, b, 0, add)
-}
-func (m *Modulus) innerProduct2(d0, d1 []uint64, a0, a1, b [][]uint64, add bool) {
-	m.innerProduct2Generic(d0, d1, a0, a1, b, 0, add)
+func (m *Modulus) innerProduct2(d0, d1 []uint64, a0, a1, b [][]uint64) {
+	m.sums2Generic(d0, d1, a0, a1, b, 0, 0, 1, false)
 }
 func vectorised(uint64) bool       { return false }
 func (m *Modulus) packedBits() int { return 64 }
 func (m *Modulus) innerProduct2Packed(d0, d1 []uint64, a0, a1, b [][]uint64, start, run int, add bool) {
-	m.innerProduct2PackedGeneric(d0, d1, a0, a1, b, start, run, add)
+	m.sums2Generic(d0, d1, a0, a1, b, 0, start, run, add)
 }
 func (m *Modulus) packed2InnerProduct(d0, d1 []uint64, a0, a1, b [][]uint64) {
-	m.innerProduct2Generic(d0, d1, a0, a1, b, 0, false)
+	m.sums2Generic(d0, d1, a0, a1, b, 0, 0, 1, false)
 }
 func (p *Permutation) apply(dst, src []uint64)        { p.applyGeneric(dst, src) }
 func (e *Extension) apply(dst, src [][]uint64, n int) { e.applyGeneric(dst, src, 0, n) }

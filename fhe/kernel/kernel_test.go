@@ -278,7 +278,6 @@ func TestNothingAllocates(t *testing.T) {
 			"mul scalar":      func() { m.MulScalar(v[0], v[1], 3) },
 			"tensor":          func() { m.Tensor(v[0], v[1], v[2], v[3], v[4], v[5], v[6]) },
 			"lift":            func() { m.Lift(v[0], v[1], ms[1]) },
-			"inner product":   func() { m.InnerProduct(v[0], v[1:32], v[32:63]) },
 			"inner product 2": func() { m.InnerProduct2(v[0], v[1], v[2:22], v[22:42], v[42:62]) },
 			"extension":       func() { extension.Apply(v[:2], v[2:4]) },
 			"permutation":     func() { permutation.Apply(v[0], v[1]) },

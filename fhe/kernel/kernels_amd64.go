@@ -179,11 +179,6 @@ func liftVector(dst *uint64, src *uint64, count uint64, half uint64, wrap uint64
 //go:noescape
 func permuteVector(dst *uint64, src *uint64, blocks *uint32, count uint64, inner *[8][8]uint64)
 
-// sumProducts sums up a[k]*b[k].
-//
-//go:noescape
-func sumProducts(dst *uint64, a *[]uint64, b *[]uint64, terms uint64, offset uint64, count uint64, start uint64, end uint64, running *uint64, c *[22]uint64)
-
 // sumProducts2 sums up a0[k]*b[k] and a1[k]*b[k].
 //
 //go:noescape

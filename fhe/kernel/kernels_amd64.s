@@ -5350,242 +5350,12 @@ loop:
 	VZEROUPPER
 	RET
 
-// func sumProducts(dst *uint64, a *[]uint64, b *[]uint64, terms uint64, offset uint64, count uint64, start uint64, end uint64, running *uint64, c *[22]uint64)
-// Requires: AVX, AVX512F, AVX512IFMA
-TEXT ·sumProducts(SB), NOSPLIT, $0-80
-	MOVQ         dst+0(FP), AX
-	MOVQ         a+8(FP), CX
-	MOVQ         b+16(FP), DX
-	MOVQ         offset+32(FP), BX
-	MOVQ         running+64(FP), SI
-	MOVQ         c+72(FP), DI
-	VPBROADCASTQ 32(DI), Z0
-	MOVQ         count+40(FP), R8
-
-wide:
-	CMPQ      R8, $0x04
-	JB        wideDone
-	MOVQ      start+48(FP), R9
-	CMPQ      R9, $0x01
-	JA        wideContinue
-	VPXORQ    Z1, Z1, Z1
-	VPXORQ    Z2, Z2, Z2
-	VPXORQ    Z3, Z3, Z3
-	VPXORQ    Z4, Z4, Z4
-	VPXORQ    Z5, Z5, Z5
-	VPXORQ    Z6, Z6, Z6
-	VPXORQ    Z7, Z7, Z7
-	VPXORQ    Z8, Z8, Z8
-	JB        wideTerms
-	VMOVDQU64 (AX), Z1
-	VMOVDQU64 64(AX), Z3
-	VMOVDQU64 128(AX), Z5
-	VMOVDQU64 192(AX), Z7
-	JMP       wideTerms
-
-wideContinue:
-	VMOVDQU64 (SI), Z1
-	VMOVDQU64 64(SI), Z2
-	VMOVDQU64 128(SI), Z3
-	VMOVDQU64 192(SI), Z4
-	VMOVDQU64 256(SI), Z5
-	VMOVDQU64 320(SI), Z6
-	VMOVDQU64 384(SI), Z7
-	VMOVDQU64 448(SI), Z8
-
-wideTerms:
-	MOVQ terms+24(FP), R10
-	XORQ R9, R9
-
-wideTerm:
-	MOVQ             (DX)(R9*8), R11
-	VMOVDQU64        (R11)(BX*1), Z10
-	VMOVDQU64        64(R11)(BX*1), Z11
-	VMOVDQU64        128(R11)(BX*1), Z12
-	VMOVDQU64        192(R11)(BX*1), Z13
-	MOVQ             (CX)(R9*8), R11
-	VMOVDQU64        (R11)(BX*1), Z14
-	VMOVDQU64        64(R11)(BX*1), Z15
-	VMOVDQU64        128(R11)(BX*1), Z16
-	VMOVDQU64        192(R11)(BX*1), Z17
-	VPMADD52LUQ      Z14, Z10, Z1
-	VPMADD52HUQ      Z14, Z10, Z2
-	VPMADD52LUQ      Z15, Z11, Z3
-	VPMADD52HUQ      Z15, Z11, Z4
-	VPMADD52LUQ      Z16, Z12, Z5
-	VPMADD52HUQ      Z16, Z12, Z6
-	VPMADD52LUQ      Z17, Z13, Z7
-	VPMADD52HUQ      Z17, Z13, Z8
-	ADDQ             $0x03, R9
-	DECQ             R10
-	JNZ              wideTerm
-	MOVQ             end+56(FP), R9
-	CMPQ             R9, $0x01
-	JE               wideKeep
-	VPSRLQ           $0x34, Z1, Z18
-	VPADDQ           Z18, Z2, Z2
-	VPXORQ           Z18, Z18, Z18
-	VPMADD52HUQ.BCST 16(DI), Z1, Z18
-	VPMADD52LUQ.BCST 8(DI), Z18, Z1
-	VPXORQ           Z20, Z20, Z20
-	VPMADD52HUQ.BCST 152(DI), Z2, Z20
-	VPMADD52LUQ.BCST 144(DI), Z2, Z1
-	VPMADD52LUQ.BCST 8(DI), Z20, Z1
-	VPANDQ           Z0, Z1, Z1
-	VPSUBQ.BCST      56(DI), Z1, Z19
-	VPMINUQ          Z19, Z1, Z1
-	VPSUBQ.BCST      (DI), Z1, Z19
-	VPMINUQ          Z19, Z1, Z1
-	VPSRLQ           $0x34, Z3, Z21
-	VPADDQ           Z21, Z4, Z4
-	VPXORQ           Z21, Z21, Z21
-	VPMADD52HUQ.BCST 16(DI), Z3, Z21
-	VPMADD52LUQ.BCST 8(DI), Z21, Z3
-	VPXORQ           Z23, Z23, Z23
-	VPMADD52HUQ.BCST 152(DI), Z4, Z23
-	VPMADD52LUQ.BCST 144(DI), Z4, Z3
-	VPMADD52LUQ.BCST 8(DI), Z23, Z3
-	VPANDQ           Z0, Z3, Z3
-	VPSUBQ.BCST      56(DI), Z3, Z22
-	VPMINUQ          Z22, Z3, Z3
-	VPSUBQ.BCST      (DI), Z3, Z22
-	VPMINUQ          Z22, Z3, Z3
-	VPSRLQ           $0x34, Z5, Z24
-	VPADDQ           Z24, Z6, Z6
-	VPXORQ           Z24, Z24, Z24
-	VPMADD52HUQ.BCST 16(DI), Z5, Z24
-	VPMADD52LUQ.BCST 8(DI), Z24, Z5
-	VPXORQ           Z26, Z26, Z26
-	VPMADD52HUQ.BCST 152(DI), Z6, Z26
-	VPMADD52LUQ.BCST 144(DI), Z6, Z5
-	VPMADD52LUQ.BCST 8(DI), Z26, Z5
-	VPANDQ           Z0, Z5, Z5
-	VPSUBQ.BCST      56(DI), Z5, Z25
-	VPMINUQ          Z25, Z5, Z5
-	VPSUBQ.BCST      (DI), Z5, Z25
-	VPMINUQ          Z25, Z5, Z5
-	VPSRLQ           $0x34, Z7, Z27
-	VPADDQ           Z27, Z8, Z8
-	VPXORQ           Z27, Z27, Z27
-	VPMADD52HUQ.BCST 16(DI), Z7, Z27
-	VPMADD52LUQ.BCST 8(DI), Z27, Z7
-	VPXORQ           Z29, Z29, Z29
-	VPMADD52HUQ.BCST 152(DI), Z8, Z29
-	VPMADD52LUQ.BCST 144(DI), Z8, Z7
-	VPMADD52LUQ.BCST 8(DI), Z29, Z7
-	VPANDQ           Z0, Z7, Z7
-	VPSUBQ.BCST      56(DI), Z7, Z28
-	VPMINUQ          Z28, Z7, Z7
-	VPSUBQ.BCST      (DI), Z7, Z28
-	VPMINUQ          Z28, Z7, Z7
-	CMPQ             R9, $0x01
-	JA               wideReduced
-	VMOVDQU64        Z1, (AX)
-	VMOVDQU64        Z3, 64(AX)
-	VMOVDQU64        Z5, 128(AX)
-	VMOVDQU64        Z7, 192(AX)
-	JMP              wideEnd
-
-wideReduced:
-	VPXORQ Z2, Z2, Z2
-	VPXORQ Z4, Z4, Z4
-	VPXORQ Z6, Z6, Z6
-	VPXORQ Z8, Z8, Z8
-
-wideKeep:
-	VMOVDQU64 Z1, (SI)
-	VMOVDQU64 Z2, 64(SI)
-	VMOVDQU64 Z3, 128(SI)
-	VMOVDQU64 Z4, 192(SI)
-	VMOVDQU64 Z5, 256(SI)
-	VMOVDQU64 Z6, 320(SI)
-	VMOVDQU64 Z7, 384(SI)
-	VMOVDQU64 Z8, 448(SI)
-
-wideEnd:
-	ADDQ $0x00000100, BX
-	ADDQ $0x00000200, SI
-	ADDQ $0x00000100, AX
-	SUBQ $0x04, R8
-	JMP  wide
-
-wideDone:
-narrow:
-	CMPQ      R8, $0x01
-	JB        narrowDone
-	MOVQ      start+48(FP), R9
-	CMPQ      R9, $0x01
-	JA        narrowContinue
-	VPXORQ    Z1, Z1, Z1
-	VPXORQ    Z2, Z2, Z2
-	JB        narrowTerms
-	VMOVDQU64 (AX), Z1
-	JMP       narrowTerms
-
-narrowContinue:
-	VMOVDQU64 (SI), Z1
-	VMOVDQU64 64(SI), Z2
-
-narrowTerms:
-	MOVQ terms+24(FP), R10
-	XORQ R9, R9
-
-narrowTerm:
-	MOVQ             (DX)(R9*8), R11
-	VMOVDQU64        (R11)(BX*1), Z4
-	MOVQ             (CX)(R9*8), R11
-	VMOVDQU64        (R11)(BX*1), Z5
-	VPMADD52LUQ      Z5, Z4, Z1
-	VPMADD52HUQ      Z5, Z4, Z2
-	ADDQ             $0x03, R9
-	DECQ             R10
-	JNZ              narrowTerm
-	MOVQ             end+56(FP), R9
-	CMPQ             R9, $0x01
-	JE               narrowKeep
-	VPSRLQ           $0x34, Z1, Z6
-	VPADDQ           Z6, Z2, Z2
-	VPXORQ           Z6, Z6, Z6
-	VPMADD52HUQ.BCST 16(DI), Z1, Z6
-	VPMADD52LUQ.BCST 8(DI), Z6, Z1
-	VPXORQ           Z8, Z8, Z8
-	VPMADD52HUQ.BCST 152(DI), Z2, Z8
-	VPMADD52LUQ.BCST 144(DI), Z2, Z1
-	VPMADD52LUQ.BCST 8(DI), Z8, Z1
-	VPANDQ           Z0, Z1, Z1
-	VPSUBQ.BCST      56(DI), Z1, Z7
-	VPMINUQ          Z7, Z1, Z1
-	VPSUBQ.BCST      (DI), Z1, Z7
-	VPMINUQ          Z7, Z1, Z1
-	CMPQ             R9, $0x01
-	JA               narrowReduced
-	VMOVDQU64        Z1, (AX)
-	JMP              narrowEnd
-
-narrowReduced:
-	VPXORQ Z2, Z2, Z2
-
-narrowKeep:
-	VMOVDQU64 Z1, (SI)
-	VMOVDQU64 Z2, 64(SI)
-
-narrowEnd:
-	ADDQ $0x00000040, BX
-	ADDQ $0x00000080, SI
-	ADDQ $0x00000040, AX
-	SUBQ $0x01, R8
-	JMP  narrow
-
-narrowDone:
-	VZEROUPPER
-	RET
-
 // func sumProducts2(dst0 *uint64, dst1 *uint64, a0 *[]uint64, a1 *[]uint64, b *[]uint64, terms uint64, offset uint64, count uint64, start uint64, end uint64, running *uint64, c *[22]uint64)
 // Requires: AVX, AVX512F, AVX512IFMA
 TEXT ·sumProducts2(SB), NOSPLIT, $0-96
 	MOVQ         dst0+0(FP), AX
-	MOVQ         a0+16(FP), CX
-	MOVQ         dst1+8(FP), DX
+	MOVQ         dst1+8(FP), CX
+	MOVQ         a0+16(FP), DX
 	MOVQ         a1+24(FP), BX
 	MOVQ         b+32(FP), SI
 	MOVQ         offset+48(FP), DI
@@ -5621,10 +5391,10 @@ wide:
 	VMOVDQU64 64(AX), Z3
 	VMOVDQU64 128(AX), Z5
 	VMOVDQU64 192(AX), Z7
-	VMOVDQU64 (DX), Z9
-	VMOVDQU64 64(DX), Z11
-	VMOVDQU64 128(DX), Z13
-	VMOVDQU64 192(DX), Z15
+	VMOVDQU64 (CX), Z9
+	VMOVDQU64 64(CX), Z11
+	VMOVDQU64 128(CX), Z13
+	VMOVDQU64 192(CX), Z15
 	JMP       wideTerms
 
 wideContinue:
@@ -5655,7 +5425,7 @@ wideTerm:
 	VMOVDQU64        64(R13)(DI*1), Z19
 	VMOVDQU64        128(R13)(DI*1), Z20
 	VMOVDQU64        192(R13)(DI*1), Z21
-	MOVQ             (CX)(R11*8), R13
+	MOVQ             (DX)(R11*8), R13
 	VMOVDQU64        (R13)(DI*1), Z22
 	VMOVDQU64        64(R13)(DI*1), Z23
 	VMOVDQU64        128(R13)(DI*1), Z24
@@ -5805,10 +5575,10 @@ wideTerm:
 	VMOVDQU64        Z3, 64(AX)
 	VMOVDQU64        Z5, 128(AX)
 	VMOVDQU64        Z7, 192(AX)
-	VMOVDQU64        Z9, (DX)
-	VMOVDQU64        Z11, 64(DX)
-	VMOVDQU64        Z13, 128(DX)
-	VMOVDQU64        Z15, 192(DX)
+	VMOVDQU64        Z9, (CX)
+	VMOVDQU64        Z11, 64(CX)
+	VMOVDQU64        Z13, 128(CX)
+	VMOVDQU64        Z15, 192(CX)
 	JMP              wideEnd
 
 wideReduced:
@@ -5843,7 +5613,7 @@ wideEnd:
 	ADDQ $0x00000100, DI
 	ADDQ $0x00000400, R8
 	ADDQ $0x00000100, AX
-	ADDQ $0x00000100, DX
+	ADDQ $0x00000100, CX
 	SUBQ $0x04, R10
 	JMP  wide
 
@@ -5860,7 +5630,7 @@ narrow:
 	VPXORQ    Z4, Z4, Z4
 	JB        narrowTerms
 	VMOVDQU64 (AX), Z1
-	VMOVDQU64 (DX), Z3
+	VMOVDQU64 (CX), Z3
 	JMP       narrowTerms
 
 narrowContinue:
@@ -5876,7 +5646,7 @@ narrowTerms:
 narrowTerm:
 	MOVQ             (SI)(R11*8), R13
 	VMOVDQU64        (R13)(DI*1), Z6
-	MOVQ             (CX)(R11*8), R13
+	MOVQ             (DX)(R11*8), R13
 	VMOVDQU64        (R13)(DI*1), Z7
 	VPMADD52LUQ      Z7, Z6, Z1
 	VPMADD52HUQ      Z7, Z6, Z2
@@ -5921,7 +5691,7 @@ narrowTerm:
 	CMPQ             R11, $0x01
 	JA               narrowReduced
 	VMOVDQU64        Z1, (AX)
-	VMOVDQU64        Z3, (DX)
+	VMOVDQU64        Z3, (CX)
 	JMP              narrowEnd
 
 narrowReduced:
@@ -5938,7 +5708,7 @@ narrowEnd:
 	ADDQ $0x00000040, DI
 	ADDQ $0x00000100, R8
 	ADDQ $0x00000040, AX
-	ADDQ $0x00000040, DX
+	ADDQ $0x00000040, CX
 	SUBQ $0x01, R10
 	JMP  narrow
 
@@ -5950,8 +5720,8 @@ narrowDone:
 // Requires: AVX, AVX512F, AVX512IFMA, AVX512VBMI
 TEXT ·sumProducts2Packed(SB), NOSPLIT, $0-112
 	MOVQ         dst0+0(FP), AX
-	MOVQ         a0+16(FP), CX
-	MOVQ         dst1+8(FP), DX
+	MOVQ         dst1+8(FP), CX
+	MOVQ         a0+16(FP), DX
 	MOVQ         a1+24(FP), BX
 	MOVQ         b+32(FP), SI
 	MOVQ         offset+48(FP), DI
@@ -5994,10 +5764,10 @@ wide:
 	VMOVDQU64 64(AX), Z6
 	VMOVDQU64 128(AX), Z8
 	VMOVDQU64 192(AX), Z10
-	VMOVDQU64 (DX), Z12
-	VMOVDQU64 64(DX), Z14
-	VMOVDQU64 128(DX), Z16
-	VMOVDQU64 192(DX), Z18
+	VMOVDQU64 (CX), Z12
+	VMOVDQU64 64(CX), Z14
+	VMOVDQU64 128(CX), Z16
+	VMOVDQU64 192(CX), Z18
 	JMP       wideTerms
 
 wideContinue:
@@ -6041,7 +5811,7 @@ wideTerm:
 	VPSRLVQ          Z2, Z24, Z24
 	VPANDQ           Z3, Z24, Z24
 	ADDQ             R10, R15
-	MOVQ             (CX)(R13*8), R15
+	MOVQ             (DX)(R13*8), R15
 	VMOVDQU64        (R15)(DI*1), Z25
 	VMOVDQU64        64(R15)(DI*1), Z26
 	VMOVDQU64        128(R15)(DI*1), Z27
@@ -6191,10 +5961,10 @@ wideTerm:
 	VMOVDQU64        Z6, 64(AX)
 	VMOVDQU64        Z8, 128(AX)
 	VMOVDQU64        Z10, 192(AX)
-	VMOVDQU64        Z12, (DX)
-	VMOVDQU64        Z14, 64(DX)
-	VMOVDQU64        Z16, 128(DX)
-	VMOVDQU64        Z18, 192(DX)
+	VMOVDQU64        Z12, (CX)
+	VMOVDQU64        Z14, 64(CX)
+	VMOVDQU64        Z16, 128(CX)
+	VMOVDQU64        Z18, 192(CX)
 	JMP              wideEnd
 
 wideReduced:
@@ -6229,7 +5999,7 @@ wideEnd:
 	ADDQ $0x00000100, DI
 	ADDQ $0x00000400, R8
 	ADDQ $0x00000100, AX
-	ADDQ $0x00000100, DX
+	ADDQ $0x00000100, CX
 	LEAQ (R11)(R10*4), R11
 	SUBQ $0x04, R12
 	JMP  wide
@@ -6247,7 +6017,7 @@ narrow:
 	VPXORQ    Z7, Z7, Z7
 	JB        narrowTerms
 	VMOVDQU64 (AX), Z4
-	VMOVDQU64 (DX), Z6
+	VMOVDQU64 (CX), Z6
 	JMP       narrowTerms
 
 narrowContinue:
@@ -6267,7 +6037,7 @@ narrowTerm:
 	VPSRLVQ          Z2, Z9, Z9
 	VPANDQ           Z3, Z9, Z9
 	ADDQ             R10, R15
-	MOVQ             (CX)(R13*8), R15
+	MOVQ             (DX)(R13*8), R15
 	VMOVDQU64        (R15)(DI*1), Z10
 	VPMADD52LUQ      Z10, Z9, Z4
 	VPMADD52HUQ      Z10, Z9, Z5
@@ -6312,7 +6082,7 @@ narrowTerm:
 	CMPQ             R13, $0x01
 	JA               narrowReduced
 	VMOVDQU64        Z4, (AX)
-	VMOVDQU64        Z6, (DX)
+	VMOVDQU64        Z6, (CX)
 	JMP              narrowEnd
 
 narrowReduced:
@@ -6329,7 +6099,7 @@ narrowEnd:
 	ADDQ $0x00000040, DI
 	ADDQ $0x00000100, R8
 	ADDQ $0x00000040, AX
-	ADDQ $0x00000040, DX
+	ADDQ $0x00000040, CX
 	ADDQ R10, R11
 	SUBQ $0x01, R12
 	JMP  narrow
@@ -6342,8 +6112,8 @@ narrowDone:
 // Requires: AVX, AVX512F, AVX512IFMA, BMI2
 TEXT ·sumProducts2Runs(SB), NOSPLIT, $8-112
 	MOVQ         dst0+0(FP), AX
-	MOVQ         a0+16(FP), CX
-	MOVQ         dst1+8(FP), DX
+	MOVQ         dst1+8(FP), CX
+	MOVQ         a0+16(FP), DX
 	MOVQ         a1+24(FP), BX
 	MOVQ         b+32(FP), SI
 	MOVQ         offset+48(FP), DI
@@ -6381,10 +6151,10 @@ wide:
 	VMOVDQU64 64(AX), Z3
 	VMOVDQU64 128(AX), Z5
 	VMOVDQU64 192(AX), Z7
-	VMOVDQU64 (DX), Z9
-	VMOVDQU64 64(DX), Z11
-	VMOVDQU64 128(DX), Z13
-	VMOVDQU64 192(DX), Z15
+	VMOVDQU64 (CX), Z9
+	VMOVDQU64 64(CX), Z11
+	VMOVDQU64 128(CX), Z13
+	VMOVDQU64 192(CX), Z15
 	JMP       wideTerms
 
 wideContinue:
@@ -6423,7 +6193,7 @@ wideTerm:
 	LEAQ             3(R10), BP
 	SHRXQ            R11, BP, BP
 	VPBROADCASTQ     (R15)(BP*8), Z21
-	MOVQ             (CX)(R13*8), R15
+	MOVQ             (DX)(R13*8), R15
 	VMOVDQU64        (R15)(DI*1), Z22
 	VMOVDQU64        64(R15)(DI*1), Z23
 	VMOVDQU64        128(R15)(DI*1), Z24
@@ -6573,10 +6343,10 @@ wideTerm:
 	VMOVDQU64        Z3, 64(AX)
 	VMOVDQU64        Z5, 128(AX)
 	VMOVDQU64        Z7, 192(AX)
-	VMOVDQU64        Z9, (DX)
-	VMOVDQU64        Z11, 64(DX)
-	VMOVDQU64        Z13, 128(DX)
-	VMOVDQU64        Z15, 192(DX)
+	VMOVDQU64        Z9, (CX)
+	VMOVDQU64        Z11, 64(CX)
+	VMOVDQU64        Z13, 128(CX)
+	VMOVDQU64        Z15, 192(CX)
 	JMP              wideEnd
 
 wideReduced:
@@ -6611,7 +6381,7 @@ wideEnd:
 	ADDQ $0x00000100, DI
 	ADDQ $0x00000400, R8
 	ADDQ $0x00000100, AX
-	ADDQ $0x00000100, DX
+	ADDQ $0x00000100, CX
 	ADDQ $0x04, R10
 	SUBQ $0x04, R12
 	JMP  wide
@@ -6629,7 +6399,7 @@ narrow:
 	VPXORQ    Z4, Z4, Z4
 	JB        narrowTerms
 	VMOVDQU64 (AX), Z1
-	VMOVDQU64 (DX), Z3
+	VMOVDQU64 (CX), Z3
 	JMP       narrowTerms
 
 narrowContinue:
@@ -6647,7 +6417,7 @@ narrowTerm:
 	LEAQ             (R10), BP
 	SHRXQ            R11, BP, BP
 	VPBROADCASTQ     (R15)(BP*8), Z6
-	MOVQ             (CX)(R13*8), R15
+	MOVQ             (DX)(R13*8), R15
 	VMOVDQU64        (R15)(DI*1), Z7
 	VPMADD52LUQ      Z7, Z6, Z1
 	VPMADD52HUQ      Z7, Z6, Z2
@@ -6692,7 +6462,7 @@ narrowTerm:
 	CMPQ             R13, $0x01
 	JA               narrowReduced
 	VMOVDQU64        Z1, (AX)
-	VMOVDQU64        Z3, (DX)
+	VMOVDQU64        Z3, (CX)
 	JMP              narrowEnd
 
 narrowReduced:
@@ -6709,7 +6479,7 @@ narrowEnd:
 	ADDQ $0x00000040, DI
 	ADDQ $0x00000100, R8
 	ADDQ $0x00000040, AX
-	ADDQ $0x00000040, DX
+	ADDQ $0x00000040, CX
 	ADDQ $0x01, R10
 	SUBQ $0x01, R12
 	JMP  narrow
@@ -6722,8 +6492,8 @@ narrowDone:
 // Requires: AVX, AVX512F, AVX512IFMA, AVX512VBMI
 TEXT ·sumPacked2Products(SB), NOSPLIT, $0-112
 	MOVQ         dst0+0(FP), AX
-	MOVQ         a0+16(FP), CX
-	MOVQ         dst1+8(FP), DX
+	MOVQ         dst1+8(FP), CX
+	MOVQ         a0+16(FP), DX
 	MOVQ         a1+24(FP), BX
 	MOVQ         b+32(FP), SI
 	MOVQ         offset+48(FP), DI
@@ -6766,10 +6536,10 @@ wide:
 	VMOVDQU64 64(AX), Z6
 	VMOVDQU64 128(AX), Z8
 	VMOVDQU64 192(AX), Z10
-	VMOVDQU64 (DX), Z12
-	VMOVDQU64 64(DX), Z14
-	VMOVDQU64 128(DX), Z16
-	VMOVDQU64 192(DX), Z18
+	VMOVDQU64 (CX), Z12
+	VMOVDQU64 64(CX), Z14
+	VMOVDQU64 128(CX), Z16
+	VMOVDQU64 192(CX), Z18
 	JMP       wideTerms
 
 wideContinue:
@@ -6800,7 +6570,7 @@ wideTerm:
 	VMOVDQU64        64(R15)(DI*1), Z22
 	VMOVDQU64        128(R15)(DI*1), Z23
 	VMOVDQU64        192(R15)(DI*1), Z24
-	MOVQ             (CX)(R13*8), R15
+	MOVQ             (DX)(R13*8), R15
 	ADDQ             R11, R15
 	VPERMB           (R15), Z1, Z25
 	VPSRLVQ          Z2, Z25, Z25
@@ -6976,10 +6746,10 @@ wideTerm:
 	VMOVDQU64        Z6, 64(AX)
 	VMOVDQU64        Z8, 128(AX)
 	VMOVDQU64        Z10, 192(AX)
-	VMOVDQU64        Z12, (DX)
-	VMOVDQU64        Z14, 64(DX)
-	VMOVDQU64        Z16, 128(DX)
-	VMOVDQU64        Z18, 192(DX)
+	VMOVDQU64        Z12, (CX)
+	VMOVDQU64        Z14, 64(CX)
+	VMOVDQU64        Z16, 128(CX)
+	VMOVDQU64        Z18, 192(CX)
 	JMP              wideEnd
 
 wideReduced:
@@ -7014,7 +6784,7 @@ wideEnd:
 	ADDQ $0x00000100, DI
 	ADDQ $0x00000400, R8
 	ADDQ $0x00000100, AX
-	ADDQ $0x00000100, DX
+	ADDQ $0x00000100, CX
 	LEAQ (R11)(R10*4), R11
 	SUBQ $0x04, R12
 	JMP  wide
@@ -7032,7 +6802,7 @@ narrow:
 	VPXORQ    Z7, Z7, Z7
 	JB        narrowTerms
 	VMOVDQU64 (AX), Z4
-	VMOVDQU64 (DX), Z6
+	VMOVDQU64 (CX), Z6
 	JMP       narrowTerms
 
 narrowContinue:
@@ -7048,7 +6818,7 @@ narrowTerms:
 narrowTerm:
 	MOVQ             (SI)(R13*8), R15
 	VMOVDQU64        (R15)(DI*1), Z9
-	MOVQ             (CX)(R13*8), R15
+	MOVQ             (DX)(R13*8), R15
 	ADDQ             R11, R15
 	VPERMB           (R15), Z1, Z10
 	VPSRLVQ          Z2, Z10, Z10
@@ -7101,7 +6871,7 @@ narrowTerm:
 	CMPQ             R13, $0x01
 	JA               narrowReduced
 	VMOVDQU64        Z4, (AX)
-	VMOVDQU64        Z6, (DX)
+	VMOVDQU64        Z6, (CX)
 	JMP              narrowEnd
 
 narrowReduced:
@@ -7118,7 +6888,7 @@ narrowEnd:
 	ADDQ $0x00000040, DI
 	ADDQ $0x00000100, R8
 	ADDQ $0x00000040, AX
-	ADDQ $0x00000040, DX
+	ADDQ $0x00000040, CX
 	ADDQ R10, R11
 	SUBQ $0x01, R12
 	JMP  narrow

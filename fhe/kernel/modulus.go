@@ -36,7 +36,7 @@ type Modulus struct {
 	fold, unfold     scalar // 2N-th root's quarter turn that joins mirrored coefficients (conjugate-invariant ring only)
 	scale            scalar // 1/N, or 1/(2N) in the conjugate-invariant ring
 
-	// terms is how many products of two reduced values, on top of one reduced value, a 128-bit accumulator holds.
+	// terms is how many products of two reduced values, on top of one reduced value, are reduced at once.
 	terms int
 
 	acceleration
@@ -71,7 +71,7 @@ func NewModulus(q uint64, logN int, conjugateInvariant bool) (*Modulus, error) {
 	m.one = m.scalar(1)
 	m.radix = m.scalar(-(q * (^uint64(0) / q))) // 2^64 - q*floor((2^64-1)/q); q is odd, so this is 2^64 mod q
 	m.barrett = newBarrett(q)
-	m.terms = maxTerms(q)
+	m.terms = maxTerms(m.barrett.shift)
 
 	order := uint64(1) << logOrder
 	root := m.pow(primitiveRoot(q), (q-1)/order)
@@ -178,9 +178,14 @@ func newBarrett(q uint64) barrett {
 
 func (r barrett) mul(a, b, q uint64) uint64 {
 	hi, lo := bits.Mul64(a, b)
-	// For c = a*b < q^2, c1 = floor(c / 2^(k-2)) has at most k+2 bits, and floor(c1*mu / 2^64) falls short of c/q by less
-	// than 2^(k-62) + 1/2 + 1 <= 2, so the remainder stays below 2q.
+	return reduceOnce(r.remainder(hi, lo, q), q)
+}
+
+// remainder returns c mod q, or that plus a small multiple of q, for a sum c = hi*2^64+lo of t products below q^2, and
+// one value below q more. c1 = floor(c / 2^(k-2)) fits 64 bits for t <= 2^(62-k), and floor(c1*mu / 2^64) falls short of
+// c/q by less than t*2^(k-62) + 1/2 + 1: the remainder stays below 2q for t = 1 and below 3q for the largest t.
+func (r barrett) remainder(hi, lo, q uint64) uint64 {
 	c1 := hi<<((66-r.shift)&63) | lo>>((r.shift-2)&63)
 	quotient, _ := bits.Mul64(c1, r.mu)
-	return reduceOnce(lo-quotient*q, q)
+	return lo - quotient*q
 }

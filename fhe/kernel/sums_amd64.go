@@ -57,30 +57,17 @@ func (m *Modulus) eachGroup(n, terms int, add bool, sum func(k, count, offset, n
 	}
 }
 
-func (m *Modulus) innerProduct(dst []uint64, a, b [][]uint64, add bool) {
-	done := 0
-	if _, n := m.whole(len(dst)); n > 0 && len(a) > 0 {
-		var running [2 * sumPart]uint64
-		m.eachGroup(n, len(a), add, func(k, count, offset, n int, start, end uint64) {
-			sumProducts(&dst[offset], &a[k], &b[k], uint64(count), uint64(8*offset), uint64(n/8), start, end,
-				&running[0], &m.constants)
-		})
-		done = n
-	}
-	m.innerProductGeneric(dst, a, b, done, add)
-}
-
-func (m *Modulus) innerProduct2(dst0, dst1 []uint64, a0, a1, b [][]uint64, add bool) {
+func (m *Modulus) innerProduct2(dst0, dst1 []uint64, a0, a1, b [][]uint64) {
 	done := 0
 	if _, n := m.whole(len(dst0)); n > 0 && len(b) > 0 {
 		var running [4 * sumPart]uint64
-		m.eachGroup(n, len(b), add, func(k, count, offset, n int, start, end uint64) {
+		m.eachGroup(n, len(b), false, func(k, count, offset, n int, start, end uint64) {
 			sumProducts2(&dst0[offset], &dst1[offset], &a0[k], &a1[k], &b[k], uint64(count), uint64(8*offset), uint64(n/8),
 				start, end, &running[0], &m.constants)
 		})
 		done = n
 	}
-	m.innerProduct2Generic(dst0, dst1, a0, a1, b, done, add)
+	m.sums2Generic(dst0, dst1, a0, a1, b, done, 0, 1, false)
 }
 
 // layout tells the assembly how eight packed values are read: for each lane, eight bytes that hold it; by how much to
@@ -108,7 +95,7 @@ func (m *Modulus) packedBits() int {
 
 func (m *Modulus) innerProduct2Packed(dst0, dst1 []uint64, a0, a1, b [][]uint64, start, run int, add bool) {
 	if !m.enabled || len(dst0) == 0 || len(b) == 0 {
-		m.innerProduct2PackedGeneric(dst0, dst1, a0, a1, b, start, run, add)
+		m.sums2Generic(dst0, dst1, a0, a1, b, 0, start, run, add)
 		return
 	}
 	shift := uint64(bits.TrailingZeros(uint(run / 8)))
@@ -127,7 +114,7 @@ func (m *Modulus) innerProduct2Packed(dst0, dst1 []uint64, a0, a1, b [][]uint64,
 
 func (m *Modulus) packed2InnerProduct(dst0, dst1 []uint64, a0, a1, b [][]uint64) {
 	if !m.enabled || len(dst0) == 0 || len(b) == 0 {
-		m.innerProduct2Generic(dst0, dst1, a0, a1, b, 0, false)
+		m.sums2Generic(dst0, dst1, a0, a1, b, 0, 0, 1, false)
 		return
 	}
 	var running [4 * sumPart]uint64

@@ -125,15 +125,21 @@ func subMulScalarGeneric(dst, a, b []uint64, c scalar, q uint64) {
 }
 
 func (m *Modulus) liftGeneric(dst, src []uint64, p uint64) {
-	q, one, wrap := m.q, m.one, m.Reduce(p)
+	q := m.q
+	m.liftLazy(dst, src, p)
+	for i, x := range dst {
+		dst[i] = reduceOnce(x, q)
+	}
+}
+
+// liftLazy is liftGeneric that ends below 2q.
+func (m *Modulus) liftLazy(dst, src []uint64, p uint64) {
+	q, one, half := m.q, m.one, p/2
 	src = src[:len(dst)]
+	wrap := q - m.Reduce(p) // what is above half, as likely as not, is congruent to itself plus this
 	for i := range dst {
 		x := src[i]
-		r := one.mul(x, q)
-		if x > p/2 {
-			r = subOnce(r, wrap, q)
-		}
-		dst[i] = r
+		dst[i] = one.mulLazy(x+wrap&uint64(int64(half-x)>>63), q)
 	}
 }
 

@@ -171,26 +171,9 @@ func testInnerProduct(t *testing.T, m *Modulus, n, terms int, vector func() []ui
 	}
 	name := fmt.Sprintf("%d terms of %d values modulo %d", terms, n, q)
 	got0, got1 := make([]uint64, n), make([]uint64, n)
-	m.InnerProduct(got0, a0, b)
-	equal(t, "inner product, "+name, got0, want0)
 	m.InnerProduct2(got0, got1, a0, a1, b)
 	equal(t, "first of two inner products, "+name, got0, want0)
 	equal(t, "second of two inner products, "+name, got1, want1)
-
-	start0, start1 := slices.Clone(vector()), slices.Clone(vector())
-	added0, added1 := make([]uint64, n), make([]uint64, n)
-	for i := range n {
-		added0[i] = addRef(start0[i], want0[i], q)
-		added1[i] = addRef(start1[i], want1[i], q)
-	}
-	copy(got0, start0)
-	m.InnerProductAdd(got0, a0, b)
-	equal(t, "inner product added, "+name, got0, added0)
-	copy(got0, start0)
-	copy(got1, start1)
-	m.InnerProduct2Add(got0, got1, a0, a1, b)
-	equal(t, "first of two inner products added, "+name, got0, added0)
-	equal(t, "second of two inner products added, "+name, got1, added1)
 
 	if terms > 0 {
 		a0[0], b[terms-1] = slices.Clone(a0[0]), slices.Clone(b[terms-1])

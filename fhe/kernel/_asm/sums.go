@@ -44,12 +44,10 @@ func (s sum) reduce(f fieldsOf, temp func() VecPhysical) {
 }
 
 func sums() {
-	innerProduct{name: "sumProducts", doc: "a[k]*b[k]", sides: []string{""}}.generate()
-	two := []string{"0", "1"}
-	innerProduct{name: "sumProducts2", doc: "a0[k]*b[k] and a1[k]*b[k]", sides: two}.generate()
-	innerProduct{name: "sumProducts2Packed", doc: "a0[k]*b[k] and a1[k]*b[k], b packed", sides: two, b: packed}.generate()
-	innerProduct{name: "sumProducts2Runs", doc: "a0[k]*b[k] and a1[k]*b[k], b in runs", sides: two, b: runs}.generate()
-	innerProduct{name: "sumPacked2Products", doc: "a0[k]*b[k] and a1[k]*b[k], a0 and a1 packed", sides: two, a: packed}.generate()
+	innerProduct{name: "sumProducts2", doc: "a0[k]*b[k] and a1[k]*b[k]"}.generate()
+	innerProduct{name: "sumProducts2Packed", doc: "a0[k]*b[k] and a1[k]*b[k], b packed", b: packed}.generate()
+	innerProduct{name: "sumProducts2Runs", doc: "a0[k]*b[k] and a1[k]*b[k], b in runs", b: runs}.generate()
+	innerProduct{name: "sumPacked2Products", doc: "a0[k]*b[k] and a1[k]*b[k], a0 and a1 packed", a: packed}.generate()
 	extend()
 }
 
@@ -76,7 +74,6 @@ const (
 // running sums. Plain slices are addressed from the given byte offset on, others from the given vector of eight on.
 type innerProduct struct {
 	name, doc string
-	sides     []string
 	a, b      form
 
 	registers
@@ -89,10 +86,6 @@ type innerProduct struct {
 }
 
 func (p innerProduct) generate() {
-	dstNames, aNames := "dst"+p.sides[0], "a"+p.sides[0]
-	if len(p.sides) == 2 {
-		dstNames, aNames = dstNames+", dst1", aNames+", a1"
-	}
 	extra := ""
 	switch {
 	case p.a == packed || p.b == packed:
@@ -101,12 +94,11 @@ func (p innerProduct) generate() {
 		extra = ", position, shift uint64"
 	}
 	TEXT(p.name, NOSPLIT,
-		"func("+dstNames+" *uint64, "+aNames+", b *[]uint64, terms, offset, count, start, end uint64, running *uint64, c *[22]uint64"+extra+")")
+		"func(dst0, dst1 *uint64, a0, a1, b *[]uint64, terms, offset, count, start, end uint64, running *uint64, c *[22]uint64"+extra+")")
 	Pragma("noescape")
 	Doc(p.name + " sums up " + p.doc + ".")
-	for _, side := range p.sides {
-		p.dst, p.firsts = append(p.dst, argument("dst"+side)), append(p.firsts, argument("a"+side))
-	}
+	p.dst = []GPVirtual{argument("dst0"), argument("dst1")}
+	p.firsts = []GPVirtual{argument("a0"), argument("a1")}
 	p.seconds, p.offset, p.running = argument("b"), argument("offset"), argument("running")
 	c := argument("c")
 	p.fields = fieldsOf{
@@ -137,7 +129,7 @@ func (p innerProduct) generate() {
 		JB(LabelRef(tile.label + "Done"))
 		p.column(tile.label, tile.width)
 		ADDQ(U32(64*tile.width), p.offset)
-		ADDQ(U32(128*tile.width*len(p.sides)), p.running)
+		ADDQ(U32(256*tile.width), p.running)
 		for _, dst := range p.dst {
 			ADDQ(U32(64*tile.width), dst)
 		}
