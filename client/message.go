@@ -20,7 +20,7 @@ type message struct {
 	bytes *io.SectionReader // may be nil
 }
 
-// field is one of a request; its value is a string, an int64, []byte or [][]byte.
+// field is one of a request; its value is a string or several, an int64, []byte or [][]byte.
 type field struct {
 	name  string
 	value any
@@ -34,6 +34,11 @@ func newMessage(method string, fields ...field) message {
 		switch v := f.value.(type) {
 		case string:
 			put(e.EncodeString(v))
+		case []string:
+			put(e.EncodeArrayLen(len(v)))
+			for _, s := range v {
+				put(e.EncodeString(s))
+			}
 		case int64:
 			put(e.EncodeInt(v))
 		case []byte:

@@ -139,6 +139,9 @@ func (m *FHEModelClient) DeserializeDecryptDequantize(reply []byte) (Answer, err
 	if m.BatchSize() > 1 {
 		return Answer{}, errBatch
 	}
+	if m.spec.Dimensions() > 0 {
+		return Answer{}, errGallery
+	}
 	out, err := m.key.Decrypt(m.spec.Signature, m.spec.ModelID(), reply)
 	if err != nil {
 		return Answer{}, err

@@ -98,7 +98,7 @@ func (m FHEModelDev) files() ([]file, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := m.Pipeline.Validate(m.Circuit.Parameters.Slots(), m.Circuit.Inputs, m.Circuit.Outputs); err != nil {
+	if err := m.Pipeline.Validate(m.Circuit.Parameters.Slots(), circuit.Fresh(m.Circuit.Inputs), m.Circuit.Outputs); err != nil {
 		return nil, err
 	}
 	server, err := pack(file{"circuit.json", structure}, file{"weights.bin", weights})
@@ -211,7 +211,7 @@ func (c *Client) validate() error {
 	for i, out := range c.Signature.Outputs {
 		outputs[i] = circuit.Output{Period: out.Period, Coefficients: out.Coefficients, Width: out.Width}
 	}
-	return c.Pipeline.Validate(p.Slots(), c.Signature.Inputs, outputs)
+	return c.Pipeline.Validate(p.Slots(), circuit.Fresh(c.Signature.Inputs), outputs)
 }
 
 func parseID(text string) (id fhe.ID, err error) {

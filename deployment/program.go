@@ -20,6 +20,10 @@ func newProgram(ctx context.Context, c *circuit.Circuit, pool *fhe.Pool) (progra
 	if c.Packing == circuit.Batch {
 		return fhe.NewBatchProgram(c, pool)
 	}
+	if circuit.Stored(c.Inputs) != nil {
+		m, err := fhe.NewMatcher(c, pool)
+		return matcher{m}, err
+	}
 	p, err := fhe.NewProgram(ctx, c, pool)
 	return single{p}, err
 }

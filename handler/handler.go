@@ -66,8 +66,11 @@ type EndpointHandler struct {
 	store   keystore.Store
 	options Options
 	keySet  string // hexadecimal
-	work    *admission
-	keys    *keyring
+	// gallery is the model where its users store templates, or nil.
+	gallery     Gallery
+	templateSet string // hexadecimal
+	work        *admission
+	keys        *keyring
 }
 
 // New returns a handler. It closes neither the model nor the store.
@@ -77,14 +80,19 @@ func New(model Model, store keystore.Store, options Options) (*EndpointHandler, 
 		return nil, err
 	}
 	set := model.KeySet()
-	return &EndpointHandler{
+	h := &EndpointHandler{
 		model:   model,
 		store:   store,
 		options: options,
 		keySet:  hex.EncodeToString(set[:]),
 		work:    newAdmission(options.Workers, options.Queue),
 		keys:    newKeyring(options.KeyCacheBytes),
-	}, nil
+	}
+	if gallery, ok := model.(Gallery); ok {
+		set := gallery.TemplateSet()
+		h.gallery, h.templateSet = gallery, hex.EncodeToString(set[:])
+	}
+	return h, nil
 }
 
 // Handle answers a request. Its error is always an *Error. A request that fails changes nothing that is stored, except
@@ -115,6 +123,8 @@ func (h *EndpointHandler) dispatch(ctx context.Context, r Request) (Response, er
 		return h.inference(ctx, r)
 	case Describe:
 		return h.describe()
+	case FetchTemplates:
+		return h.fetchTemplates(ctx, r)
 	case "":
 		return Response{}, Errorf(MissingField, "method")
 	}
@@ -133,6 +143,7 @@ func (h *EndpointHandler) Describe() Description {
 		MaxPiece:     MaxPiece,
 		MaxInputs:    h.maxInputs(),
 		BatchSize:    h.model.BatchSize(),
+		TemplateSet:  h.templateSet,
 	}
 }
 

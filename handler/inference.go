@@ -18,6 +18,9 @@ func (h *EndpointHandler) inference(ctx context.Context, r Request) (Response, e
 	if err := h.checkInputs(r.EncryptedInputs); err != nil {
 		return Response{}, err
 	}
+	if err := h.checkTemplates(r.Templates); err != nil {
+		return Response{}, err
+	}
 	if keystore.CheckUID(r.UID) != nil {
 		return Response{}, &Error{Code: UnknownKey}
 	}
@@ -26,8 +29,13 @@ func (h *EndpointHandler) inference(ctx context.Context, r Request) (Response, e
 		return Response{}, err
 	}
 	defer leave()
-	if err := h.confirm(ctx, r.UID); err != nil {
+	if err := h.confirm(ctx, h.keySet, r.UID); err != nil {
 		return Response{}, err
+	}
+	for _, uid := range r.Templates {
+		if err := h.confirm(ctx, h.templateSet, uid); err != nil {
+			return Response{}, err
+		}
 	}
 	outputs := make([][]byte, len(r.EncryptedInputs))
 	group, ctx := errgroup.WithContext(ctx)
@@ -36,12 +44,12 @@ func (h *EndpointHandler) inference(ctx context.Context, r Request) (Response, e
 		group.Go(func() error {
 			return h.work.work(ctx, func() error {
 				// Not before: requests that wait would hold more keys than the cache may.
-				keys, err := h.keysOf(ctx, r.UID)
+				keys, err := h.keysOf(ctx, h.keySet, r.UID)
 				if err != nil {
 					return err
 				}
 				start := time.Now()
-				output, err := h.model.Infer(ctx, keys, input)
+				output, err := h.infer(ctx, keys, r.Templates, input)
 				if err != nil {
 					return unsuitable(InvalidInput, err)
 				}
@@ -78,8 +86,8 @@ const storeTime = time.Second
 
 // confirm asks the store about a key that is in memory, so that one that was deleted or has expired ends on all endpoints
 // that share the store, and one in use does not expire.
-func (h *EndpointHandler) confirm(ctx context.Context, uid string) error {
-	confirmed, ok := h.keys.confirmed(uid)
+func (h *EndpointHandler) confirm(ctx context.Context, set, uid string) error {
+	confirmed, ok := h.keys.confirmed(set, uid)
 	if !ok {
 		return nil // loading it will ask
 	}
@@ -87,10 +95,10 @@ func (h *EndpointHandler) confirm(ctx context.Context, uid string) error {
 	defer cancel()
 	switch err := h.store.Touch(asked, uid); {
 	case err == nil:
-		h.keys.confirm(uid)
+		h.keys.confirm(set, uid)
 		return nil
 	case errors.Is(err, keystore.ErrNotFound):
-		h.keys.remove(uid)
+		h.keys.remove(set, uid)
 		return err
 	case ctx.Err() != nil:
 		return ctx.Err()
@@ -102,18 +110,18 @@ func (h *EndpointHandler) confirm(ctx context.Context, uid string) error {
 	return nil
 }
 
-// keysOf returns the expanded key, from memory or from the store. The caller holds a worker.
-func (h *EndpointHandler) keysOf(ctx context.Context, uid string) (Keys, error) {
-	if keys, ok := h.keys.get(uid); ok {
+// keysOf returns the expanded key, or templates, of a set, from memory or from the store. The caller holds a worker.
+func (h *EndpointHandler) keysOf(ctx context.Context, set, uid string) (Keys, error) {
+	if keys, ok := h.keys.get(set, uid); ok {
 		return keys, nil
 	}
-	return h.keys.once(ctx, "load "+uid, func(ctx context.Context) (Keys, error) {
-		if keys, ok := h.keys.peek(uid); ok { // another flight has landed since
+	return h.keys.once(ctx, "load "+set+uid, func(ctx context.Context) (Keys, error) {
+		if keys, ok := h.keys.peek(set, uid); ok { // another flight has landed since
 			return keys, nil
 		}
-		keys, err := h.load(ctx, uid)
+		keys, err := h.load(ctx, set, uid)
 		if err == nil {
-			h.keys.add(uid, keys)
+			h.keys.add(set, uid, keys)
 		}
 		return keys, err
 	})

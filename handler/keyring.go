@@ -25,27 +25,30 @@ type keyring struct {
 	closed                bool
 	flying                sync.WaitGroup
 	order                 *list.List // of *entry, most recently used first
-	entries               map[string]*list.Element
+	entries               map[name]*list.Element
 	used                  int64
 	hits, misses, evicted int64
 }
 
+// name tells keys from templates: a uid of the one must not pass for the other.
+type name struct{ set, uid string }
+
 type entry struct {
-	uid       string
+	name
 	keys      Keys
 	confirmed time.Time // when the store was last known to have it
 }
 
 func newKeyring(limit int64) *keyring {
 	ctx, cancel := context.WithCancel(context.Background())
-	return &keyring{limit: limit, ctx: ctx, cancel: cancel, order: list.New(), entries: map[string]*list.Element{}}
+	return &keyring{limit: limit, ctx: ctx, cancel: cancel, order: list.New(), entries: map[name]*list.Element{}}
 }
 
 // get returns a key that is in memory.
-func (k *keyring) get(uid string) (Keys, bool) {
+func (k *keyring) get(set, uid string) (Keys, bool) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	e, ok := k.entries[uid]
+	e, ok := k.entries[name{set, uid}]
 	if !ok {
 		k.misses++
 		return nil, false
@@ -56,67 +59,68 @@ func (k *keyring) get(uid string) (Keys, bool) {
 }
 
 // peek is get for one that asks again: it does not count.
-func (k *keyring) peek(uid string) (Keys, bool) {
+func (k *keyring) peek(set, uid string) (Keys, bool) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if e, ok := k.entries[uid]; ok {
+	if e, ok := k.entries[name{set, uid}]; ok {
 		return e.Value.(*entry).keys, true
 	}
 	return nil, false
 }
 
 // confirmed returns when the store was last known to have a key that is in memory.
-func (k *keyring) confirmed(uid string) (time.Time, bool) {
+func (k *keyring) confirmed(set, uid string) (time.Time, bool) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if e, ok := k.entries[uid]; ok {
+	if e, ok := k.entries[name{set, uid}]; ok {
 		return e.Value.(*entry).confirmed, true
 	}
 	return time.Time{}, false
 }
 
 // confirm notes that the store has the key.
-func (k *keyring) confirm(uid string) {
+func (k *keyring) confirm(set, uid string) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if e, ok := k.entries[uid]; ok {
+	if e, ok := k.entries[name{set, uid}]; ok {
 		e.Value.(*entry).confirmed = time.Now()
 	}
 }
 
 // add puts a key in and drops others until the rest fits. The newest stays even if it alone is over the limit: it was
 // paid for and is about to be used.
-func (k *keyring) add(uid string, keys Keys) {
+func (k *keyring) add(set, uid string, keys Keys) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	k.drop(uid)
-	k.entries[uid] = k.order.PushFront(&entry{uid, keys, time.Now()})
+	n := name{set, uid}
+	k.drop(n)
+	k.entries[n] = k.order.PushFront(&entry{n, keys, time.Now()})
 	k.used += keys.Bytes()
 	for k.used > k.limit && k.order.Len() > 1 {
-		k.drop(k.order.Back().Value.(*entry).uid)
+		k.drop(k.order.Back().Value.(*entry).name)
 		k.evicted++
 	}
 }
 
 // remove forgets a key.
-func (k *keyring) remove(uid string) {
+func (k *keyring) remove(set, uid string) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	k.drop(uid)
+	k.drop(name{set, uid})
 }
 
-func (k *keyring) drop(uid string) {
-	if e, ok := k.entries[uid]; ok {
+func (k *keyring) drop(n name) {
+	if e, ok := k.entries[n]; ok {
 		k.used -= e.Value.(*entry).keys.Bytes()
 		k.order.Remove(e)
-		delete(k.entries, uid)
+		delete(k.entries, n)
 	}
 }
 
-// once runs f, or waits for the one that already runs under that name. f goes on when ctx ends, for the sake of the
+// once runs f, or waits for the one that already runs as that flight. f goes on when ctx ends, for the sake of the
 // others that wait for it.
-func (k *keyring) once(ctx context.Context, name string, f func(context.Context) (Keys, error)) (Keys, error) {
-	done := k.flights.DoChan(name, func() (any, error) {
+func (k *keyring) once(ctx context.Context, flight string, f func(context.Context) (Keys, error)) (Keys, error) {
+	done := k.flights.DoChan(flight, func() (any, error) {
 		if !k.takeOff() {
 			return nil, context.Canceled
 		}

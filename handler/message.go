@@ -10,16 +10,20 @@ const (
 	DeleteKey = "delete_key"
 	Inference = "inference"
 	Describe  = "describe"
+
+	FetchTemplates = "fetch_templates"
 )
 
 // Methods are all of them.
-var Methods = []string{SaveKey, AppendKey, KeyStatus, DeleteKey, Inference, Describe}
+var Methods = []string{SaveKey, AppendKey, KeyStatus, DeleteKey, Inference, Describe, FetchTemplates}
 
 const (
 	// MaxPiece is the largest piece of a key in one request: what every store writes at once.
 	MaxPiece = keystore.MaxPiece
 	// MaxInputs is the largest number of encrypted inputs in one request. Batches come one at a time.
 	MaxInputs = 64
+	// MaxTemplates is the largest number of files of templates that inputs are compared with in one request.
+	MaxTemplates = 64
 )
 
 // Request is one request of any method; each method uses some of the fields.
@@ -38,6 +42,8 @@ type Request struct {
 	Offset         *int64
 	// EncryptedInputs are answered in order.
 	EncryptedInputs [][]byte
+	// Templates are the uids of those that each input is compared with.
+	Templates []string
 }
 
 // Response is the reply to a request: exactly one field is set.
@@ -46,6 +52,7 @@ type Response struct {
 	Deleted     bool         // delete_key
 	Outputs     [][]byte     // inference, in the order of the inputs
 	Description *Description // describe
+	Piece       []byte       // fetch_templates
 }
 
 // KeyState says how far a key is.
@@ -71,4 +78,6 @@ type Description struct {
 	MaxInputs    int     `json:"max_inputs"`
 	BatchSize    int     `json:"batch_size"` // samples in an input
 	ClientZip    []byte  `json:"client_zip,omitempty"`
+	// TemplateSet, in hexadecimal, is empty for a model whose users store no templates.
+	TemplateSet string `json:"template_set,omitempty"`
 }

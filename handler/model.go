@@ -33,6 +33,20 @@ type Model interface {
 	Infer(ctx context.Context, keys Keys, input []byte) ([]byte, error)
 }
 
+// Gallery is a Model that compares inputs with templates that its users have stored, encrypted as the inputs are.
+type Gallery interface {
+	Model
+	// TemplateSet identifies the parameters of templates, as KeySet does those of keys.
+	TemplateSet() [16]byte
+	// CheckTemplates returns ErrUnsuitable for a size in bytes that no templates have.
+	CheckTemplates(size int64) error
+	// LoadTemplates reads templates on the terms of LoadKeys.
+	LoadTemplates(ctx context.Context, r io.Reader) (Keys, error)
+	// Match is Infer for an input and the templates it is compared with. What LoadKeys has made is keys, and what
+	// LoadTemplates has made templates.
+	Match(ctx context.Context, keys Keys, templates []Keys, input []byte) ([]byte, error)
+}
+
 // Keys is an expanded evaluation key, as LoadKeys makes it and Infer takes it. It is never changed and may be used by
 // several inferences at once.
 type Keys interface {

@@ -69,7 +69,10 @@ func (h *EndpointHandler) begin(ctx context.Context, owner, uid string, upload k
 // along, which then is the whole key; a key set left out is the model's.
 func (h *EndpointHandler) announcement(r Request) (keystore.Upload, error) {
 	upload := keystore.Upload{KeySet: h.keySet}
-	if r.KeySet != "" && r.KeySet != h.keySet {
+	if r.KeySet != "" {
+		upload.KeySet = r.KeySet
+	}
+	if !h.takes(upload.KeySet) {
 		return upload, &Error{Code: WrongKeySet}
 	}
 	switch {
@@ -88,10 +91,7 @@ func (h *EndpointHandler) announcement(r Request) (keystore.Upload, error) {
 		}
 		upload.Size, upload.SHA256 = *r.Size, [sha256.Size]byte(digest)
 	}
-	if want := h.model.KeyBytes(); upload.Size != want {
-		return upload, Errorf(InvalidKey, "it has %d bytes, announced or sent: want %d", upload.Size, want)
-	}
-	return upload, nil
+	return upload, h.checkSize(upload.KeySet, upload.Size)
 }
 
 func checkPieceLength(piece []byte) error {
@@ -145,11 +145,12 @@ func (h *EndpointHandler) deleteKey(ctx context.Context, r Request) (Response, e
 	if err := h.store.Delete(ctx, r.UID); err != nil {
 		return Response{}, err
 	}
-	h.keys.remove(r.UID)
+	h.keys.remove(h.keySet, r.UID)
+	h.keys.remove(h.templateSet, r.UID)
 	return Response{Deleted: true}, nil
 }
 
-// status describes an upload or a key of the model's key set; anything else is unknown.
+// status describes an upload, a key of the model's key set, or templates; anything else is unknown.
 func (h *EndpointHandler) status(ctx context.Context, uid string) (keystore.Info, error) {
 	if keystore.CheckUID(uid) != nil {
 		return keystore.Info{}, &Error{Code: UnknownKey}
@@ -158,7 +159,7 @@ func (h *EndpointHandler) status(ctx context.Context, uid string) (keystore.Info
 	if err != nil {
 		return keystore.Info{}, err
 	}
-	if info.KeySet != h.keySet {
+	if !h.takes(info.KeySet) {
 		return keystore.Info{}, &Error{Code: UnknownKey}
 	}
 	return info, nil
@@ -178,12 +179,12 @@ func (h *EndpointHandler) seal(ctx context.Context, uid string, info keystore.In
 	_, err = h.keys.once(ctx, "seal "+uid, func(ctx context.Context) (keys Keys, err error) {
 		err = h.work.work(ctx, func() error {
 			return h.store.Seal(ctx, uid, func(r io.Reader) (err error) {
-				keys, err = h.expand(ctx, r)
+				keys, err = h.expand(ctx, info.KeySet, r)
 				return err
 			})
 		})
 		if err == nil && keys != nil {
-			h.keys.add(uid, keys)
+			h.keys.add(info.KeySet, uid, keys)
 		}
 		return keys, err
 	})
@@ -194,10 +195,14 @@ func (h *EndpointHandler) seal(ctx context.Context, uid string, info keystore.In
 	return keyState(uid, info), nil
 }
 
-// expand makes a key ready for use.
-func (h *EndpointHandler) expand(ctx context.Context, r io.Reader) (Keys, error) {
+// expand makes a key or templates ready for use.
+func (h *EndpointHandler) expand(ctx context.Context, set string, r io.Reader) (Keys, error) {
 	start := time.Now()
-	keys, err := h.model.LoadKeys(ctx, r)
+	load := h.model.LoadKeys
+	if set != h.keySet {
+		load = h.gallery.LoadTemplates
+	}
+	keys, err := load(ctx, r)
 	if err != nil {
 		return nil, unsuitable(InvalidKey, err)
 	}
@@ -205,8 +210,8 @@ func (h *EndpointHandler) expand(ctx context.Context, r io.Reader) (Keys, error)
 	return keys, nil
 }
 
-// load reads a sealed key from the store.
-func (h *EndpointHandler) load(ctx context.Context, uid string) (Keys, error) {
+// load reads a sealed key, or templates, of a set from the store.
+func (h *EndpointHandler) load(ctx context.Context, set, uid string) (Keys, error) {
 	r, info, err := h.store.Open(ctx, uid)
 	if errors.Is(err, keystore.ErrNotSealed) {
 		if _, err := h.status(ctx, uid); err != nil {
@@ -217,10 +222,10 @@ func (h *EndpointHandler) load(ctx context.Context, uid string) (Keys, error) {
 		return nil, err
 	}
 	defer r.Close()
-	if info.KeySet != h.keySet {
+	if info.KeySet != set {
 		return nil, &Error{Code: UnknownKey}
 	}
-	keys, err := h.expand(ctx, r)
+	keys, err := h.expand(ctx, set, r)
 	// The store compares the digest at the end; where it differs, that is the reason for whatever else went wrong.
 	if _, damaged := io.Copy(io.Discard, r); damaged != nil {
 		return nil, damaged

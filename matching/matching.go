@@ -161,20 +161,20 @@ type Match struct {
 
 // Best returns the k templates with the largest scores, the best first; of equals the first comes first.
 func Best(scores []float64, k int) []Match {
-	matches := make([]Match, len(scores))
+	best := make([]Match, 0, min(k, len(scores))+1)
 	for i, s := range scores {
-		matches[i] = Match{i, s}
-	}
-	slices.SortStableFunc(matches, func(a, b Match) int {
-		switch {
-		case a.Score > b.Score:
-			return -1
-		case a.Score < b.Score:
-			return 1
+		if len(best) == k && !(k > 0 && s > best[k-1].Score) {
+			continue
 		}
-		return 0
-	})
-	return matches[:min(k, len(matches))]
+		at, _ := slices.BinarySearchFunc(best, s, func(m Match, s float64) int {
+			if m.Score >= s {
+				return -1
+			}
+			return 1
+		})
+		best = slices.Insert(best, at, Match{i, s})[:min(k, len(best)+1)]
+	}
+	return best
 }
 
 // Vote returns the label that most of the matches have, of equals that of the best match: k nearest neighbours.

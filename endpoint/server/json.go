@@ -34,6 +34,9 @@ type inputs struct {
 	single bool
 }
 
+// uids are one or several of them; one more than is allowed is kept.
+type uids []string
+
 // integers is a list of numbers from 0 to 255.
 type integers []byte
 
@@ -47,13 +50,14 @@ func decodeJSON(body []byte) (request, error) {
 		EvaluationKeys  binary `json:"evaluation_keys"`
 		Offset          *int64 `json:"offset"`
 		EncryptedInputs inputs `json:"encrypted_inputs"`
+		Templates       uids   `json:"templates"`
 	}
 	if err := json.Unmarshal(body, &wire); err != nil {
 		return request{}, jsonError(err)
 	}
 	r := request{Request: handler.Request{
 		Method: wire.Method, UID: wire.UID, Size: wire.Size, SHA256: wire.SHA256, KeySet: wire.KeySet,
-		EvaluationKeys: wire.EvaluationKeys.content, Offset: wire.Offset,
+		EvaluationKeys: wire.EvaluationKeys.content, Offset: wire.Offset, Templates: wire.Templates,
 	}, single: wire.EncryptedInputs.single}
 	for _, input := range wire.EncryptedInputs.list {
 		if input.present {
@@ -117,6 +121,27 @@ func (l *inputs) UnmarshalJSON(raw []byte) error {
 	}
 	l.single = true
 	return l.list[0].UnmarshalJSON(raw)
+}
+
+func (l *uids) UnmarshalJSON(raw []byte) error {
+	var one string
+	if raw[0] != '[' {
+		err := json.Unmarshal(raw, &one)
+		if err == nil && one != "" {
+			*l = uids{one}
+		}
+		return err
+	}
+	var list [handler.MaxTemplates + 1]string // elements beyond the array are skipped
+	if err := json.Unmarshal(raw, &list); err != nil {
+		return err
+	}
+	for _, uid := range list {
+		if uid != "" {
+			*l = append(*l, uid)
+		}
+	}
+	return nil
 }
 
 func (v *integers) UnmarshalJSON(raw []byte) error {
@@ -202,6 +227,8 @@ func replyValue(reply handler.Response, r request) any {
 		return reply.Key
 	case reply.Description != nil:
 		return reply.Description
+	case reply.Piece != nil:
+		return reply.Piece
 	case reply.Outputs != nil && r.single:
 		return reply.Outputs[0]
 	case reply.Outputs != nil:

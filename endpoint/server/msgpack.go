@@ -81,6 +81,8 @@ func (u *unpacker) field(r *request, name string) error {
 		r.EvaluationKeys, err = u.bytes()
 	case "encrypted_inputs":
 		r.EncryptedInputs, r.single, err = u.inputs()
+	case "templates":
+		r.Templates, err = u.uids()
 	default:
 		if u.skip(maxDepth) != nil {
 			return u.malformed()
@@ -148,6 +150,28 @@ func (u *unpacker) inputs() (list [][]byte, single bool, err error) {
 		}
 	}
 	return list, false, nil
+}
+
+// uids reads a text or a list of them, at most one more than is allowed.
+func (u *unpacker) uids() (list []string, err error) {
+	code, err := u.PeekCode()
+	n := 1
+	if err == nil && isArray(code) {
+		n, err = u.DecodeArrayLen()
+	}
+	if err != nil {
+		return nil, err
+	}
+	for range n {
+		uid, err := u.bytes()
+		if err != nil {
+			return nil, err
+		}
+		if uid != nil && len(list) <= handler.MaxTemplates {
+			list = append(list, string(uid))
+		}
+	}
+	return list, nil
 }
 
 // skip passes over a value of any type. The library's Skip would take memory for lengths that are only promised.

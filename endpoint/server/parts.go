@@ -21,6 +21,9 @@ func loadModel(folder string, workers int) (handler.Model, error) {
 	if err != nil {
 		return nil, err
 	}
+	if model.Client().Dimensions() > 0 {
+		return gallery{served{model}}, nil
+	}
 	return served{model}, nil
 }
 
@@ -48,6 +51,40 @@ func (s served) Infer(ctx context.Context, keys handler.Keys, input []byte) ([]b
 		return nil, fmt.Errorf("keys of type %T", keys)
 	}
 	reply, err := s.Run(ctx, expanded, input)
+	return reply, unsuitable(err)
+}
+
+// gallery is a compiled model whose users store templates.
+type gallery struct{ served }
+
+var _ handler.Gallery = gallery{}
+
+func (g gallery) TemplateSet() [16]byte { return g.Client().TemplateSet() }
+
+func (g gallery) CheckTemplates(size int64) error {
+	return unsuitable(fhe.CheckTemplatesSize(g.Client().Signature.Parameters, g.Client().Dimensions(), size))
+}
+
+func (g gallery) LoadTemplates(ctx context.Context, r io.Reader) (handler.Keys, error) {
+	templates, err := g.FHEModelServer.LoadTemplates(ctx, r)
+	if err != nil {
+		return nil, unsuitable(err)
+	}
+	return templates, nil
+}
+
+func (g gallery) Match(ctx context.Context, keys handler.Keys, templates []handler.Keys, input []byte) ([]byte, error) {
+	expanded, ok := keys.(*fhe.EvaluationKeys)
+	if !ok {
+		return nil, fmt.Errorf("keys of type %T", keys)
+	}
+	stored := make([]*fhe.Templates, len(templates))
+	for i, t := range templates {
+		if stored[i], ok = t.(*fhe.Templates); !ok {
+			return nil, fmt.Errorf("templates of type %T", t)
+		}
+	}
+	reply, err := g.FHEModelServer.Match(ctx, expanded, stored, input)
 	return reply, unsuitable(err)
 }
 
