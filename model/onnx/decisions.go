@@ -15,7 +15,7 @@ import (
 type decisions struct {
 	source   value // the features
 	elements []sum
-	// simple makes the tensor without trees, if it is one comparison.
+	// simple makes the tensor without trees, if it is one comparison or none.
 	simple func() (value, error)
 	made   *value
 }
@@ -364,13 +364,7 @@ func (im *importer) decideCompare(c compareOp, a, b value, dims []int) (value, e
 		d.elements[i].trees = []*tree{t}
 	}
 	if simple {
-		owner := im.node
-		d.simple = func() (value, error) {
-			outer := im.node
-			defer func() { im.node = outer }()
-			im.node = owner
-			return im.compareNumbers(c, a, b)
-		}
+		d.simple = im.here(func() (value, error) { return im.compareNumbers(c, a, b) })
 	}
 	return value{kind: boolType, dims: dims, shape: canonical(dims), decisions: d}, nil
 }

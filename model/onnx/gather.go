@@ -193,6 +193,48 @@ func gatherElements(im *importer, n *node) ([]value, error) {
 	return []value{v}, err
 }
 
+// gatherND takes the slices at constant indices into the first dimensions after those of a batch.
+func gatherND(im *importer, n *node) ([]value, error) {
+	if err := n.need(2); err != nil {
+		return nil, err
+	}
+	x, at := n.in[0], n.in[1]
+	indices, err := at.integers()
+	if err != nil {
+		return nil, fmt.Errorf("indices %w", err)
+	}
+	batch := n.int("batch_dims", 0)
+	if at.rank() < 1 || batch < 0 || batch >= min(at.rank(), x.rank()) || !slices.Equal(at.dims[:batch], x.dims[:batch]) {
+		return nil, fmt.Errorf("indices of %v do not fit %v", at.dims, x.dims)
+	}
+	depth := at.dims[at.rank()-1]
+	if depth < 1 || batch+depth > x.rank() {
+		return nil, fmt.Errorf("indices of %v do not fit %v", at.dims, x.dims)
+	}
+	dims := slices.Concat(at.dims[:at.rank()-1], x.dims[batch+depth:])
+	if err := checkDims(dims); err != nil {
+		return nil, err
+	}
+	inner := model.Shape(x.dims[batch+depth:]).Size()
+	perBatch := len(indices) / max(1, model.Shape(at.dims[:batch]).Size())
+	var from []int
+	for i := 0; i < len(indices); i += depth {
+		k := i / max(1, perBatch)
+		for d, index := range indices[i : i+depth] {
+			size := x.dims[batch+d]
+			if index < -size || index >= size {
+				return nil, fmt.Errorf("index %d is outside dimension %d of %v", index, batch+d, x.dims)
+			}
+			k = k*size + (index+size)%size
+		}
+		for j := range inner {
+			from = append(from, k*inner+j)
+		}
+	}
+	v, err := im.pick(x, from, dims)
+	return []value{v}, err
+}
+
 // oneHot writes an index as bits along a new axis.
 func oneHot(im *importer, n *node) ([]value, error) {
 	if err := n.need(3); err != nil {

@@ -15,7 +15,7 @@ func init() {
 		"Constant": constantNode, "ConstantOfShape": constantOfShape, "Shape": shapeNode, "Size": sizeNode, "Range": rangeNode,
 		"Identity": identity, "Dropout": dropout, "Cast": cast, "CastLike": cast, "Reshape": reshape, "Flatten": flatten,
 		"Squeeze": squeeze, "Unsqueeze": unsqueeze, "Transpose": transpose, "Expand": expand, "Tile": tile, "Concat": concatNode,
-		"Slice": sliceNode, "Split": splitNode, "Pad": pad, "Gather": gather, "GatherElements": gatherElements, "OneHot": oneHot,
+		"Slice": sliceNode, "Split": splitNode, "Pad": pad, "Gather": gather, "GatherElements": gatherElements, "GatherND": gatherND, "OneHot": oneHot,
 		"DepthToSpace": depthToSpace, "SpaceToDepth": depthToSpace, "If": branch,
 		// Linear.
 		"MatMul": matMulNode, "Gemm": gemm, "Conv": conv, "AveragePool": pool, "MaxPool": pool, "GlobalAveragePool": globalPool,
@@ -38,6 +38,7 @@ func init() {
 		"ReduceSumSquare": reduction(with(monomial(2)), nil, sumOf),
 		"ReduceLogSum":    reduction(nil, with(&model.Activation{Function: model.Log}), sumOf),
 		"ReduceLogSumExp": logSumExp,
+		"CumSum":          cumulativeSum,
 		"ReduceProd":      reduceProduct,
 		"Softmax":         softmax(func(axis int) model.Op { return &model.Softmax{Axis: axis} }),
 		"LogSoftmax":      softmax(func(axis int) model.Op { return &model.LogSoftmax{Axis: axis} }),
@@ -51,7 +52,7 @@ func init() {
 		"Round": activation(model.Round), "HardSwish": activation(model.HardSwish), "Mish": activation(model.Mish),
 		"LeakyRelu": withAlpha(model.LeakyReLU, 0.01), "Elu": withAlpha(model.ELU, 1), "Celu": withAlpha(model.CELU, 1),
 		"ThresholdedRelu": withAlpha(model.ThresholdedReLU, 1), "PRelu": pRelu, "Gelu": unary(gelu), "Clip": unary(clip),
-		"Swish": swish,
+		"Swish": swish, "Shrink": shrink,
 		"Selu": unary(func(n *node) (model.Op, error) {
 			return &model.Activation{Function: model.SELU, Alpha: n.float("alpha", 1.6732632423543772), Beta: n.float("gamma", 1.0507009873554805)}, nil
 		}),
@@ -99,6 +100,35 @@ func isNaN(im *importer, n *node) ([]value, error) {
 		return nil, err
 	}
 	return []value{out[0].with(boolType, out[0].dims)}, nil
+}
+
+// shrink moves what is farther from 0 than lambd by bias towards it, and the rest to 0.
+func shrink(im *importer, n *node) ([]value, error) {
+	if err := n.need(1); err != nil {
+		return nil, err
+	}
+	x, limit, bias := n.in[0], n.float("lambd", 0.5), n.float("bias", 0)
+	var total value
+	for _, sign := range []float64{1, -1} {
+		outside, err := im.pointwise(&model.Compare{Operator: map[float64]string{1: ">", -1: "<"}[sign], Value: sign * limit}, x)
+		if err != nil {
+			return nil, err
+		}
+		moved, err := im.affine(x, 1, -sign*bias)
+		if err != nil {
+			return nil, err
+		}
+		side, err := im.multiply(moved, outside)
+		if err != nil {
+			return nil, err
+		}
+		if !total.present() {
+			total = side
+		} else if total, err = im.add(total, side); err != nil {
+			return nil, err
+		}
+	}
+	return []value{total.with(x.kind, x.dims)}, nil
 }
 
 // swish is x·sigmoid(alpha·x).

@@ -62,10 +62,10 @@ func (im *importer) matMul(a, b value) (value, error) {
 
 // product multiplies [..., m, k] by [..., k, n].
 func (im *importer) product(a, b value, dims []int) (value, error) {
-	if v, err := im.productDecided(a, b, dims); err != nil || v.present() {
+	v, err := im.productDecided(a, b, dims)
+	if !errors.Is(err, errFeatureLeaf) && (err != nil || v.present()) {
 		return v, err
 	}
-	var err error
 	if a, err = im.plain(a); err != nil {
 		return value{}, err
 	}
@@ -110,7 +110,7 @@ func (im *importer) product(a, b value, dims []int) (value, error) {
 	if b, err = im.full(b); err != nil {
 		return value{}, err
 	}
-	v, err := im.apply(new(model.MatMul), a, b)
+	v, err = im.apply(new(model.MatMul), a, b)
 	return v.with(a.kind, dims), err
 }
 
@@ -123,6 +123,14 @@ func (im *importer) dense(x, weight value, bias []float64, dims []int) (value, e
 	if err != nil {
 		return value{}, fmt.Errorf("weights: %w", err)
 	}
+	numbers := func() (value, error) {
+		x, err := im.narrow(x)
+		if err != nil {
+			return value{}, err
+		}
+		v, err := im.apply(&model.Dense{Weight: model.Tensor{Shape: model.Shape(weight.dims), Data: w}, Bias: bias}, x)
+		return v.with(x.kind, dims), err
+	}
 	if columns, ok := selection(w, weight.dims[1]); ok && bias == nil && !x.known {
 		// It only chooses features.
 		var from []int
@@ -131,18 +139,42 @@ func (im *importer) dense(x, weight value, bias []float64, dims []int) (value, e
 				from = append(from, r*weight.dims[1]+c)
 			}
 		}
-		return im.pick(x, from, dims)
+		if !slices.Contains(columns, -1) {
+			return im.pick(x, from, dims)
+		}
+		if f, ok := im.featuresOf(x); ok && len(columns) == len(from) && len(from) <= maxDecisions {
+			return im.choices(f, columns, numbers).with(x.kind, dims), nil
+		}
 	}
-	if x, err = im.narrow(x); err != nil {
-		return value{}, err
-	}
-	v, err := im.apply(&model.Dense{Weight: model.Tensor{Shape: model.Shape(weight.dims), Data: w}, Bias: bias}, x)
-	return v.with(x.kind, dims), err
+	return numbers()
 }
 
-// selection returns the column of the only 1 in each row of a matrix that has nothing else.
+// choices are features, and zeros where there is no column, as in the tables of trees of several sizes.
+func (im *importer) choices(f features, columns []int, numbers func() (value, error)) value {
+	d := &decisions{source: im.sources[f.source], elements: make([]sum, len(columns)), simple: im.here(numbers)}
+	for i, c := range columns {
+		if c >= 0 {
+			d.elements[i].trees = []*tree{{feature: f.index(c)}}
+		}
+	}
+	return value{shape: canonical([]int{1, len(columns)}), decisions: d}
+}
+
+// here lets a function add its nodes under the name of the present one.
+func (im *importer) here(f func() (value, error)) func() (value, error) {
+	owner := im.node
+	return func() (value, error) {
+		outer := im.node
+		defer func() { im.node = outer }()
+		im.node = owner
+		return f()
+	}
+}
+
+// selection returns the column of the only 1 in each row of a matrix that has nothing else, or −1 for a row of zeros.
 func selection(w []float64, width int) ([]int, bool) {
 	var columns []int
+	chooses := false
 	for start := 0; start < len(w); start += width {
 		at := -1
 		for c, v := range w[start : start+width] {
@@ -154,12 +186,10 @@ func selection(w []float64, width int) ([]int, bool) {
 				return nil, false
 			}
 		}
-		if at < 0 {
-			return nil, false
-		}
+		chooses = chooses || at >= 0
 		columns = append(columns, at)
 	}
-	return columns, true
+	return columns, chooses
 }
 
 // maxProducts bounds the number of matrices in a product with a constant that has several.

@@ -111,7 +111,7 @@ func (im *importer) decideMultiply(x, y sum) (sum, error) {
 func arithmetic(plain func(im *importer, a, b value) (value, error), decide func(im *importer) func(x, y sum) (sum, error)) func(im *importer, a, b value) (value, error) {
 	return func(im *importer, a, b value) (value, error) {
 		v, err := im.decideEach(a, b, decide(im))
-		if err != nil || v.present() {
+		if !errors.Is(err, errFeatureLeaf) && (err != nil || v.present()) {
 			return v, err
 		}
 		if a, err = im.plain(a); err != nil {

@@ -404,3 +404,49 @@ func topK(im *importer, n *node) ([]value, error) {
 	}
 	return []value{values, indices.with(int64Type, dims)}, nil
 }
+
+// cumulativeSum adds up along an axis: a product with a triangle of ones.
+func cumulativeSum(im *importer, n *node) ([]value, error) {
+	if err := n.need(2); err != nil {
+		return nil, err
+	}
+	x := n.in[0]
+	axes, err := n.in[1].integers()
+	if err != nil || len(axes) != 1 {
+		return nil, errors.New("axis is not one constant")
+	}
+	axis, err := axisOf(axes[0], x.rank())
+	if err != nil {
+		return nil, err
+	}
+	size := x.dims[axis]
+	if err := checkDims([]int{size, size}); err != nil {
+		return nil, err
+	}
+	ones := make([]float64, size*size)
+	for i := range size {
+		for k := range size {
+			before := k <= i
+			if n.int("reverse", 0) != 0 {
+				before = k >= i
+			}
+			if before && !(k == i && n.int("exclusive", 0) != 0) {
+				ones[k*size+i] = 1
+			}
+		}
+	}
+	if err := im.spend(len(ones)); err != nil {
+		return nil, err
+	}
+	// The axis goes last and back.
+	perm := toInts(numbered(x.rank()))
+	perm[axis], perm[x.rank()-1] = perm[x.rank()-1], perm[axis]
+	if x, err = im.transpose(x, perm); err != nil {
+		return nil, err
+	}
+	if x, err = im.matMul(x, constant(x.kind, []int{size, size}, ones)); err != nil {
+		return nil, err
+	}
+	v, err := im.transpose(x, perm)
+	return []value{v}, err
+}
