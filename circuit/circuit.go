@@ -37,6 +37,9 @@ type Circuit struct {
 	Inputs     []Input    `json:"inputs"`
 	Nodes      []Node     `json:"nodes"`
 	Outputs    []Output   `json:"outputs"`
+
+	// RingSwitch is what replies are switched by, nil where they stay in the ring.
+	RingSwitch *RingSwitch `json:"ring_switch,omitempty"`
 }
 
 // Input is a vector that the client encrypts.
@@ -158,6 +161,8 @@ type KeySet struct {
 	Rotations       []RotationKey `json:"rotations"`       // by ascending step
 	// Encryption asks for the public encryption key at level 0, with which replies are re-randomised.
 	Encryption bool `json:"encryption,omitempty"`
+	// RingSwitch is what replies are switched to a smaller ring by.
+	RingSwitch *RingSwitch `json:"ring_switch,omitempty"`
 }
 
 // RotationKey is the key that rotates by Step slots, 0 < Step < Slots, at Level and below.
@@ -175,6 +180,9 @@ func (k KeySet) Count() int {
 	if k.Encryption {
 		n++
 	}
+	if k.RingSwitch != nil {
+		n++
+	}
 	return n
 }
 
@@ -183,7 +191,7 @@ func (k KeySet) Switches() bool { return k.Relinearisation >= 0 || len(k.Rotatio
 
 // Keys returns the keys that the circuit needs.
 func (c *Circuit) Keys() KeySet {
-	set := KeySet{Relinearisation: -1}
+	set := KeySet{Relinearisation: -1, RingSwitch: c.RingSwitch}
 	levels := map[int]int{}
 	use := func(step, level int) {
 		step = mod(step, c.Parameters.Slots())
@@ -293,7 +301,7 @@ func (c *Circuit) Validate() error {
 			return fmt.Errorf("output %d: %w", i, err)
 		}
 	}
-	return nil
+	return c.validateRingSwitch()
 }
 
 func validScale(s float64) bool { return s >= 1 && s <= math.Exp2(200) }

@@ -232,6 +232,14 @@ func FuzzDecode(f *testing.F) {
 		f.Fatal(err)
 	}
 	f.Add(structure, weights)
+	c := example(f)
+	c.Outputs[0].Period = 1
+	c.RingSwitch = &RingSwitch{LogN: 11, P: 40961, Digits: 3}
+	switched, weights, err := c.Encode()
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(switched, weights)
 	f.Add([]byte(`{"nodes":[{"linear":{"diagonals":[{"values":{"period":65536}}]}}]}`), []byte{})
 	f.Fuzz(func(t *testing.T, structure, weights []byte) {
 		c, err := Decode(structure, weights)
@@ -242,4 +250,39 @@ func FuzzDecode(f *testing.F) {
 			t.Errorf("decoded but cannot be encoded: %v", err)
 		}
 	})
+}
+
+func TestRingSwitchIsValidated(t *testing.T) {
+	good := func() *Circuit {
+		c := example(t)
+		c.RingSwitch = &RingSwitch{LogN: 11, P: 2056193, Digits: 2}
+		return c
+	}
+	for name, test := range map[string]struct {
+		change func(c *Circuit)
+		want   string
+	}{
+		"good":           {func(*Circuit) {}, ""},
+		"wide period":    {func(c *Circuit) { c.Outputs[0].Period = 4096 }, "period 4096 is above"},
+		"insecure":       {func(c *Circuit) { c.RingSwitch.P = 16760833 }, ErrInsecure.Error()},
+		"larger ring":    {func(c *Circuit) { c.RingSwitch.LogN = 12 }, "ring degree 2^12"},
+		"no prime":       {func(c *Circuit) { c.RingSwitch.P = 0 }, "0 bits"},
+		"not for slots":  {func(c *Circuit) { c.Packing, c.Parameters.Ring = Coefficients, Standard }, "packing"},
+		"too many parts": {func(c *Circuit) { c.RingSwitch.Digits = 100 }, "100 digits"},
+	} {
+		c := good()
+		test.change(c)
+		var err error
+		if name == "not for slots" {
+			err = c.validateRingSwitch()
+		} else {
+			err = c.Validate()
+		}
+		if test.want == "" && err != nil || test.want != "" && (err == nil || !strings.Contains(err.Error(), test.want)) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if set := good().Keys(); set.RingSwitch == nil || set.Count() != example(t).Keys().Count()+1 {
+		t.Errorf("keys %+v", set)
+	}
 }

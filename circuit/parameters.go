@@ -31,8 +31,8 @@ const (
 )
 
 // maxLogQP is the largest log2(QP) with 128 bits of classical security for a uniform ternary secret and error
-// deviation 3.2, by log2 of the ring degree: ePrint 2024/463, table 5.2.
-var maxLogQP = map[int]float64{12: 106, 13: 214, 14: 430, 15: 868, 16: 1747}
+// deviation 3.2, by log2 of the ring degree: ePrint 2024/463, table 5.2. Degree 2^11 is for replies only.
+var maxLogQP = map[int]float64{11: 53, 12: 106, 13: 214, 14: 430, 15: 868, 16: 1747}
 
 // MaxLogQP returns the largest log2(QP) that keeps 128 bits of security at ring degree 2^logN, or 0 for a degree that
 // is not served.

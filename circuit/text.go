@@ -66,6 +66,9 @@ func (c *Circuit) String() string {
 		}
 		fmt.Fprintf(&b, "output %s: %%%d, %s, modulo 2^%d\n", out.Name, out.Value, what, out.ModulusBits)
 	}
+	if r := c.RingSwitch; r != nil {
+		fmt.Fprintf(&b, "replies switched to N = 2^%d in %d digits, log QP = %.1f\n", r.LogN, r.Digits, r.LogQP(p))
+	}
 	keys := c.Keys()
 	fmt.Fprintf(&b, "keys: %d", keys.Count())
 	if keys.Relinearisation >= 0 {
@@ -73,6 +76,9 @@ func (c *Circuit) String() string {
 	}
 	for _, r := range keys.Rotations {
 		fmt.Fprintf(&b, ", %d@%d", r.Step, r.Level)
+	}
+	if keys.RingSwitch != nil {
+		b.WriteString(", to the ring of replies")
 	}
 	b.WriteByte('\n')
 	return b.String()

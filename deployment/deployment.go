@@ -189,13 +189,11 @@ func (c *Client) validate() error {
 		return err
 	}
 	p := c.Signature.Parameters
-	for i, r := range c.Keys.Rotations {
-		if r.Step <= 0 || r.Step >= p.Slots() || r.Level < 0 || r.Level > p.MaxLevel() || i > 0 && r.Step <= c.Keys.Rotations[i-1].Step {
-			return errors.New("rotation keys are out of order or range")
-		}
+	if err := fhe.CheckKeySet(p, c.Keys); err != nil {
+		return err
 	}
-	if c.Keys.Relinearisation < -1 || c.Keys.Relinearisation > p.MaxLevel() || c.Keys.Count() > 0 && len(p.P) == 0 {
-		return errors.New("keys do not fit the parameters")
+	if own, replies := c.Keys.RingSwitch, c.Signature.RingSwitch; (own == nil) != (replies == nil) || own != nil && *own != *replies {
+		return errors.New("keys and replies are for different rings of replies")
 	}
 	id, err := KeySetID(p, c.Keys)
 	if err != nil {

@@ -50,3 +50,18 @@ func (k *EvaluationKeys) Rows(step int) [][2][][]uint64 {
 	}
 	return rows
 }
+
+// Switched runs an identity's reply up to the ciphertext in the ring of replies, modulo q_0 and in coefficients.
+func (p *Program) Switched(keys *EvaluationKeys, second []uint64) (first, switched []uint64, err error) {
+	r, err := p.params.RingSwitch(*p.circuit.RingSwitch)
+	if err != nil {
+		return nil, nil, err
+	}
+	if err := p.pool.Enter(context.Background()); err != nil {
+		return nil, nil, err
+	}
+	defer p.pool.Leave()
+	e := &evaluator{p.params, p.pool, &arena{n: p.params.N()}}
+	result := e.switchRing(r, keys.ring, second)
+	return result[0][0][:r.N()], result[1][0][:r.N()], nil
+}

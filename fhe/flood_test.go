@@ -22,12 +22,12 @@ type flooder struct {
 
 const floodModulusBits = 44
 
-func newFlooder(t *testing.T, key *secret.Key, params *fhe.Parameters, weights []float64, plaintext, flood float64) *flooder {
+func newFlooder(t *testing.T, key *secret.Key, params *fhe.Parameters, weights []float64, plaintext, flood float64, by *circuit.RingSwitch) *flooder {
 	c := &circuit.Circuit{Parameters: params.Literal(), Packing: circuit.Slots,
 		Inputs: []circuit.Input{{Name: "x", Level: 0, Scale: 1 << 20}},
 		Nodes: []circuit.Node{{Name: "weights", In: []int{0}, Scale: plaintext * (1 << 20), Linear: &circuit.Linear{
 			Diagonals: []circuit.Diagonal{{Values: circuit.NewVector(weights)}}, Bias: circuit.NewVector([]float64{0})}}},
-		Outputs: []circuit.Output{{Name: "y", Value: 1, Period: len(weights), ModulusBits: floodModulusBits, Flood: flood}},
+		Outputs: []circuit.Output{{Name: "y", Value: 1, Period: len(weights), ModulusBits: floodModulusBits, Flood: flood}}, RingSwitch: by,
 	}
 	f := &flooder{signature: fhe.SignatureOf(c), key: key}
 	var err error
@@ -83,8 +83,13 @@ func difference(a, b []float64) []float64 {
 // TestFloodingHidesTheCircuit compares two circuits that compute the same with other errors, as seen by a user who knows
 // both and looks at the best statistic there is, the projection of the answer on the difference of their errors.
 func TestFloodingHidesTheCircuit(t *testing.T) {
-	const n, runs, flood = 1 << 12, 24, 1 << 28
-	literal := parameters(t, 12, circuit.ConjugateInvariant, []int{46}, nil)
+	t.Run("own ring", func(t *testing.T) { testFlooding(t, 12, nil) })
+	t.Run("smaller ring", func(t *testing.T) { testFlooding(t, 13, &circuit.RingSwitch{LogN: 12, P: 562949952847873, Digits: 1}) })
+}
+
+func testFlooding(t *testing.T, logN int, by *circuit.RingSwitch) {
+	const n, runs, flood = 1 << 12, 24, 1 << 28 // n slots are seen
+	literal := parameters(t, logN, circuit.ConjugateInvariant, []int{46}, nil)
 	params, err := fhe.NewParameters(literal)
 	if err != nil {
 		t.Fatal(err)
@@ -94,11 +99,14 @@ func TestFloodingHidesTheCircuit(t *testing.T) {
 		t.Fatal(err)
 	}
 	r := rand.New(rand.NewPCG(1, 2))
-	weights, x := make([]float64, n), make([]float64, n)
-	for i := range x {
-		weights[i], x[i] = r.Float64(), r.Float64()
+	weights, x := make([]float64, n), make([]float64, literal.N())
+	for i := range weights {
+		weights[i] = r.Float64()
 	}
-	exact, coarse := newFlooder(t, key, params, weights, 1<<16, 0), newFlooder(t, key, params, weights, 1<<14, 0)
+	for i := range x {
+		x[i] = r.Float64()
+	}
+	exact, coarse := newFlooder(t, key, params, weights, 1<<16, 0, by), newFlooder(t, key, params, weights, 1<<14, 0, by)
 	request, err := key.Encrypt(exact.signature, fhe.ID{}, [][]float64{x})
 	if err != nil {
 		t.Fatal(err)
@@ -112,11 +120,11 @@ func TestFloodingHidesTheCircuit(t *testing.T) {
 	direction := difference(other, plain)
 	length := math.Sqrt(dot(direction, direction))
 
-	// A coefficient's deviation, in slots of the circuit with plaintexts at 2^16.
-	deviation := flood * math.Sqrt(2*n) / math.Exp2(36)
+	// A coefficient's deviation, in sums over slots of the circuit with plaintexts at 2^16.
+	deviation := flood * math.Sqrt(2*n) / math.Exp2(36) * float64(literal.N()/n)
 	statistic := func(scale float64) (projections []float64, seconds [][]uint64) {
 		// At the lower scale the same noise takes a lower deviation.
-		f := newFlooder(t, key, params, weights, scale, flood*scale/(1<<16))
+		f := newFlooder(t, key, params, weights, scale, flood*scale/(1<<16), by)
 		squares := 0.0
 		for range runs {
 			reply, y := f.ask(t, request)

@@ -53,7 +53,8 @@ func fuzzCircuit(t testing.TB) *circuit.Circuit {
 			{In: []int{0}, Level: 1, Scale: scale, Fold: &circuit.Fold{Steps: []int{5}}},
 			{In: []int{2, 0}, Level: 1, Rescale: 1, Scale: scale * scale / float64(params.Q[1]), Multiply: &circuit.Multiply{}},
 		},
-		Outputs: []circuit.Output{{Value: 3, Period: 1, ModulusBits: 35}, {Value: 1, Period: 64, ModulusBits: 30}},
+		Outputs:    []circuit.Output{{Value: 3, Period: 1, ModulusBits: 35}, {Value: 1, Period: 64, ModulusBits: 30}},
+		RingSwitch: &circuit.RingSwitch{LogN: 11, P: 40961, Digits: 3},
 	}
 }
 
@@ -84,7 +85,7 @@ func FuzzParseInputs(f *testing.F) {
 func FuzzParseReplies(f *testing.F) {
 	c := fuzzCircuit(f)
 	s := fhe.SignatureOf(c)
-	n := c.Parameters.N()
+	n := s.ReplyN()
 	good := fhe.MarshalReplies(s, modelID, []*fhe.Reply{
 		{First: make([]uint64, 1), Second: make([]uint64, n)},
 		{First: make([]uint64, 64), Second: make([]uint64, n)},

@@ -34,6 +34,11 @@ type keyFile struct {
 // KeysSize returns the exact length in bytes of a file of evaluation keys.
 func KeysSize(params circuit.Parameters, set circuit.KeySet) int64 { return wire.KeysSize(params, set) }
 
+// CheckKeySet checks that parameters can have such keys, and that these are secure.
+func CheckKeySet(params circuit.Parameters, set circuit.KeySet) error {
+	return wire.CheckKeySet(params, set)
+}
+
 // ReadKeys reads a file of evaluation keys (FORMAT.md) to its end. The set and the name are what the file must hold.
 // Beyond the keys themselves, EvaluationKeys.Bytes, it takes the memory of one digit of one key. It borrows idle workers
 // of the pool, of which the caller holds one (Pool.Enter).
@@ -62,6 +67,12 @@ func ReadKeys(r io.Reader, params *Parameters, set circuit.KeySet, id ID, pool *
 			return nil, fmt.Errorf("key %d of %d: %w", item+1, set.Count(), err)
 		}
 		keys.put(item, key)
+	}
+	if set.RingSwitch != nil {
+		var err error
+		if keys.ring, err = readRingKey(r, params, *set.RingSwitch, len(wire.KeyLevels(set)), expander); err != nil {
+			return nil, fmt.Errorf("key to the ring of replies: %w", err)
+		}
 	}
 	if set.Encryption {
 		if err := keys.readEncryption(r, expander); err != nil {
@@ -210,6 +221,13 @@ func (k *EvaluationKeys) WriteTo(w io.Writer) (int64, error) {
 				n, err = w.Write(packed)
 				total += int64(n)
 			}
+		}
+	}
+	if k.set.RingSwitch != nil && err == nil {
+		var packed []byte
+		if packed, err = k.appendRingKey(nil); err == nil {
+			n, err = w.Write(packed)
+			total += int64(n)
 		}
 	}
 	if k.set.Encryption && err == nil {

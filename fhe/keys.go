@@ -33,6 +33,7 @@ type EvaluationKeys struct {
 	file            keyFile
 	relinearisation *SwitchingKey
 	rotations       map[int]*SwitchingKey
+	ring            *ringKey
 	encryption      [2][]uint64 // of zero, modulo q_0
 }
 
@@ -48,6 +49,9 @@ func KeysBytes(params circuit.Parameters, set circuit.KeySet) int64 {
 	for _, level := range wire.KeyLevels(set) {
 		special := params.SpecialPrimes(level)
 		total += 2 * int64(params.Digits(level)) * int64(level+1+special) * int64(keyLen(params, level)) * 8
+	}
+	if set.RingSwitch != nil {
+		total += ringKeyBytes(params, set.RingSwitch)
 	}
 	if set.Encryption {
 		total += 2 * int64(params.N()) * 8
@@ -73,6 +77,9 @@ func (k *EvaluationKeys) Covers(set circuit.KeySet) error {
 		if key := k.rotations[r.Step]; key == nil || key.level < r.Level {
 			return fmt.Errorf("%w: rotation by %d at level %d", ErrMissingKey, r.Step, r.Level)
 		}
+	}
+	if r := set.RingSwitch; r != nil && (k.ring == nil || *k.set.RingSwitch != *r) {
+		return fmt.Errorf("%w: to the ring of replies", ErrMissingKey)
 	}
 	if set.Encryption && k.encryption[0] == nil {
 		return fmt.Errorf("%w: encryption", ErrMissingKey)

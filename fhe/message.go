@@ -93,7 +93,7 @@ func appendPacked(data []byte, values []uint64, bitSize int) []byte {
 // there that the client needs (Signature.Kept).
 type Reply struct {
 	First  []uint64 // the kept coefficients
-	Second []uint64 // all N coefficients
+	Second []uint64 // all coefficients, of the ring of replies
 }
 
 // MarshalReplies writes encrypted replies (FORMAT.md). The name is that of the model.
@@ -118,7 +118,7 @@ func ParseReplies(s *Signature, id ID, data []byte) ([]*Reply, error) {
 	data = data[wire.HeaderSize:]
 	replies := make([]*Reply, len(s.Outputs))
 	for i, out := range s.Outputs {
-		reply := &Reply{make([]uint64, len(s.Kept(i))), make([]uint64, s.Parameters.N())}
+		reply := &Reply{make([]uint64, len(s.Kept(i))), make([]uint64, s.ReplyN())}
 		for _, values := range [][]uint64{reply.Second, reply.First} {
 			size := wire.PackedSize(len(values), out.ModulusBits)
 			if err := wire.Unpack(values, data[:size], out.ModulusBits, 1<<out.ModulusBits); err != nil {

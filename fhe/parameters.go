@@ -21,6 +21,7 @@ type Parameters struct {
 	gadgets      map[gadgetShape]*gadget
 	divisions    map[divisionShape]*division
 	permutations map[int]*kernel.Permutation
+	switches     map[circuit.RingSwitch]*RingSwitch
 }
 
 // NewParameters prepares parameters. It refuses those that circuit.Parameters.Validate refuses, the insecure ones among
@@ -34,6 +35,7 @@ func NewParameters(literal circuit.Parameters) (*Parameters, error) {
 		gadgets:      map[gadgetShape]*gadget{},
 		divisions:    map[divisionShape]*division{},
 		permutations: map[int]*kernel.Permutation{},
+		switches:     map[circuit.RingSwitch]*RingSwitch{},
 	}
 	invariant := literal.Ring == circuit.ConjugateInvariant
 	for _, list := range []struct {

@@ -66,9 +66,11 @@ func (p *Program) RunObserved(ctx context.Context, keys *EvaluationKeys, inputs 
 			observe(i, time.Since(start))
 		}
 	}
-	replies := make([]*Reply, len(p.circuit.Outputs))
+	replies, err := make([]*Reply, len(p.circuit.Outputs)), error(nil)
 	for i, out := range p.circuit.Outputs {
-		replies[i] = p.reply(e, keys, values[out.Value], i, out)
+		if replies[i], err = p.reply(e, keys, values[out.Value], i, out); err != nil {
+			return nil, err
+		}
 	}
 	return replies, nil
 }
@@ -103,26 +105,45 @@ func checkKeys(params *Parameters, set circuit.KeySet, keys *EvaluationKeys) err
 	return keys.Covers(set)
 }
 
-// reply switches a ciphertext at level 0 to the modulus 2^ModulusBits, flooded where the output asks for it.
-func (p *Program) reply(e *evaluator, keys *EvaluationKeys, c pair, output int, out circuit.Output) *Reply {
+// reply switches a ciphertext at level 0 to the modulus 2^ModulusBits, flooded and in the ring of replies where the circuit
+// asks for it. What the ring switch does depends on the flooded ciphertext and on the user's key alone, so that it tells
+// the user nothing that flooding hides.
+func (p *Program) reply(e *evaluator, keys *EvaluationKeys, c pair, output int, out circuit.Output) (*Reply, error) {
 	m := p.params.q[0]
 	coefficients := e.pair(1)
 	defer e.release(coefficients)
 	kept := p.signature.Kept(output)
+	places := make([]int, len(kept)) // in the ring
+	for i, k := range kept {
+		places[i] = k * (p.params.N() / p.signature.ReplyN())
+	}
 	if out.Flood > 0 {
 		flooded := e.pair(1)
 		defer e.release(flooded)
-		p.flood(flooded, c, keys, kept, out.Flood)
+		p.flood(flooded, c, keys, places, out.Flood)
 		c = flooded
 	}
 	e.pool.Do(2, func(part int) { m.Inverse(coefficients[part][0], c[part][0]) })
-	reply := &Reply{First: make([]uint64, len(kept)), Second: make([]uint64, p.params.N())}
-	for i, k := range kept {
+	reply := &Reply{First: make([]uint64, len(kept)), Second: make([]uint64, p.signature.ReplyN())}
+	for i, k := range places {
 		reply.First[i] = coefficients[0][0][k]
 	}
+	second := coefficients[1][0]
+	if literal := p.circuit.RingSwitch; literal != nil {
+		r, err := p.params.RingSwitch(*literal)
+		if err != nil {
+			return nil, err
+		}
+		switched := e.switchRing(r, keys.ring, second)
+		defer e.release(switched)
+		for i, k := range kept {
+			reply.First[i] = m.Reduce(reply.First[i] + switched[0][0][k])
+		}
+		second = switched[1][0][:r.N()]
+	}
 	switchModulus(reply.First, reply.First, m, out.ModulusBits)
-	switchModulus(reply.Second, coefficients[1][0], m, out.ModulusBits)
-	return reply
+	switchModulus(reply.Second, second, m, out.ModulusBits)
+	return reply, nil
 }
 
 // switchModulus writes round(x·2^bitSize/q) modulo 2^bitSize.

@@ -82,7 +82,7 @@ func (k *Key) encryptVector(packed []byte, expander wire.Expander, item int, vec
 	random.New().Gaussian(noise)
 	for limb, m := range moduli {
 		b := first[limb]
-		small(product, noise, m)
+		residues(product, noise, m)
 		m.Add(b, b, product)
 		m.Forward(b, b)
 		for block := range n / wire.BatchBlock {

@@ -71,6 +71,15 @@ func (k *Key) writeEvaluationKeys(ctx context.Context, w io.Writer, set circuit.
 			}
 		}
 	}
+	if set.RingSwitch != nil {
+		packed, err := g.ringSwitch(*set.RingSwitch, len(levels), errors(len(levels)))
+		if err != nil {
+			return err
+		}
+		if err := write(packed); err != nil {
+			return err
+		}
+	}
 	if set.Encryption {
 		return write(g.encryption(set.Count()-1, errors(set.Count()-1)))
 	}
@@ -129,7 +138,7 @@ func (g *generator) generate(item int, set circuit.KeySet, level int, errors *ra
 		m.MulScalar(scratch[3], from, specialProduct(m, moduli[level+1:]))
 		for digit := range digits {
 			g.expander.Uniform(a, m.Q(), wire.KeyDomain, item, digit, limb)
-			small(b, noise[digit], m)
+			residues(b, noise[digit], m)
 			m.Forward(b, b)
 			m.Mul(a, a, to)
 			m.Sub(b, b, a)
@@ -155,7 +164,7 @@ func (g *generator) encryption(item int, errors *random.Stream) []byte {
 	noise := make([]int8, g.key.params.N())
 	errors.Gaussian(noise)
 	g.expander.Uniform(a, m.Q(), wire.KeyDomain, item, 0, 0)
-	small(b, noise, m)
+	residues(b, noise, m)
 	clear(noise)
 	m.Forward(b, b)
 	m.Mul(a, a, g.key.limb(0, 0))

@@ -16,6 +16,7 @@ type Key struct {
 	coefficients []int8
 	limbs        [][]uint64 // modulo each prime of Q, then of P, in the NTT domain
 	multiplier   *multiplier
+	small        *smallKeys
 }
 
 // ErrKey is returned for bytes that are not a secret key of the parameters.
@@ -33,20 +34,20 @@ func generateKey(params *fhe.Parameters, s *random.Stream) (*Key, error) {
 func newKey(params *fhe.Parameters, coefficients []int8) (*Key, error) {
 	literal := params.Literal()
 	moduli := params.Moduli(literal.MaxLevel(), len(literal.P))
-	multiplier, err := newMultiplier(literal, coefficients)
+	multiplier, err := newMultiplier(literal.LogN, literal.Ring, coefficients)
 	if err != nil {
 		return nil, err
 	}
-	k := &Key{params, coefficients, kernel.NewVectors(len(moduli), params.N()), multiplier}
+	k := &Key{params, coefficients, kernel.NewVectors(len(moduli), params.N()), multiplier, new(smallKeys)}
 	for limb, m := range moduli {
-		small(k.limbs[limb], coefficients, m)
+		residues(k.limbs[limb], coefficients, m)
 		m.Forward(k.limbs[limb], k.limbs[limb])
 	}
 	return k, nil
 }
 
-// small writes small integers modulo q.
-func small(dst []uint64, v []int8, m *kernel.Modulus) {
+// residues writes small integers modulo q.
+func residues(dst []uint64, v []int8, m *kernel.Modulus) {
 	q := int64(m.Q())
 	for i, x := range v {
 		dst[i] = uint64(int64(x) + int64(x)>>63&q)
@@ -107,6 +108,7 @@ func ParseKey(params *fhe.Parameters, b []byte) (*Key, error) {
 func (k *Key) Destroy() {
 	clear(k.coefficients)
 	clear(k.multiplier.secret)
+	k.small.destroy()
 	for _, v := range k.limbs {
 		clear(v)
 	}

@@ -52,7 +52,7 @@ func (k *Key) encrypt(s *fhe.Signature, model fhe.ID, vectors [][]float64, rando
 		product := kernel.NewVector(n)
 		for limb, m := range moduli {
 			b := first[limb]
-			small(product, noise, m)
+			residues(product, noise, m)
 			m.Add(b, b, product)
 			m.Forward(b, b)
 			m.Mul(product, second[limb], k.limbs[limb])
@@ -84,10 +84,18 @@ func (k *Key) Decrypt(s *fhe.Signature, model fhe.ID, reply []byte) ([][]float64
 	if err != nil {
 		return nil, err
 	}
+	multiplier := k.multiplier
+	if s.RingSwitch != nil {
+		small, err := k.smallKey(s.RingSwitch.LogN)
+		if err != nil {
+			return nil, err
+		}
+		multiplier = small.multiplier
+	}
 	outputs := make([][]float64, len(replies))
 	for i, r := range replies {
 		out := s.Outputs[i]
-		product := k.multiplier.timesSecret(r.Second)
+		product := multiplier.timesSecret(r.Second)
 		kept := s.Kept(i)
 		scale := out.Scale * math.Ldexp(1, out.ModulusBits) / float64(s.Parameters.Q[0])
 		coefficients := make([]float64, len(kept))

@@ -20,13 +20,13 @@ const (
 	multiplierPrime = 1<<49 - 11<<18 + 1
 )
 
-func newMultiplier(params circuit.Parameters, coefficients []int8) (*multiplier, error) {
-	m, err := kernel.NewModulus(multiplierPrime, params.LogN, params.Ring == circuit.ConjugateInvariant)
+func newMultiplier(logN int, ring circuit.Ring, coefficients []int8) (*multiplier, error) {
+	m, err := kernel.NewModulus(multiplierPrime, logN, ring == circuit.ConjugateInvariant)
 	if err != nil {
 		return nil, err
 	}
-	secret := kernel.NewVector(params.N())
-	small(secret, coefficients, m)
+	secret := kernel.NewVector(len(coefficients))
+	residues(secret, coefficients, m)
 	m.Forward(secret, secret)
 	return &multiplier{m, secret}, nil
 }

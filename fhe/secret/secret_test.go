@@ -171,7 +171,7 @@ func TestMultiplierIsExact(t *testing.T) {
 		for i := range v {
 			v[i] = s.Uint64() >> 15
 		}
-		x, err := newMultiplier(circuit.Parameters{LogN: circuit.MinLogN, Ring: ring}, secret)
+		x, err := newMultiplier(circuit.MinLogN, ring, secret)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -260,10 +260,11 @@ type vectors struct {
 	Keys       string             `json:"keys_sha256"`
 	Request    string             `json:"request_sha256"`
 	Reply      string             `json:"reply_sha256"` // of the identity circuit
+
+	RingSwitch *vectors `json:"ring_switch,omitempty"` // the same where replies are switched to a smaller ring
 }
 
-func TestVectors(t *testing.T) {
-	params := testParameters(t, []int{40, 30}, []int{32})
+func newVectors(t *testing.T, params *fhe.Parameters, set circuit.KeySet, modulusBits int) *vectors {
 	key, err := generateKey(params, random.Keyed([32]byte{1}))
 	if err != nil {
 		t.Fatal(err)
@@ -276,11 +277,10 @@ func TestVectors(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := &circuit.Circuit{Parameters: params.Literal(), Packing: circuit.Slots,
-		Inputs:  []circuit.Input{{Name: "x", Level: 0, Scale: 1 << 30}},
-		Outputs: []circuit.Output{{Name: "y", Value: 0, Period: 8, ModulusBits: 39}}}
-	got := vectors{Parameters: params.Literal(), Signature: fhe.SignatureOf(c), SecretKey: digest(stored),
-		KeySet: circuit.KeySet{Relinearisation: 1, Rotations: []circuit.RotationKey{{Step: 1, Level: 0}, {Step: 5, Level: 1}}, Encryption: true}}
+	c := &circuit.Circuit{Parameters: params.Literal(), Packing: circuit.Slots, RingSwitch: set.RingSwitch,
+		Inputs:  []circuit.Input{{Name: "x", Level: 0, Scale: math.Ldexp(1, modulusBits-9)}},
+		Outputs: []circuit.Output{{Name: "y", Value: 0, Period: 8, ModulusBits: modulusBits}}}
+	got := &vectors{Parameters: params.Literal(), Signature: fhe.SignatureOf(c), SecretKey: digest(stored), KeySet: set}
 	var file bytes.Buffer
 	err = key.writeEvaluationKeys(context.Background(), &file, got.KeySet, fhe.ID{6}, fhe.NewPool(2), nil, wire.Seed{4},
 		func(item int) *random.Stream { return random.Keyed([32]byte{2, byte(item)}) })
@@ -314,7 +314,11 @@ func TestVectors(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	replies, err := program.Run(context.Background(), nil, inputs)
+	keys, err := fhe.ReadKeys(&file, params, set, fhe.ID{6}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	replies, err := program.Run(context.Background(), keys, inputs)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -325,11 +329,18 @@ func TestVectors(t *testing.T) {
 		t.Fatal(err)
 	}
 	for r, sum := range answer[0] {
-		if want := float64(r) / 8 * 512; math.Abs(sum-want) > 0.01 {
+		if want := float64(r) / 8 * 512; math.Abs(sum-want) > 10/math.Exp2(float64(modulusBits-29)) {
 			t.Errorf("class %d has the sum %g, want %g", r, sum, want)
 		}
 	}
+	return got
+}
 
+func TestVectors(t *testing.T) {
+	got := newVectors(t, testParameters(t, []int{40, 30}, []int{32}), circuit.KeySet{Relinearisation: 1,
+		Rotations: []circuit.RotationKey{{Step: 1, Level: 0}, {Step: 5, Level: 1}}, Encryption: true}, 39)
+	got.RingSwitch = newVectors(t, testParameters(t, []int{30}, nil), circuit.KeySet{Relinearisation: -1, Encryption: true,
+		RingSwitch: &circuit.RingSwitch{LogN: 11, P: 8380417, Digits: 2}}, 29)
 	encoded, err := json.MarshalIndent(got, "", "  ")
 	if err != nil {
 		t.Fatal(err)

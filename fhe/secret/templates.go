@@ -96,7 +96,7 @@ func (k *Key) encryptTemplates(packed []byte, expander wire.Expander, item int, 
 	k.params.Encoder().Encode(scratch[:1], k.params.Moduli(0, 0), circuit.Vector{Period: n, Values: v}, scale)
 	noise := make([]int8, n)
 	random.New().Gaussian(noise)
-	small(product, noise, m)
+	residues(product, noise, m)
 	m.Add(b, b, product)
 	m.Forward(b, b)
 	expander.Uniform(product, m.Q(), wire.TemplateDomain, item, 0, 0)

@@ -14,6 +14,8 @@ type Signature struct {
 	Packing    circuit.Packing    `json:"packing"`
 	Inputs     []circuit.Input    `json:"inputs"`
 	Outputs    []Output           `json:"outputs"`
+
+	RingSwitch *circuit.RingSwitch `json:"ring_switch,omitempty"` // of replies
 }
 
 // Output is a circuit.Output with the scale of its value.
@@ -28,7 +30,7 @@ type Output struct {
 
 // SignatureOf returns a circuit's signature.
 func SignatureOf(c *circuit.Circuit) *Signature {
-	s := &Signature{Parameters: c.Parameters, Packing: c.Packing, Inputs: c.Inputs}
+	s := &Signature{Parameters: c.Parameters, Packing: c.Packing, Inputs: c.Inputs, RingSwitch: c.RingSwitch}
 	for _, out := range c.Outputs {
 		s.Outputs = append(s.Outputs, Output{out.Name, c.Scale(out.Value), out.Period, out.Coefficients, out.Width, out.ModulusBits})
 	}
@@ -38,7 +40,7 @@ func SignatureOf(c *circuit.Circuit) *Signature {
 // Validate checks a signature. It bounds what is allocated for its messages.
 func (s *Signature) Validate() error {
 	// A signature is what a circuit without nodes shows, but for the level and scale of its outputs.
-	c := &circuit.Circuit{Parameters: s.Parameters, Packing: s.Packing, Inputs: s.Inputs}
+	c := &circuit.Circuit{Parameters: s.Parameters, Packing: s.Packing, Inputs: s.Inputs, RingSwitch: s.RingSwitch}
 	for i, out := range s.Outputs {
 		if !(out.Scale > 0) || math.IsInf(out.Scale, 1) {
 			return fmt.Errorf("output %d: scale %g out of range", i, out.Scale)
@@ -53,8 +55,16 @@ func (s *Signature) Validate() error {
 	return c.Validate()
 }
 
-// Kept returns the indexes of the message's coefficients that the reply of an output holds: those that the output lists,
-// or those of the subring whose degree is the output's period. Of a batch, that is all of them.
+// ReplyN returns the degree of the ring of replies.
+func (s *Signature) ReplyN() int {
+	if s.RingSwitch != nil {
+		return s.RingSwitch.N()
+	}
+	return s.Parameters.N()
+}
+
+// Kept returns the indexes of the message's coefficients, in the ring of replies, that the reply of an output holds: those
+// that the output lists, or those of the subring whose degree is the output's period. Of a batch, that is all of them.
 func (s *Signature) Kept(output int) []int {
 	out := &s.Outputs[output]
 	if out.Coefficients != nil {
@@ -62,11 +72,11 @@ func (s *Signature) Kept(output int) []int {
 	}
 	period := out.Period
 	if s.Packing == circuit.Batch {
-		period = s.Parameters.N()
+		period = s.ReplyN()
 	}
 	kept := make([]int, period)
 	for i := range kept {
-		kept[i] = i * (s.Parameters.N() / period)
+		kept[i] = i * (s.ReplyN() / period)
 	}
 	return kept
 }
@@ -91,7 +101,7 @@ func (s *Signature) InputSize() int64 {
 func (s *Signature) ReplySize() int64 {
 	total := int64(HeaderSize)
 	for i, out := range s.Outputs {
-		size := int64(PackedSize(s.Parameters.N(), out.ModulusBits)) + int64(PackedSize(len(s.Kept(i)), out.ModulusBits))
+		size := int64(PackedSize(s.ReplyN(), out.ModulusBits)) + int64(PackedSize(len(s.Kept(i)), out.ModulusBits))
 		if s.Packing == circuit.Batch {
 			size *= int64(out.Width)
 		}

@@ -22,7 +22,7 @@ func KeyPrimes(p circuit.Parameters, level int) []uint64 {
 }
 
 // KeyLevels returns the levels of a set's switching keys in their order in the file: the relinearisation key, then the
-// rotation keys. The encryption key, if there is one, comes after them.
+// rotation keys. The key to the ring of replies and the encryption key, if there are any, come after them.
 func KeyLevels(set circuit.KeySet) []int {
 	var levels []int
 	if set.Relinearisation >= 0 {
@@ -52,6 +52,9 @@ func CheckKeySet(p circuit.Parameters, set circuit.KeySet) error {
 	if len(set.Rotations) > 0 && p.Ring != circuit.ConjugateInvariant {
 		return fmt.Errorf("rotation keys are for the %s ring", circuit.ConjugateInvariant)
 	}
+	if set.RingSwitch != nil {
+		return set.RingSwitch.Validate(p)
+	}
 	return nil
 }
 
@@ -60,6 +63,9 @@ func KeysSize(p circuit.Parameters, set circuit.KeySet) int64 {
 	total := int64(HeaderSize + SeedSize)
 	for _, level := range KeyLevels(set) {
 		total += int64(p.Digits(level)) * PolySize(p.N(), KeyPrimes(p, level)...)
+	}
+	if r := set.RingSwitch; r != nil {
+		total += int64(r.Polynomials(p)) * PolySize(r.N(), p.Q[0], r.P)
 	}
 	if set.Encryption {
 		total += PolySize(p.N(), p.Q[0])
