@@ -16,8 +16,7 @@ func (e *Extension) accelerate() {}
 func (m *Modulus) forwardTransform(dst, src []uint64) { m.forwardGeneric(dst, src) }
 func (m *Modulus) inverseTransform(dst, src []uint64) { m.inverseGeneric(dst, src) }
 func (m *Modulus) forwardLifted(dst, src []uint64, from *Modulus) {
-	m.liftGeneric(dst, src, from.q)
-	m.forwardGeneric(dst, dst)
+	m.forwardLiftedGeneric(dst, src, from.q)
 }
 func (m *Modulus) add(dst, a, b []uint64)                    { addGeneric(dst, a, b, m.q) }
 func (m *Modulus) sub(dst, a, b []uint64)                    { subGeneric(dst, a, b, m.q) }
@@ -44,6 +43,12 @@ func (m *Modulus) innerProduct2Packed(d0, d1 []uint64, a0, a1, b [][]uint64, sta
 }
 func (m *Modulus) packed2InnerProduct(d0, d1 []uint64, a0, a1, b [][]uint64) {
 	m.sums2Generic(d0, d1, a0, a1, b, 0, 0, 1, false)
+}
+func (m *Modulus) permuteQuotient(dst, a, b []uint64, c scalar, d []uint64, p *Permutation) {
+	m.permuteQuotientGeneric(dst, a, b, c, d, p)
+}
+func (m *Modulus) addPermuted(dst, a, b []uint64, c scalar, p *Permutation) {
+	m.addPermutedGeneric(dst, a, b, c, p)
 }
 func (p *Permutation) apply(dst, src []uint64)        { p.applyGeneric(dst, src) }
 func (e *Extension) apply(dst, src [][]uint64, n int) { e.applyGeneric(dst, src, 0, n) }

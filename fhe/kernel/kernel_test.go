@@ -113,7 +113,7 @@ func TestTransformEqualsLattigo(t *testing.T) {
 	eachRing(t, func(t *testing.T, logN int, conjugateInvariant bool) {
 		random := newRandom()
 		var qs []uint64
-		for _, bitLen := range []int{20, 25, 30, 36, 40, 45, 46, 47, 48, 49, 50, 51, 55, 60} {
+		for _, bitLen := range []int{20, 25, 30, 36, 40, 45, 46, 47, 48, 49, 50, 51, 55, 58, 60} {
 			if bitLen < logN+5 {
 				continue
 			}
@@ -183,6 +183,44 @@ func TestPermutationEqualsLattigo(t *testing.T) {
 			equal(t, fmt.Sprintf("Galois element %d", g), got, want.Coeffs[0])
 		}
 	})
+}
+
+func TestPermutedArithmetic(t *testing.T) {
+	const logN, n = 6, 1 << 6
+	random := newRandom()
+	p, err := NewPermutation(logN, false, GaloisElement(logN, false, 3))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, m := range moduliToTest(t) {
+		q := m.q
+		for _, kind := range []string{"zero", "largest", "edges", "random"} {
+			vector := func() []uint64 { return samples(n, q, random)[kind] }
+			a, b, d, sum, c := vector(), vector(), vector(), vector(), vector()[0]
+			for _, plus := range []bool{false, true} {
+				quotient, added := make([]uint64, n), make([]uint64, n)
+				m.SubMulScalar(quotient, a, b, c)
+				copy(added, a)
+				more, factor := d, b
+				if plus {
+					m.Add(quotient, quotient, d)
+					m.MulScalarAdd(added, b, c)
+				} else {
+					more, factor = nil, nil
+				}
+				want, got := make([]uint64, n), make([]uint64, n)
+				p.Apply(want, quotient)
+				m.PermuteQuotient(got, a, b, c, more, p)
+				name := fmt.Sprintf("%s modulo %d, %t", kind, q, plus)
+				equal(t, "quotient of "+name, got, want)
+				p.Apply(want, added)
+				m.Add(want, want, sum)
+				copy(got, sum)
+				m.AddPermuted(got, a, factor, c, p)
+				equal(t, "sum of "+name, got, want)
+			}
+		}
+	}
 }
 
 func TestGaloisElement(t *testing.T) {
@@ -280,6 +318,8 @@ func TestNothingAllocates(t *testing.T) {
 			"lift":            func() { m.Lift(v[0], v[1], ms[1]) },
 			"inner product 2": func() { m.InnerProduct2(v[0], v[1], v[2:22], v[22:42], v[42:62]) },
 			"extension":       func() { extension.Apply(v[:2], v[2:4]) },
+			"quotient":        func() { m.PermuteQuotient(v[0], v[1], v[2], 3, v[3], permutation) },
+			"permuted sum":    func() { m.AddPermuted(v[0], v[1], v[2], 3, permutation) },
 			"permutation":     func() { permutation.Apply(v[0], v[1]) },
 		} {
 			if allocations := testing.AllocsPerRun(3, run); allocations != 0 {
@@ -294,7 +334,7 @@ func TestForwardLifted(t *testing.T) {
 	for _, invariant := range []bool{false, true} {
 		for logN := 3; logN <= 11; logN++ {
 			var all []*Modulus
-			for _, bitLen := range []int{30, 46, 48, 50, 55} {
+			for _, bitLen := range []int{30, 46, 48, 50, 57, 59, 61} {
 				all = append(all, moduli(t, logN, invariant, primes(t, bitLen, logN, invariant, 1)...)...)
 			}
 			for _, from := range all {

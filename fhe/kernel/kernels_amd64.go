@@ -179,6 +179,26 @@ func liftVector(dst *uint64, src *uint64, count uint64, half uint64, wrap uint64
 //go:noescape
 func permuteVector(dst *uint64, src *uint64, blocks *uint32, count uint64, inner *[8][8]uint64)
 
+// permuteQuotientVector writes (a-b)*value mod q, permuted.
+//
+//go:noescape
+func permuteQuotientVector(dst *uint64, a *uint64, b *uint64, blocks *uint32, count uint64, inner *[8][8]uint64, value uint64, shoup uint64, c *[22]uint64)
+
+// permuteQuotientAddVector writes (a-b)*value+d mod q, permuted.
+//
+//go:noescape
+func permuteQuotientAddVector(dst *uint64, a *uint64, b *uint64, d *uint64, blocks *uint32, count uint64, inner *[8][8]uint64, value uint64, shoup uint64, c *[22]uint64)
+
+// addPermutedVector adds permuted values to dst mod q.
+//
+//go:noescape
+func addPermutedVector(dst *uint64, a *uint64, blocks *uint32, count uint64, inner *[8][8]uint64, c *[22]uint64)
+
+// addPermutedSumVector adds a+b*value, permuted, to dst mod q.
+//
+//go:noescape
+func addPermutedSumVector(dst *uint64, a *uint64, b *uint64, blocks *uint32, count uint64, inner *[8][8]uint64, value uint64, shoup uint64, c *[22]uint64)
+
 // sumProducts2 sums up a0[k]*b[k] and a1[k]*b[k].
 //
 //go:noescape

@@ -5341,12 +5341,189 @@ loop:
 	SHLL      $0x06, R8
 	ANDL      $-8, DI
 	VMOVDQU64 (SI)(R8*1), Z0
-	VPERMQ    (CX)(DI*8), Z0, Z1
-	VMOVDQU64 Z1, (AX)
+	VPERMQ    (CX)(DI*8), Z0, Z2
+	VMOVDQU64 Z2, (AX)
 	ADDQ      $0x04, DX
 	ADDQ      $0x40, AX
 	DECQ      BX
 	JNZ       loop
+	VZEROUPPER
+	RET
+
+// func permuteQuotientVector(dst *uint64, a *uint64, b *uint64, blocks *uint32, count uint64, inner *[8][8]uint64, value uint64, shoup uint64, c *[22]uint64)
+// Requires: AVX, AVX512F, AVX512IFMA
+TEXT ·permuteQuotientVector(SB), NOSPLIT, $0-72
+	MOVQ         dst+0(FP), AX
+	MOVQ         a+8(FP), CX
+	MOVQ         b+16(FP), DX
+	MOVQ         blocks+24(FP), BX
+	MOVQ         count+32(FP), SI
+	MOVQ         inner+40(FP), DI
+	MOVQ         c+64(FP), R8
+	VPBROADCASTQ (R8), Z1
+	VPBROADCASTQ 8(R8), Z2
+	VPBROADCASTQ 32(R8), Z3
+	VPXORQ       Z4, Z4, Z4
+	MOVQ         value+48(FP), R8
+	VPBROADCASTQ R8, Z5
+	MOVQ         shoup+56(FP), R8
+	VPBROADCASTQ R8, Z6
+
+loop:
+	MOVL        (BX), R8
+	MOVL        R8, R9
+	ANDL        $0x07, R9
+	SHLL        $0x06, R9
+	ANDL        $-8, R8
+	VMOVDQU64   (DI)(R9*1), Z0
+	VMOVDQU64   (CX)(R8*8), Z8
+	VPADDQ      Z1, Z8, Z8
+	VPSUBQ      (DX)(R8*8), Z8, Z8
+	VMOVDQA64   Z4, Z10
+	VPMADD52HUQ Z6, Z8, Z10
+	VMOVDQA64   Z4, Z9
+	VPMADD52LUQ Z5, Z8, Z9
+	VPMADD52LUQ Z2, Z10, Z9
+	VPANDQ      Z3, Z9, Z9
+	VPSUBQ      Z1, Z9, Z11
+	VPMINUQ     Z11, Z9, Z9
+	VPERMQ      Z9, Z0, Z9
+	VMOVDQU64   Z9, (AX)
+	ADDQ        $0x04, BX
+	ADDQ        $0x40, AX
+	DECQ        SI
+	JNZ         loop
+	VZEROUPPER
+	RET
+
+// func permuteQuotientAddVector(dst *uint64, a *uint64, b *uint64, d *uint64, blocks *uint32, count uint64, inner *[8][8]uint64, value uint64, shoup uint64, c *[22]uint64)
+// Requires: AVX, AVX512F, AVX512IFMA
+TEXT ·permuteQuotientAddVector(SB), NOSPLIT, $0-80
+	MOVQ         dst+0(FP), AX
+	MOVQ         a+8(FP), CX
+	MOVQ         b+16(FP), DX
+	MOVQ         d+24(FP), BX
+	MOVQ         blocks+32(FP), SI
+	MOVQ         count+40(FP), DI
+	MOVQ         inner+48(FP), R8
+	MOVQ         c+72(FP), R9
+	VPBROADCASTQ (R9), Z1
+	VPBROADCASTQ 8(R9), Z2
+	VPBROADCASTQ 32(R9), Z3
+	VPXORQ       Z4, Z4, Z4
+	MOVQ         value+56(FP), R9
+	VPBROADCASTQ R9, Z5
+	MOVQ         shoup+64(FP), R9
+	VPBROADCASTQ R9, Z6
+
+loop:
+	MOVL        (SI), R9
+	MOVL        R9, R10
+	ANDL        $0x07, R10
+	SHLL        $0x06, R10
+	ANDL        $-8, R9
+	VMOVDQU64   (R8)(R10*1), Z0
+	VMOVDQU64   (CX)(R9*8), Z8
+	VPADDQ      Z1, Z8, Z8
+	VPSUBQ      (DX)(R9*8), Z8, Z8
+	VMOVDQA64   Z4, Z10
+	VPMADD52HUQ Z6, Z8, Z10
+	VMOVDQA64   Z4, Z9
+	VPMADD52LUQ Z5, Z8, Z9
+	VPMADD52LUQ Z2, Z10, Z9
+	VPANDQ      Z3, Z9, Z9
+	VPSUBQ      Z1, Z9, Z11
+	VPMINUQ     Z11, Z9, Z9
+	VPADDQ      (BX)(R9*8), Z9, Z9
+	VPSUBQ      Z1, Z9, Z12
+	VPMINUQ     Z12, Z9, Z9
+	VPERMQ      Z9, Z0, Z9
+	VMOVDQU64   Z9, (AX)
+	ADDQ        $0x04, SI
+	ADDQ        $0x40, AX
+	DECQ        DI
+	JNZ         loop
+	VZEROUPPER
+	RET
+
+// func addPermutedVector(dst *uint64, a *uint64, blocks *uint32, count uint64, inner *[8][8]uint64, c *[22]uint64)
+// Requires: AVX, AVX512F
+TEXT ·addPermutedVector(SB), NOSPLIT, $0-48
+	MOVQ         dst+0(FP), AX
+	MOVQ         a+8(FP), CX
+	MOVQ         blocks+16(FP), DX
+	MOVQ         count+24(FP), BX
+	MOVQ         inner+32(FP), SI
+	MOVQ         c+40(FP), DI
+	VPBROADCASTQ (DI), Z1
+
+loop:
+	MOVL      (DX), DI
+	MOVL      DI, R8
+	ANDL      $0x07, R8
+	SHLL      $0x06, R8
+	ANDL      $-8, DI
+	VMOVDQU64 (SI)(R8*1), Z0
+	VMOVDQU64 (CX)(DI*8), Z3
+	VPERMQ    Z3, Z0, Z3
+	VPADDQ    (AX), Z3, Z3
+	VPSUBQ    Z1, Z3, Z4
+	VPMINUQ   Z4, Z3, Z3
+	VMOVDQU64 Z3, (AX)
+	ADDQ      $0x04, DX
+	ADDQ      $0x40, AX
+	DECQ      BX
+	JNZ       loop
+	VZEROUPPER
+	RET
+
+// func addPermutedSumVector(dst *uint64, a *uint64, b *uint64, blocks *uint32, count uint64, inner *[8][8]uint64, value uint64, shoup uint64, c *[22]uint64)
+// Requires: AVX, AVX512F, AVX512IFMA
+TEXT ·addPermutedSumVector(SB), NOSPLIT, $0-72
+	MOVQ         dst+0(FP), AX
+	MOVQ         a+8(FP), CX
+	MOVQ         b+16(FP), DX
+	MOVQ         blocks+24(FP), BX
+	MOVQ         count+32(FP), SI
+	MOVQ         inner+40(FP), DI
+	MOVQ         c+64(FP), R8
+	VPBROADCASTQ (R8), Z1
+	VPBROADCASTQ 8(R8), Z2
+	VPBROADCASTQ 32(R8), Z3
+	VPXORQ       Z4, Z4, Z4
+	MOVQ         value+48(FP), R8
+	VPBROADCASTQ R8, Z5
+	MOVQ         shoup+56(FP), R8
+	VPBROADCASTQ R8, Z6
+
+loop:
+	MOVL        (BX), R8
+	MOVL        R8, R9
+	ANDL        $0x07, R9
+	SHLL        $0x06, R9
+	ANDL        $-8, R8
+	VMOVDQU64   (DI)(R9*1), Z0
+	VMOVDQU64   (DX)(R8*8), Z8
+	VMOVDQA64   Z4, Z10
+	VPMADD52HUQ Z6, Z8, Z10
+	VMOVDQA64   Z4, Z9
+	VPMADD52LUQ Z5, Z8, Z9
+	VPMADD52LUQ Z2, Z10, Z9
+	VPANDQ      Z3, Z9, Z9
+	VPSUBQ      Z1, Z9, Z11
+	VPMINUQ     Z11, Z9, Z9
+	VPADDQ      (CX)(R8*8), Z9, Z9
+	VPSUBQ      Z1, Z9, Z12
+	VPMINUQ     Z12, Z9, Z9
+	VPERMQ      Z9, Z0, Z9
+	VPADDQ      (AX), Z9, Z9
+	VPSUBQ      Z1, Z9, Z13
+	VPMINUQ     Z13, Z9, Z9
+	VMOVDQU64   Z9, (AX)
+	ADDQ        $0x04, BX
+	ADDQ        $0x40, AX
+	DECQ        SI
+	JNZ         loop
 	VZEROUPPER
 	RET
 

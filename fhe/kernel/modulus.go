@@ -98,7 +98,7 @@ func (m *Modulus) LogN() int { return m.logN }
 func (m *Modulus) ConjugateInvariant() bool { return m.conjugateInvariant }
 
 // Reduce returns x mod q for any x.
-func (m *Modulus) Reduce(x uint64) uint64 { return m.one.mul(x, m.q) }
+func (m *Modulus) Reduce(x uint64) uint64 { return reduceWord(x, m.one.shoup, m.q) }
 
 // Product returns a*b mod q for a, b < q.
 func (m *Modulus) Product(a, b uint64) uint64 { return m.barrett.mul(a, b, m.q) }
@@ -159,6 +159,12 @@ func (c scalar) mulLazy(x, q uint64) uint64 {
 
 // mul returns x*c mod q for any x.
 func (c scalar) mul(x, q uint64) uint64 { return reduceOnce(c.mulLazy(x, q), q) }
+
+// reduceWord returns x mod q for any x; one is the companion of 1.
+func reduceWord(x, one, q uint64) uint64 {
+	h, _ := bits.Mul64(x, one)
+	return reduceOnce(x-h*q, q)
+}
 
 // reduceOnce returns x mod q for x < 2q: where x < q, x-q wraps around and is the larger one.
 func reduceOnce(x, q uint64) uint64 { return min(x, x-q) }

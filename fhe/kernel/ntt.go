@@ -19,61 +19,91 @@ func (m *Modulus) Inverse(dst, src []uint64) {
 	m.inverseTransform(dst[:n], src[:n])
 }
 
-// forwardGeneric runs Cooley-Tukey stages (Harvey 2014, algorithm 2), two at a time, with values in [0, 8q) between the
-// pairs: one reduction of half of the values for every two stages.
+// wideBits is the size up to which a prime leaves room for a whole forward transform without reductions: folding ends
+// below 4q, and each of at most 17 stages adds 2q.
+const wideBits = 58
+
+// forwardGeneric runs Cooley-Tukey stages (Harvey 2014, algorithm 2), two at a time.
 func (m *Modulus) forwardGeneric(dst, src []uint64) {
-	q, n := m.q, len(dst)
 	if m.conjugateInvariant {
-		foldGeneric(dst, src, m.fold, q) // below 3q
-		src = dst
+		foldGeneric(dst, src, m.fold, m.q) // below 3q
+	} else {
+		copy(dst, src)
 	}
+	m.forwardStages(dst)
+}
+
+func (m *Modulus) forwardLiftedGeneric(dst, src []uint64, p uint64) {
+	m.liftLazy(dst, src, p)
+	if m.conjugateInvariant {
+		foldGeneric(dst, dst, m.fold, m.q) // below 4q
+	}
+	m.forwardStages(dst)
+}
+
+// forwardStages maps [0, 4q) to [0, q).
+func (m *Modulus) forwardStages(x []uint64) {
+	q, n := m.q, len(x)
+	tight := q>>wideBits != 0
 	h := 1
 	if m.logN%2 == 1 {
-		forwardPairs(dst[:n/2], dst[n/2:], src[:n/2], src[n/2:], m.forward.at(1), q)
-		src, h = dst, 2
+		forwardPairs(x[:n/2], x[n/2:], m.forward.at(1), q)
+		h = 2
 	}
 	for part := n / h / 4; part >= 4; h, part = 4*h, part/4 {
+		if tight {
+			reduceAll(x, 4*q)
+		}
 		for i := range h {
 			w, u, v := m.forward.at(h+i), m.forward.at(2*(h+i)), m.forward.at(2*(h+i)+1)
 			j := 4 * i * part
-			forwardQuads(dst[j:j+4*part], src[j:j+4*part], part, w, u, v, q)
+			forwardQuads(x[j:j+4*part], part, w, u, v, q)
 		}
-		src = dst
 	}
-	// The last two stages, on four neighbours each, end in [0, q).
+	if tight {
+		reduceAll(x, 4*q)
+	}
+	// The last two stages, on four neighbours each.
+	one := m.one.shoup
 	outer, inner := m.forward.value[n/4:n/2], m.forward.value[n/2:n]
 	outerShoup, innerShoup := m.forward.shoup[n/4:n/2], m.forward.shoup[n/2:n]
 	for i, w := range outer {
-		x, y := dst[4*i:4*i+4:4*i+4], src[4*i:4*i+4:4*i+4]
-		v, s := inner[2*i:2*i+2:2*i+2], innerShoup[2*i:2*i+2:2*i+2]
+		x := (*[4]uint64)(x[4*i:])
+		v, s := (*[2]uint64)(inner[2*i:]), (*[2]uint64)(innerShoup[2*i:])
 		w := scalar{w, outerShoup[i]}
-		x0, x2 := forwardButterfly(reduceOnce(y[0], 4*q), y[2], w, q) // below 6q
-		x1, x3 := forwardButterfly(reduceOnce(y[1], 4*q), y[3], w, q)
-		x0, x1 = forwardButterfly(x0, x1, scalar{v[0], s[0]}, q) // below 8q
+		x0, x2 := forwardButterfly(x[0], x[2], w, q)
+		x1, x3 := forwardButterfly(x[1], x[3], w, q)
+		x0, x1 = forwardButterfly(x0, x1, scalar{v[0], s[0]}, q)
 		x2, x3 = forwardButterfly(x2, x3, scalar{v[1], s[1]}, q)
-		x[0], x[1] = reduceTwice(reduceOnce(x0, 4*q), q), reduceTwice(reduceOnce(x1, 4*q), q)
-		x[2], x[3] = reduceTwice(reduceOnce(x2, 4*q), q), reduceTwice(reduceOnce(x3, 4*q), q)
+		x[0], x[1] = reduceWord(x0, one, q), reduceWord(x1, one, q)
+		x[2], x[3] = reduceWord(x2, one, q), reduceWord(x3, one, q)
 	}
 }
 
 func (t *shoupTable) at(i int) scalar { return scalar{t.value[i], t.shoup[i]} }
 
-func forwardPairs(dx, dy, sx, sy []uint64, w scalar, q uint64) {
-	dy, sx, sy = dy[:len(dx)], sx[:len(dx)], sy[:len(dx)]
-	for i := range dx {
-		dx[i], dy[i] = forwardButterfly(sx[i], sy[i], w, q)
+// reduceAll maps [0, 2m) to [0, m).
+func reduceAll(x []uint64, m uint64) {
+	for i, v := range x {
+		x[i] = reduceOnce(v, m)
 	}
 }
 
-// forwardQuads runs two stages and maps [0, 8q) to [0, 8q).
-func forwardQuads(dst, src []uint64, part int, w, u, v scalar, q uint64) {
-	d0, d1, d2, d3 := quarters(dst, part)
-	s0, s1, s2, s3 := quarters(src, part)
-	for i := range d0 {
-		x0, x2 := forwardButterfly(reduceOnce(s0[i], 4*q), s2[i], w, q) // below 6q
-		x1, x3 := forwardButterfly(reduceOnce(s1[i], 4*q), s3[i], w, q)
-		d0[i], d1[i] = forwardButterfly(x0, x1, u, q)
-		d2[i], d3[i] = forwardButterfly(x2, x3, v, q)
+func forwardPairs(x, y []uint64, w scalar, q uint64) {
+	y = y[:len(x)]
+	for i := range x {
+		x[i], y[i] = forwardButterfly(x[i], y[i], w, q)
+	}
+}
+
+// forwardQuads runs two stages: values grow by 4q.
+func forwardQuads(x []uint64, part int, w, u, v scalar, q uint64) {
+	x0, x1, x2, x3 := quarters(x, part)
+	for i := range x0 {
+		y0, y2 := forwardButterfly(x0[i], x2[i], w, q)
+		y1, y3 := forwardButterfly(x1[i], x3[i], w, q)
+		x0[i], x1[i] = forwardButterfly(y0, y1, u, q)
+		x2[i], x3[i] = forwardButterfly(y2, y3, v, q)
 	}
 }
 

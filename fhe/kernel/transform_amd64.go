@@ -101,7 +101,11 @@ func (m *Modulus) forwardTransform(dst, src []uint64) {
 }
 
 func (m *Modulus) forwardLifted(dst, src []uint64, from *Modulus) {
-	if m.acceleration.forward == nil || !m.plan.folded || from.q>>maxVectorBits != 0 {
+	if m.acceleration.forward == nil {
+		m.forwardLiftedGeneric(dst, src, from.q)
+		return
+	}
+	if !m.plan.folded || from.q>>maxVectorBits != 0 {
 		m.lift(dst, src, from.q)
 		m.forwardTransform(dst, dst)
 		return
