@@ -22,8 +22,8 @@ type Snapped struct {
 }
 
 // Quantiles makes grids of up to that many edges a feature, in the middle between neighbouring values of the rows: all of
-// them, or as many as divide the rows into about equal parts. The edges tell clients about the rows' distribution: use
-// rows that are public, or many.
+// them, or so that the bin with the most rows has as few as can be. A value that many rows share takes one bin and no edges
+// from the others. The edges tell clients about the rows' distribution: use rows that are public, or many.
 func Quantiles(edges int) func(values [][]float64) (Grid, error) {
 	return func(values [][]float64) (Grid, error) {
 		if edges < 1 || len(values) == 0 {
@@ -50,27 +50,38 @@ func column(values [][]float64, f int) []float64 {
 }
 
 func quantiles(sorted []float64, edges int) []float64 {
-	distinct := slices.Compact(slices.Clone(sorted))
-	if len(distinct) < 2 {
-		return nil // a constant is told apart from nothing
+	var starts []int // of the runs of equal values
+	for i, v := range sorted {
+		if i == 0 || v != sorted[i-1] {
+			starts = append(starts, i)
+		}
 	}
-	above := func(i int) float64 { return distinct[i] + (distinct[i+1]-distinct[i])/2 }
+	// divide fills bins with whole runs, up to that many rows or a single run, and returns the first rows of all but the first.
+	divide := func(rows int) (firsts []int) {
+		first := 0
+		for k, start := range starts {
+			end := len(sorted)
+			if k+1 < len(starts) {
+				end = starts[k+1]
+			}
+			if start > first && end-first > rows {
+				firsts = append(firsts, start)
+				first = start
+			}
+		}
+		return firsts
+	}
+	rows := sort.Search(len(sorted), func(rows int) bool { return len(divide(rows)) <= edges })
 	var list []float64
-	if len(distinct)-1 <= edges {
-		for i := range len(distinct) - 1 {
-			list = append(list, above(i))
-		}
-	} else {
-		for k := 1; k <= edges; k++ {
-			at := sort.SearchFloat64s(distinct, sorted[k*(len(sorted)-1)/(edges+1)])
-			list = append(list, above(min(at, len(distinct)-2)))
-		}
+	for _, i := range divide(rows) {
+		list = append(list, sorted[i-1]+(sorted[i]-sorted[i-1])/2)
 	}
 	return slices.Compact(list)
 }
 
 // Snap moves every bound of the one ensemble of a graph to the neighbouring edge of a grid with fewer of the rows between
-// them; a bound beyond the grid, and nearly all rows, is taken to be reached by all values or by none. The grid is made for the ensemble's inputs on these rows.
+// them; a bound beyond the grid, and nearly all rows, is taken to be reached by all values or by none. The grid is made for
+// the ensemble's inputs on these rows.
 func Snap(g *model.Graph, rows [][]float64, grid func(values [][]float64) (Grid, error)) (*Snapped, error) {
 	at := -1
 	for i, n := range g.Nodes {

@@ -16,7 +16,17 @@ func TestQuantiles(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if want := [][]float64{{1.5, 3.5}, nil, {2.5, 4.5, 5.5}, nil}; !reflect.DeepEqual(grid.Edges, want) {
+	if want := [][]float64{{1.5, 3.5}, nil, {2.5, 4.5, 6.5}, nil}; !reflect.DeepEqual(grid.Edges, want) {
+		t.Errorf("got %v, want %v", grid.Edges, want)
+	}
+	var sales [][]float64 // most are zero: it takes one edge, the others are for what is sold
+	for i := range 100 {
+		sales = append(sales, []float64{math.Max(0, float64(i-95))})
+	}
+	if grid, err = Quantiles(3)(sales); err != nil {
+		t.Fatal(err)
+	}
+	if want := [][]float64{{0.5, 2.5}}; !reflect.DeepEqual(grid.Edges, want) {
 		t.Errorf("got %v, want %v", grid.Edges, want)
 	}
 	if _, err := Quantiles(0)(values); err == nil {
