@@ -23,6 +23,9 @@ var kinds = []struct {
 	{Tweedie, Regression, "Tweedie regression"},
 	{Logistic, Classification, "logistic regression"},
 	{SVM, Classification, "linear support vector machine"},
+	{Tree, TaskSniffed, "decision tree"},
+	{Forest, TaskSniffed, "random forest"},
+	{Boosting, TaskSniffed, "gradient boosted trees"},
 }
 
 // Kinds lists the kinds of models.
@@ -93,6 +96,8 @@ func (o Options) sizes(set *dataset.Set) ([]size, error) {
 		return penalties(func(l train.Linear, s *dataset.Set, _ train.Family) (*model.Graph, error) { return l.Logistic(s) }, 0), nil
 	case SVM:
 		return penalties(func(l train.Linear, s *dataset.Set, _ train.Family) (*model.Graph, error) { return l.SVM(s) }, 0), nil
+	case Tree, Forest, Boosting:
+		return o.treeSizes(set), nil
 	}
 	return nil, fmt.Errorf("kind %q is not known: want one of %v", o.Kind, Kinds())
 }

@@ -17,15 +17,16 @@ const (
 	Entropy
 )
 
-// CART trains a single classification tree (L. Breiman et al., Classification and Regression Trees, 1984). Scores are
-// probabilities.
+// CART trains a single tree (L. Breiman et al., Classification and Regression Trees, 1984). Scores are probabilities or,
+// of a regression, means.
 type CART struct {
 	Growth
 	Criterion Criterion
 	// ClassWeights multiplies the samples of each class; nil weighs all alike.
 	ClassWeights []float64
 	// Alternate goes on, once the tree has grown, to improve each split given the others until none of them can label
-	// more samples rightly, and merges leaves of one class. It keeps to MaxDepth, not to MaxConditions.
+	// more samples rightly, and merges leaves of one class. It keeps to MaxDepth, not to MaxConditions. A regression
+	// cannot have it.
 	Alternate bool
 	// Seed draws features, where Growth.Features asks for it.
 	Seed uint64
@@ -35,6 +36,9 @@ type CART struct {
 func (c CART) Train(s *dataset.Set, g Grid) (*Ensemble, error) {
 	if c.Alternate && c.MaxConditions > 0 {
 		return nil, errors.New("trees: Alternate does not keep to MaxConditions")
+	}
+	if c.Alternate && s.Labels == nil {
+		return nil, errors.New("trees: Alternate in a regression")
 	}
 	forest := Forest{Growth: c.Growth, Criterion: c.Criterion, ClassWeights: c.ClassWeights, Trees: 1, Whole: true, Seed: c.Seed}
 	grower, err := forest.grower(s, g)

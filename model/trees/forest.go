@@ -10,8 +10,9 @@ import (
 	"cipherpoint/model/dataset"
 )
 
-// Forest trains a random forest (L. Breiman, Random Forests, Machine Learning 45, 2001) of classification trees, each on
-// its own bootstrap sample. Scores are the averages of the leaves' class probabilities.
+// Forest trains a random forest (L. Breiman, Random Forests, Machine Learning 45, 2001), each tree on its own bootstrap
+// sample. Scores are the averages of the leaves' class probabilities or, of a regression, of the means of their targets,
+// whose variance the splits reduce.
 type Forest struct {
 	Growth
 	Criterion Criterion
@@ -21,9 +22,9 @@ type Forest struct {
 	Trees int
 	// Whole trains every tree on all samples in place of a bootstrap sample.
 	Whole bool
-	// Refine, where it is positive, fits the values of all leaves together once the trees have grown, as log-odds
-	// (S. Ren et al., Global Refinement of Random Forest, CVPR 2015): it minimises the logistic loss plus Refine / 2
-	// times the squared leaf values. Shallow trees gain most by it.
+	// Refine, where it is positive, fits the values of all leaves together once the trees have grown, for classes as
+	// log-odds (S. Ren et al., Global Refinement of Random Forest, CVPR 2015): it minimises the logistic or squared loss
+	// plus Refine / 2 times the squared leaf values. Shallow trees gain most by it.
 	Refine float64
 	// Seed determines all that is drawn.
 	Seed uint64
@@ -50,27 +51,47 @@ func (f Forest) grower(s *dataset.Set, g Grid) (*grower, error) {
 	if err != nil {
 		return nil, err
 	}
-	classes := len(s.Labels)
-	grower := &grower{
-		Growth:  f.Growth,
-		grid:    g,
-		bins:    bins,
-		width:   classes,
-		stats:   make([]float64, s.Len()*classes),
-		score:   giniScore,
-		leaf:    func(sums []float64) []float64 { return probabilities(sums, f.Trees) },
-		workers: 1,
-	}
-	if f.Criterion == Entropy {
-		grower.score = entropyScore
-	}
-	for i := range s.Y {
-		grower.stats[i*classes+s.Class(i)] = f.weight(s.Class(i))
-	}
+	grower := &grower{Growth: f.Growth, grid: g, bins: bins, workers: 1}
 	if f.NewSplit > 0 {
 		grower.used = newUsed(g)
 	}
+	if s.Labels == nil {
+		f.splitValues(grower, s)
+	} else {
+		f.splitClasses(grower, s)
+	}
 	return grower, nil
+}
+
+// splitClasses counts the classes of samples.
+func (f Forest) splitClasses(g *grower, s *dataset.Set) {
+	g.width, g.score = len(s.Labels), giniScore
+	g.stats = make([]float64, s.Len()*g.width)
+	g.leaf = func(sums []float64) []float64 { return probabilities(sums, f.Trees) }
+	if f.Criterion == Entropy {
+		g.score = entropyScore
+	}
+	for i := range s.Y {
+		g.stats[i*g.width+s.Class(i)] = f.weight(s.Class(i))
+	}
+}
+
+// splitValues counts samples and adds up their targets' distances from the mean: what varies around the mean of a leaf is
+// Σd² − (Σd)²/n.
+func (f Forest) splitValues(g *grower, s *dataset.Set) {
+	g.width = 2
+	g.stats = make([]float64, s.Len()*g.width)
+	mean := newLoss(s, nil).base()[0]
+	for i, y := range s.Y {
+		g.stats[i*g.width], g.stats[i*g.width+1] = 1, y-mean
+	}
+	g.score = func(sums []float64) float64 {
+		if sums[0] == 0 {
+			return 0
+		}
+		return sums[1] * sums[1] / sums[0]
+	}
+	g.leaf = func(sums []float64) []float64 { return []float64{sums[1] / sums[0] / float64(f.Trees)} }
 }
 
 func (f Forest) grow(g *grower, s *dataset.Set) *Ensemble {
@@ -80,6 +101,9 @@ func (f Forest) grow(g *grower, s *dataset.Set) *Ensemble {
 		g.workers, workers = runtime.GOMAXPROCS(0), 1
 	}
 	e := &Ensemble{Trees: make([]Tree, f.Trees), Base: make([]float64, scoreCount(len(s.Labels))), Features: len(g.bins)}
+	if s.Labels == nil {
+		e.Base, e.Meaning = newLoss(s, nil).base(), Value
+	}
 	parallel(workers, f.Trees, func(i int, _ *struct{}) {
 		rng := rand.New(rand.NewPCG(f.Seed, uint64(i)))
 		e.Trees[i] = g.grow(f.sample(s.Len(), rng), rng)
@@ -97,8 +121,13 @@ func (f Forest) check(s *dataset.Set) error {
 	if f.Criterion != Gini && f.Criterion != Entropy {
 		return errors.New("trees: unknown criterion")
 	}
-	if err := checkClasses(s, f.ClassWeights); err != nil {
-		return err
+	if s.Labels == nil && f.ClassWeights != nil {
+		return errors.New("trees: class weights in a regression")
+	}
+	if s.Labels != nil {
+		if err := checkClasses(s, f.ClassWeights); err != nil {
+			return err
+		}
 	}
 	return f.Growth.check()
 }

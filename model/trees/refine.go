@@ -23,7 +23,7 @@ const (
 // (A'HA + Refine) step = -(A'g + Refine w).
 func (f Forest) refine(forest *Ensemble, bins columns, s *dataset.Set) (*Ensemble, error) {
 	loss := newLoss(s, f.ClassWeights)
-	e := &Ensemble{Trees: forest.Trees, Base: loss.base(), Meaning: LogOdds, Features: forest.Features}
+	e := &Ensemble{Trees: forest.Trees, Base: loss.base(), Meaning: loss.meaning, Features: forest.Features}
 	leaves, paths := leafPaths(e.Trees, bins, s.Len())
 	for _, leaf := range leaves {
 		leaf.Values = make([]float64, len(e.Base))

@@ -137,6 +137,49 @@ func TestBoostingFitsValues(t *testing.T) {
 	}
 }
 
+func TestTreesFitValues(t *testing.T) {
+	s, g := table(400)
+	s.Labels = nil
+	for i, x := range s.X {
+		s.Y[i] = 10
+		if x[0] >= 0.5 {
+			s.Y[i] = 16
+		}
+	}
+	stump, err := CART{Growth: Growth{MaxDepth: 1}}.Train(s, g)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if root := stump.Trees[0].Nodes[0]; root.Feature != 0 || root.Threshold != 0.5 || stump.Meaning != Value {
+		t.Errorf("split of feature %d at %g", root.Feature, root.Threshold)
+	}
+	for i, x := range s.X {
+		if got := stump.Predict(x); math.Abs(got-s.Y[i]) > 1e-9 {
+			t.Fatalf("row %d: %g, want %g", i, got, s.Y[i])
+		}
+		s.Y[i] = 3*x[0] + x[1]
+	}
+	growth := Growth{MaxDepth: 4, MaxLeaves: 16, MinSamples: 2, Features: 1}
+	for name, forest := range map[string]Forest{
+		"plain": {Growth: growth, Trees: 20, Seed: 1}, "refined": {Growth: growth, Trees: 20, Refine: 0.1, Seed: 1},
+	} {
+		e, err := forest.Train(s, g)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if r2 := e.Accuracy(s); r2 < 0.9 {
+			t.Errorf("%s: R² = %.4f", name, r2)
+		}
+	}
+	for name, trainer := range map[string]Trainer{
+		"weights": Forest{Trees: 1, ClassWeights: []float64{1, 1}}, "alternate": CART{Alternate: true},
+	} {
+		if _, err := trainer.Train(s, g); err == nil {
+			t.Errorf("%s in a regression", name)
+		}
+	}
+}
+
 func TestTrainersRefuse(t *testing.T) {
 	s, g := table(50)
 	narrow := Grid{Edges: g.Edges[:1]}

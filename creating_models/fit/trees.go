@@ -1,0 +1,73 @@
+package fit
+
+import (
+	"fmt"
+	"math"
+
+	"cipherpoint/model"
+	"cipherpoint/model/dataset"
+	"cipherpoint/model/trees"
+)
+
+// bins is into how many a feature is divided at most, and fewBins is cheaper for the client.
+const bins, fewBins = 64, 16
+
+// treeSizes tries depths, leaves, trees and bins. Depth sets the levels of the circuit; leaves set its work.
+func (o Options) treeSizes(set *dataset.Set) []size {
+	type shape struct{ trees, depth, conditions, leaves, bins int }
+	var shapes []shape
+	switch o.Kind {
+	case Tree:
+		shapes = []shape{{1, 2, 0, 4, bins}, {1, 3, 0, 8, bins}, {1, 4, 0, 16, fewBins}, {1, 4, 0, 16, bins}, {1, 6, 4, 20, bins}, {1, 8, 4, 32, bins}, {1, 8, 7, 64, bins}}
+	case Forest:
+		shapes = []shape{{10, 3, 0, 8, bins}, {30, 3, 0, 8, bins}, {30, 4, 0, 12, fewBins}, {30, 4, 0, 12, bins}, {60, 4, 0, 12, bins}}
+	case Boosting:
+		shapes = []shape{{20, 2, 0, 4, bins}, {60, 2, 0, 4, bins}, {60, 3, 0, 6, fewBins}, {60, 3, 0, 6, bins}, {100, 4, 0, 8, bins}, {200, 4, 0, 8, bins}}
+	}
+	var sizes []size
+	for _, s := range shapes {
+		growth := trees.Growth{MaxDepth: s.depth, MaxConditions: s.conditions, MaxLeaves: s.leaves, MinSamples: 5}
+		var trainer trees.Trainer
+		switch o.Kind {
+		case Tree:
+			trainer = trees.CART{Growth: growth, Seed: o.Seed}
+		case Forest:
+			growth.Features = int(math.Ceil(math.Sqrt(float64(set.Width()))))
+			if set.Labels == nil {
+				growth.Features = (set.Width() + 2) / 3
+			}
+			trainer = trees.Forest{Growth: growth, Trees: s.trees, Refine: 1, Seed: o.Seed}
+		case Boosting:
+			// As much in all, whatever the number of trees.
+			trainer = trees.Boosting{Growth: growth, Rounds: s.trees, Shrinkage: min(0.4, 12/float64(s.trees)), L2: 1, Subsample: 0.8, Seed: o.Seed}
+		}
+		label := fmt.Sprintf("depth %d, %d leaves, %d bins", s.depth, s.leaves, s.bins)
+		if s.trees > 1 {
+			label = fmt.Sprintf("%d trees, %s", s.trees, label)
+		}
+		edges := s.bins - 1
+		sizes = append(sizes, size{label: label, train: func(s *dataset.Set) (*model.Graph, [][]float64, error) {
+			return growOn(s, edges, trainer)
+		}})
+	}
+	return sizes
+}
+
+// growOn trains on a grid of quantiles of the samples.
+func growOn(s *dataset.Set, edges int, trainer trees.Trainer) (*model.Graph, [][]float64, error) {
+	grid, err := trees.Quantiles(edges)(s.X)
+	if err != nil {
+		return nil, nil, err
+	}
+	for f, list := range grid.Edges {
+		if len(list) == 0 { // a feature with one value
+			grid.Edges[f] = []float64{0.5}
+		}
+	}
+	ensemble, err := trainer.Train(s, grid)
+	if err != nil {
+		return nil, nil, err
+	}
+	graph, err := ensemble.Graph("trees")
+	return graph, grid.Edges, err
+}
