@@ -47,6 +47,15 @@ func (in *Input) Rotations(slots int) (baby, giant int) {
 	return baby, baby << ((bits.Len(uint(in.Dimensions-1)) + 1) / 2)
 }
 
+// Sign is 1 or -1, without a pattern in the place: a bit of the finaliser of SplitMix64 (Steele, Lea and Flood, 2014).
+// Scores that are alike, with such signs, spread over all coefficients of a message, so that none of these is large.
+func Sign(place int) float64 {
+	x := (uint64(place) + 1) * 0x9e3779b97f4a7c15
+	x = (x ^ x>>30) * 0xbf58476d1ce4e5b9
+	x = (x ^ x>>27) * 0x94d049bb133111eb
+	return 1 - 2*float64(x>>63)
+}
+
 // validateMatch checks that stored templates are compared with the one other input and nothing else.
 func (c *Circuit) validateMatch() error {
 	stored := Stored(c.Inputs)
@@ -67,8 +76,8 @@ func (c *Circuit) validateMatch() error {
 		return fmt.Errorf("templates have a power of two of dimensions up to %d, in slots, at level 0", MaxDimensions)
 	}
 	if len(c.Inputs) < 2 || stored != &c.Inputs[1] || c.Inputs[0].Level != 0 || len(c.Outputs) != 1 ||
-		c.Outputs[0].Period != c.Parameters.Slots() || c.Outputs[0].Flood != 0 {
-		return fmt.Errorf("templates are compared with one query at level 0, all slots are sent and not flooded")
+		c.Outputs[0].Period != c.Parameters.Slots() || c.Outputs[0].Flood != 0 || c.RingSwitch != nil {
+		return fmt.Errorf("templates are compared with one query at level 0, all slots are sent, neither flooded nor switched")
 	}
 	if len(c.Nodes) == 0 { // a signature
 		return nil

@@ -248,7 +248,7 @@ func (r *batchRun) finish(v int) error {
 			return err
 		}
 	}
-	e := &evaluator{r.params, nil, r.arena} // ciphertexts are shared out, not their limbs
+	e := &evaluator{params: r.params, arena: r.arena} // ciphertexts are shared out, not their limbs
 	begin := time.Now()
 	r.pool.Do(len(r.values[v]), func(i int) {
 		c := r.values[v][i]

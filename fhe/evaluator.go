@@ -10,6 +10,7 @@ type evaluator struct {
 	params *Parameters
 	pool   *Pool
 	arena  *arena
+	held   map[*babies]*heldBabies // of the run of a Program
 }
 
 // pair is a ciphertext, or one times the special primes over these as well. Both parts have the same limbs.

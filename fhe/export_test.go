@@ -8,7 +8,7 @@ import (
 
 // Value runs the circuit up to a value and returns its two parts.
 func (p *Program) Value(keys *EvaluationKeys, inputs []*Ciphertext, value int) (first, second [][]uint64, err error) {
-	e := &evaluator{p.params, p.pool, &arena{n: p.params.N()}}
+	e := &evaluator{params: p.params, pool: p.pool, arena: &arena{n: p.params.N()}, held: map[*babies]*heldBabies{}}
 	if err := p.pool.Enter(context.Background()); err != nil {
 		return nil, nil, err
 	}
@@ -61,7 +61,7 @@ func (p *Program) Switched(keys *EvaluationKeys, second []uint64) (first, switch
 		return nil, nil, err
 	}
 	defer p.pool.Leave()
-	e := &evaluator{p.params, p.pool, &arena{n: p.params.N()}}
+	e := &evaluator{params: p.params, pool: p.pool, arena: &arena{n: p.params.N()}}
 	result := e.switchRing(r, keys.ring, second)
 	return result[0][0][:r.N()], result[1][0][:r.N()], nil
 }

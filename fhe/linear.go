@@ -1,6 +1,7 @@
 package fhe
 
 import (
+	"cmp"
 	"slices"
 	"sync"
 
@@ -15,9 +16,28 @@ import (
 // 2020/1203, algorithm 6), together with the primes of the rescaling where this is the result.
 type linear struct {
 	finish
-	babies []turns
+	babies *babies
 	giants []turns // in reverse order: what goes to a place is complete before it is turned itself
 	sums   []sum
+}
+
+// babies are the rotations of a value, which all its maps at one level share that want the same ones.
+type babies struct {
+	turns []turns
+	users int // maps
+}
+
+// heldBabies are the rotations of a run that maps are still waiting for.
+type heldBabies struct {
+	rotated map[int]pair // by shift; 0 is the value itself
+	users   int
+}
+
+// sharing is what babies are known by.
+type sharing struct {
+	value, level int
+	rotations    []circuit.Rotation
+	babies       *babies
 }
 
 // turns are rotations from the same place.
@@ -62,7 +82,7 @@ func (b *builder) buildLinear(node circuit.Node) (operation, error) {
 	p := b.program
 	o := &linear{finish: b.buildFinish(node, node.Linear.Bias)}
 	var err error
-	if o.babies, err = b.turns(node.Linear.Babies, false); err != nil {
+	if o.babies, err = b.babies(node); err != nil {
 		return nil, err
 	}
 	if o.giants, err = b.turns(node.Linear.Giants, true); err != nil {
@@ -83,6 +103,20 @@ func (b *builder) buildLinear(node circuit.Node) (operation, error) {
 		o.sums[i].add(d.Baby, b.plaintext(d.Values, scale, node.Level))
 	}
 	return o, nil
+}
+
+// babies returns the rotations of a map's value, those of an earlier map where they are the same.
+func (b *builder) babies(node circuit.Node) (*babies, error) {
+	for _, s := range b.shared {
+		if s.value == node.In[0] && s.level == node.Level && slices.Equal(s.rotations, node.Linear.Babies) {
+			s.babies.users++
+			return s.babies, nil
+		}
+	}
+	list, err := b.turns(node.Linear.Babies, false)
+	set := &babies{turns: list, users: 1}
+	b.shared = append(b.shared, sharing{node.In[0], node.Level, node.Linear.Babies, set})
+	return set, err
 }
 
 // turns groups rotations by where they start, in the order in which the starts are listed, or backwards.
@@ -115,16 +149,17 @@ func (b *builder) turns(list []circuit.Rotation, backwards bool) ([]turns, error
 }
 
 func (o *linear) run(e *evaluator, keys *EvaluationKeys, operands []pair) (pair, error) {
-	babies := map[int]pair{0: operands[0]}
-	for _, group := range o.babies {
-		if err := e.turnBabies(group, keys, babies, o.level); err != nil {
-			return pair{}, err
-		}
+	held, err := e.hold(o.babies, keys, operands[0], o.level)
+	if err != nil {
+		return pair{}, err
 	}
-	sums := o.innerSums(e, babies)
-	for shift, c := range babies {
-		if shift != 0 {
-			e.release(c)
+	sums := o.innerSums(e, held.rotated)
+	if held.users--; held.users == 0 {
+		delete(e.held, o.babies)
+		for shift, c := range held.rotated {
+			if shift != 0 {
+				e.release(c)
+			}
 		}
 	}
 	special := 0
@@ -151,15 +186,45 @@ func (e *evaluator) zero(limbs int) pair {
 	return c
 }
 
-// turnBabies adds the rotations of a group to babies.
-func (e *evaluator) turnBabies(group turns, keys *EvaluationKeys, babies map[int]pair, level int) error {
-	from := babies[group.from]
+// hold returns the rotations of a value, made now or by another map before.
+func (e *evaluator) hold(b *babies, keys *EvaluationKeys, value pair, level int) (*heldBabies, error) {
+	held := e.held[b]
+	if held != nil {
+		return held, nil
+	}
+	held = &heldBabies{map[int]pair{0: value}, b.users}
+	for rest := b.turns; len(rest) > 0; {
+		// Those whose places are there can be turned side by side: the first at least.
+		ready := slices.IndexFunc(rest, func(t turns) bool { _, ok := held.rotated[t.from]; return !ok })
+		if ready < 0 {
+			ready = len(rest)
+		}
+		results, errs := make([][]pair, ready), make([]error, ready)
+		e.pool.Do(ready, func(i int) {
+			results[i], errs[i] = e.turnBabies(rest[i], keys, held.rotated[rest[i].from], level)
+		})
+		for i, group := range rest[:ready] {
+			if errs[i] != nil {
+				return nil, errs[i]
+			}
+			for k, t := range group.steps {
+				held.rotated[t.shift] = results[i][k]
+			}
+		}
+		rest = rest[ready:]
+	}
+	e.held[b] = held
+	return held, nil
+}
+
+// turnBabies returns the rotations of a group.
+func (e *evaluator) turnBabies(group turns, keys *EvaluationKeys, from pair, level int) ([]pair, error) {
 	results := make([]pair, len(group.steps))
 	errs := make([]error, len(group.steps))
 	for _, same := range bySpecial(group.steps, keys) {
 		g, err := e.params.gadget(level, same.special)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		d := e.decompose(g, from[1])
 		e.pool.Do(len(same.steps), func(i int) {
@@ -169,13 +234,7 @@ func (e *evaluator) turnBabies(group turns, keys *EvaluationKeys, babies map[int
 		})
 		e.releaseDecomposition(d)
 	}
-	for k, c := range results {
-		if errs[k] != nil {
-			return errs[k]
-		}
-		babies[group.steps[k].shift] = c
-	}
-	return nil
+	return results, cmp.Or(errs...)
 }
 
 // alike are the steps, by index, whose keys use the same number of special primes: they can share a decomposition. Keys

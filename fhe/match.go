@@ -85,7 +85,7 @@ func (m *Matcher) Run(ctx context.Context, keys *EvaluationKeys, id ID, request 
 		return nil, err
 	}
 	defer m.pool.Leave()
-	e := &evaluator{m.params, m.pool, m.arena}
+	e := &evaluator{params: m.params, pool: m.pool, arena: m.arena}
 	turned, err := m.turn(e, keys, inputs[0].parts)
 	if err != nil {
 		return nil, err
@@ -188,7 +188,7 @@ func (m *Matcher) reply(e *evaluator, keys *EvaluationKeys, id ID, products []sq
 		}
 	}
 	e.pool.Do(len(products), func(i int) {
-		alone := &evaluator{m.params, nil, m.arena}
+		alone := &evaluator{params: m.params, arena: m.arena}
 		c := alone.divide(division, alone.relinearise(g, division, keys.relinearisation, batchValue(products[i][:])))
 		for part := range c {
 			v := c[part][0]

@@ -8,7 +8,7 @@ type Primitives struct{ e *evaluator }
 
 // NewPrimitives returns primitives that work on the pool's workers.
 func NewPrimitives(params *Parameters, pool *Pool) Primitives {
-	return Primitives{&evaluator{params, pool, &arena{n: params.N()}}}
+	return Primitives{&evaluator{params: params, pool: pool, arena: &arena{n: params.N()}}}
 }
 
 // Rotate is one rotation, its decomposition included.

@@ -100,6 +100,7 @@ type builder struct {
 	program *Program
 	known   map[plaintextKey]*plaintext
 	work    []func(scratch poly) // encodes them
+	shared  []sharing
 }
 
 func (b *builder) build(node circuit.Node) (operation, error) {

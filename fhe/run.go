@@ -30,7 +30,7 @@ func (p *Program) RunObserved(ctx context.Context, keys *EvaluationKeys, inputs 
 	defer p.pool.Leave()
 	arena := p.arenas.Get().(*arena)
 	defer p.arenas.Put(arena)
-	e := &evaluator{p.params, p.pool, arena}
+	e := &evaluator{params: p.params, pool: p.pool, arena: arena, held: map[*babies]*heldBabies{}}
 
 	values := make([]pair, p.circuit.Values())
 	defer func() { // after an error, or with outputs that are in use to the end

@@ -11,9 +11,13 @@
 // # How
 //
 // A dimension that is a power of two (others are filled up with zeros) divides the slots: the client repeats its vector
-// in them. A block of as many templates as there are slots takes one diagonal for each dimension, run baby-step giant-step
-// (Halevi and Shoup, ePrint 2018/244, section 4) with two keys, and one ciphertext of the reply. There is a single level,
-// so ciphertexts have one limb and the ring degree can be the smallest.
+// in them. A block of as many templates as there are slots takes one diagonal for each dimension and one ciphertext of the
+// reply. Few blocks run baby-step giant-step (Halevi and Shoup, ePrint 2018/244, section 4); many share all rotations of
+// the query. Either takes the same two keys. There is a single level, so ciphertexts have one limb and the ring degree can
+// be the smallest.
+//
+// Templates have signs at random, which the client takes off. A reply ciphertext, whose coefficients are sums of all scores
+// of a block, then has none near the largest possible, and its modulus has three bits less.
 //
 // # Dangers
 //
@@ -37,18 +41,22 @@ import (
 // MaxDimensions of a template.
 const MaxDimensions = 1024
 
-// MaxError is what scores may be wrong by: seven deviations of the noise of the parameters below.
+// MaxError is what scores may be wrong by: seven deviations of the noise, and more, of the parameters below.
 const MaxError = 0.01
 
-// The parameters: one ciphertext prime and one special prime at the smallest ring degree, 92 of 106 bits. The scales leave
-// two bits above a score of one.
+// The parameters: one ciphertext prime and one special prime at the smallest ring degree, 89 of 106 bits. The scale of a
+// score is above the prime: with signs at random the coefficients of a block's scores have deviations of at most 2^-6.5,
+// the first 2^-6, and the prime has room for eight of them.
 const (
 	logN         = circuit.MinLogN
-	qBits, pBits = 43, 49
-	inputScale   = 25
-	scoreScale   = 40
-	replyBits    = 25
+	qBits, pBits = 40, 49
+	inputScale   = 26
+	scoreScale   = 42
+	replyBits    = 20
 )
+
+// precision is what templates are rounded to: far below the noise, and zeros pack well.
+const precision = 1 << 13
 
 // Gallery is a compiled gallery.
 type Gallery struct {
@@ -88,17 +96,21 @@ func Compile(name string, templates [][]float64) (*Gallery, error) {
 		}
 	}
 	n := parameters.Slots()
+	babies := 1 << ((bits.Len(uint(period-1)) + 1) / 2)
+	if blocks := (len(templates) + n - 1) / n; babies-1+blocks*(period/babies-1) > period-1 {
+		babies = period
+	}
 	var joined []string
 	suffix := &model.Graph{Name: name + " scores"}
 	for block := 0; block*n < len(templates); block++ {
 		rows := templates[block*n : min((block+1)*n, len(templates))]
 		c.Nodes = append(c.Nodes, circuit.Node{Name: fmt.Sprintf("templates %d", block), In: []int{0},
-			Scale: math.Exp2(scoreScale), Linear: linear(rows, n, period)})
+			Scale: math.Exp2(scoreScale), Linear: linear(rows, n, period, babies)})
 		output := fmt.Sprintf("scores %d", block)
 		c.Outputs = append(c.Outputs, circuit.Output{Name: output, Value: block + 1, Period: n, ModulusBits: replyBits})
-		answer := pipeline.Answer{Shape: model.Shape{len(rows)}, Positions: make([]int32, len(rows)), Factor: 1}
+		answer := pipeline.Answer{Shape: model.Shape{len(rows)}, Positions: make([]int32, len(rows)), Factor: 1, Factors: make([]float64, len(rows))}
 		for i := range rows {
-			answer.Positions[i] = int32(i)
+			answer.Positions[i], answer.Factors[i] = int32(i), circuit.Sign(i)
 		}
 		p.Outputs = append(p.Outputs, answer)
 		suffix.Inputs = append(suffix.Inputs, model.Port{Name: output, Shape: answer.Shape})
@@ -127,12 +139,18 @@ func unit(name string, dimensions int) (*model.Graph, error) {
 
 // linear is the product of the block's templates by a vector that repeats with the period. Slot j of the result is
 // Σ_k t_j[(j+k) mod period]·x_(j+k), so the diagonal of shift k = baby + giant holds at j, rotated by -giant, what
-// template j - giant has at (j + baby) mod period.
-func linear(rows [][]float64, n, period int) *circuit.Linear {
-	babies := 1 << ((bits.Len(uint(period-1)) + 1) / 2)
+// template j - giant has at (j + baby) mod period. Where there are fewer templates than slots they are repeated, with other
+// signs: most coefficients of a few values are below one half, and encoding would lose them.
+func linear(rows [][]float64, n, period, babies int) *circuit.Linear {
 	l := &circuit.Linear{Bias: circuit.NewVector([]float64{0})}
-	for shift := 1; shift < babies; shift++ {
-		l.Babies = append(l.Babies, circuit.Rotation{Shift: shift, From: shift - 1})
+	root := 1 << ((bits.Len(uint(period-1)) + 1) / 2)
+	for shift := root; shift < babies; shift += root {
+		l.Babies = append(l.Babies, circuit.Rotation{Shift: shift, From: shift - root})
+	}
+	for step := 1; step < root; step++ {
+		for shift := step; shift < babies; shift += root {
+			l.Babies = append(l.Babies, circuit.Rotation{Shift: shift, From: shift - 1})
+		}
 	}
 	// Horner's scheme: the sum that waits at a shift is rotated to the one before.
 	for shift := babies; shift < period; shift += babies {
@@ -142,9 +160,10 @@ func linear(rows [][]float64, n, period int) *circuit.Linear {
 		for baby := range babies {
 			values := make([]float64, n)
 			for j := range values {
-				row := (j - giant + n) % n
-				if at := (j + baby) % period; row < len(rows) && at < len(rows[row]) {
-					values[j] = rows[row][at]
+				place := (j - giant + n) % n
+				row := rows[place%len(rows)]
+				if at := (j + baby) % period; at < len(row) {
+					values[j] = circuit.Sign(place) * math.Round(precision*row[at]) / precision
 				}
 			}
 			l.Diagonals = append(l.Diagonals, circuit.Diagonal{Baby: baby, Giant: giant, Values: circuit.Vector{Period: n, Values: values}})

@@ -40,11 +40,13 @@ type Gather struct {
 	Elements []int32 `json:"elements"`
 }
 
-// Answer makes a tensor of answers from one output of the circuit: number i is Factor times value Positions[i].
+// Answer makes a tensor of answers from one output of the circuit: number i is Factor times value Positions[i], and times
+// Factors[i] where these are given.
 type Answer struct {
 	Shape     model.Shape `json:"shape"`
 	Positions []int32     `json:"positions"`
 	Factor    float64     `json:"factor"`
+	Factors   []float64   `json:"factors,omitempty"`
 }
 
 // Validate checks the pipeline against the circuit's shape.
@@ -92,6 +94,9 @@ func (p *Pipeline) Validate(slots int, inputs []circuit.Input, outputs []circuit
 			length = len(outputs[i].Coefficients)
 		case outputs[i].Width > 0:
 			length = outputs[i].Width
+		}
+		if len(answer.Factors) != 0 && len(answer.Factors) != len(answer.Positions) {
+			return fmt.Errorf("output %d: %d factors for %d positions", i, len(answer.Factors), len(answer.Positions))
 		}
 		if answer.Shape.Size() != len(answer.Positions) || !answer.Shape.Equal(p.Suffix.Inputs[i].Shape) {
 			return fmt.Errorf("output %d: %d positions do not fit its shape", i, len(answer.Positions))
@@ -160,6 +165,9 @@ func (p *Pipeline) Decode(outputs [][]float64) (scores, answer []float64, err er
 				return nil, nil, fmt.Errorf("decrypted output %d has %d values: want more than %d", i, len(outputs[i]), at)
 			}
 			tensors[i].Data[k] = a.Factor * outputs[i][at]
+			if len(a.Factors) > 0 {
+				tensors[i].Data[k] *= a.Factors[k]
+			}
 		}
 		scores = append(scores, tensors[i].Data...)
 	}

@@ -57,7 +57,7 @@ func (k *Key) EncryptTemplates(s *fhe.Signature, set fhe.ID, templates [][]float
 			v := make([]float64, p.N())
 			for j := range v {
 				if t := j % block; t < len(part) {
-					v[j] = sign(t) * part[t][(j*stored.Dimensions/p.N()+c)%stored.Dimensions]
+					v[j] = circuit.Sign(t) * part[t][(j*stored.Dimensions/p.N()+c)%stored.Dimensions]
 				}
 			}
 			polys := scratch.Get().([][]uint64)
@@ -78,15 +78,6 @@ func (k *Key) stored(s *fhe.Signature) (*circuit.Input, error) {
 		return nil, errNoTemplates
 	}
 	return stored, nil
-}
-
-// sign is 1 or -1, without a pattern in the place: a bit of the finaliser of SplitMix64 (Steele, Lea and Flood, 2014).
-// Signs spread the scores over the coefficients of a reply, so that none is large.
-func sign(place int) float64 {
-	x := (uint64(place) + 1) * 0x9e3779b97f4a7c15
-	x = (x ^ x>>30) * 0xbf58476d1ce4e5b9
-	x = (x ^ x>>27) * 0x94d049bb133111eb
-	return 1 - 2*float64(x>>63)
 }
 
 // encryptTemplates writes the packed first half of a ciphertext.
@@ -155,7 +146,7 @@ func (k *Key) DecryptTemplates(s *fhe.Signature, set fhe.ID, file []byte) ([][]f
 			}
 			k.params.Encoder().ToSlots(slots, coefficients)
 			for j, x := range slots {
-				templates[first+j%block][(j*d/p.N()+c)%d] = sign(j%block) * x
+				templates[first+j%block][(j*d/p.N()+c)%d] = circuit.Sign(j%block) * x
 			}
 		}
 	}
@@ -186,7 +177,7 @@ func (k *Key) DecryptScores(s *fhe.Signature, model fhe.ID, blocks []int, reply 
 		scores[i] = make([]float64, block)
 		k.params.Encoder().ToSlots(scores[i], coefficients)
 		for t := range scores[i] {
-			scores[i][t] *= sign(t) * float64(n/block)
+			scores[i][t] *= circuit.Sign(t) * float64(n/block)
 		}
 	}
 	return scores, nil
