@@ -125,7 +125,16 @@ func Fit(ctx context.Context, t *Table, o Options) (*Result, error) {
 		return nil, fmt.Errorf("test rows: %w", err)
 	}
 	if o.Kind == CNN {
-		return nil, errors.New("images are fitted as a set with a shape")
+		if slices.ContainsFunc(columns, func(c pipeline.Column) bool { return c.Kind != pipeline.Number }) {
+			return nil, errors.New("images are rows of numbers")
+		}
+		r.Known.Shape, r.Test.Shape = o.Shape, o.Shape
+		for _, set := range []*dataset.Set{r.Known, r.Test} {
+			if err := set.Validate(); err != nil {
+				return nil, err
+			}
+		}
+		return r, o.fit(ctx, r, nil)
 	}
 	prepare, err := preparation(columns, r.Known.X, !o.Kind.grows())
 	if err != nil {

@@ -26,6 +26,10 @@ var kinds = []struct {
 	{Tree, TaskSniffed, "decision tree"},
 	{Forest, TaskSniffed, "random forest"},
 	{Boosting, TaskSniffed, "gradient boosted trees"},
+	{MLP, TaskSniffed, "neural network"},
+	{CNN, Classification, "convolutional network"},
+	{Neighbours, TaskSniffed, "nearest neighbours"},
+	{Centroid, Classification, "nearest centroid"},
 }
 
 // Kinds lists the kinds of models.
@@ -98,6 +102,14 @@ func (o Options) sizes(set *dataset.Set) ([]size, error) {
 		return penalties(func(l train.Linear, s *dataset.Set, _ train.Family) (*model.Graph, error) { return l.SVM(s) }, 0), nil
 	case Tree, Forest, Boosting:
 		return o.treeSizes(set), nil
+	case MLP:
+		return o.mlpSizes(), nil
+	case CNN:
+		return o.cnnSizes(set)
+	case Neighbours:
+		return o.neighbourSizes(set), nil
+	case Centroid:
+		return []size{plain("means of classes", o.centroids)}, nil
 	}
 	return nil, fmt.Errorf("kind %q is not known: want one of %v", o.Kind, Kinds())
 }
