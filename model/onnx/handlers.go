@@ -20,6 +20,8 @@ func init() {
 		// Linear.
 		"MatMul": matMulNode, "Gemm": gemm, "Conv": conv, "AveragePool": pool, "MaxPool": pool, "GlobalAveragePool": globalPool,
 		"GlobalMaxPool": globalPool, "BatchNormalization": batchNormalization,
+		"ConvTranspose": convTranspose, "Resize": resize, "Upsample": resize, "Einsum": einsum, "LayerNormalization": layerNormalization,
+		"RMSNormalization": layerNormalization, "GroupNormalization": groupNormalization, "InstanceNormalization": groupNormalization,
 		// Arithmetic.
 		"Add": pairwise(addAny), "Sub": pairwise(subtractAny), "Mul": pairwise(multiplyAny), "Div": pairwise(divideAny),
 		"Pow": pairwise(plainly((*importer).power)), "Sum": folded(plainly((*importer).add)), "Mean": mean,
@@ -149,12 +151,8 @@ var advice = map[string]string{
 	"GRU":                       "is recurrent, with more multiplications one after the other than encryption carries: use convolutions over the sequence, or features computed before the model",
 	"RNN":                       "is recurrent, with more multiplications one after the other than encryption carries: use convolutions over the sequence, or features computed before the model",
 	"Loop":                      "runs a number of times that may depend on the data: unroll it when exporting",
-	"InstanceNormalization":     "divides by a deviation of encrypted values: use batch normalisation",
-	"LayerNormalization":        "divides by a deviation of encrypted values: use batch normalisation",
-	"GroupNormalization":        "divides by a deviation of encrypted values: use batch normalisation",
-	"MeanVarianceNormalization": "divides by a deviation of encrypted values: use batch normalisation",
+	"MeanVarianceNormalization": "mixes the samples of a batch: use batch or layer normalisation",
 	"LRN":                       "divides by a norm of encrypted values: use batch normalisation",
-	"ConvTranspose":             "is not served: use a convolution",
 	"TfIdfVectorizer":           "takes text: compute the features before the model and export the rest",
 	"StringNormalizer":          "takes text: compute the features before the model and export the rest",
 	"Tokenizer":                 "takes text: compute the features before the model and export the rest",
@@ -164,9 +162,6 @@ var advice = map[string]string{
 	"NonZero":                   "has a result whose size depends on the data: end the model before it",
 	"Unique":                    "has a result whose size depends on the data: end the model before it",
 	"Compress":                  "has a result whose size depends on the data: end the model before it",
-	"Einsum":                    "is not served: export with matrix products and transposes",
-	"Resize":                    "is not served: train without it",
-	"Upsample":                  "is not served: train without it",
 	"TreeEnsemble":              "is of version 5 of ai.onnx.ml: export with target_opset={'ai.onnx.ml': 3}",
 }
 

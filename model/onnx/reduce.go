@@ -438,15 +438,6 @@ func cumulativeSum(im *importer, n *node) ([]value, error) {
 	if err := im.spend(len(ones)); err != nil {
 		return nil, err
 	}
-	// The axis goes last and back.
-	perm := toInts(numbered(x.rank()))
-	perm[axis], perm[x.rank()-1] = perm[x.rank()-1], perm[axis]
-	if x, err = im.transpose(x, perm); err != nil {
-		return nil, err
-	}
-	if x, err = im.matMul(x, constant(x.kind, []int{size, size}, ones)); err != nil {
-		return nil, err
-	}
-	v, err := im.transpose(x, perm)
+	v, err := im.along(x, axis, constant(x.kind, []int{size, size}, ones))
 	return []value{v}, err
 }

@@ -256,7 +256,10 @@ def torch_models():
         "normed": (nn.Sequential(nn.Linear(4, 4), nn.LayerNorm(4), nn.Linear(4, 2)), (4,)), "grouped": (nn.Sequential(conv(4, 4, 3), nn.GroupNorm(2, 4), nn.Flatten()), (4, 5, 5)),
         "attention": (Lambda(lambda m, x: m.f((torch.softmax(m.q(x) @ m.k(x).transpose(1, 2), -1) @ m.v(x)).mean(1)), q=nn.Linear(3, 3), k=nn.Linear(3, 3), v=nn.Linear(3, 3), f=nn.Linear(3, 2)), (4, 3)),
         "lstm": (Lambda(lambda m, x: m.r(x)[0], r=nn.LSTM(3, 2, batch_first=True)), (4, 3)), "upsampled": (nn.Sequential(nn.Upsample(scale_factor=2), conv(1, 1, 3), nn.Flatten()), (1, 4, 4)),
-        "deconvolved": (nn.Sequential(nn.ConvTranspose2d(1, 2, 3, stride=2), nn.Flatten()), (1, 4, 4)), "instance": (nn.Sequential(conv(1, 2, 3), nn.InstanceNorm2d(2), nn.Flatten()), (1, 6, 6)),
+        "deconvolved": (nn.Sequential(nn.ConvTranspose2d(1, 2, 3, stride=2), nn.Flatten()), (1, 4, 4)), "upsampled_linear": (nn.Sequential(nn.Upsample(scale_factor=2, mode="bilinear"), nn.Flatten()), (2, 3, 4)),
+        "deconvolved_groups": (nn.Sequential(nn.ConvTranspose2d(4, 6, (3, 2), stride=(2, 3), padding=(2, 0), output_padding=(1, 2), dilation=(1, 2), groups=2), nn.Flatten()), (4, 4, 3)), "deconvolved_1d": (nn.Sequential(nn.ConvTranspose1d(2, 3, 4, stride=2, padding=1), nn.Flatten()), (2, 5)),
+        "upsampled_corners": (nn.Sequential(nn.Upsample(size=(5, 7), mode="bilinear", align_corners=True), nn.Flatten()), (1, 3, 4)), "resized": (nn.Sequential(nn.Upsample(size=(5, 3)), nn.Flatten()), (1, 3, 4)),
+        "einsum_pairs": (Lambda(lambda m, x: torch.einsum("bij,bkj->bik", x, m.a(x)), a=nn.Linear(4, 4)), (3, 4)), "einsum_heads": (Lambda(lambda m, x: torch.einsum("bhij,bhjd->bihd", x, x * 0.5), a=nn.Linear(4, 4)), (2, 3, 3)), "instance": (nn.Sequential(conv(1, 2, 3), nn.InstanceNorm2d(2), nn.Flatten()), (1, 6, 6)),
         "clamped": (nn.Sequential(nn.Linear(4, 4), nn.Hardtanh(-0.5, 0.5), nn.Linear(4, 2), nn.LogSoftmax(1)), (4,)), "maxout": (Lambda(lambda m, x: m.f(torch.max(m.a(x), m.b(x))), a=nn.Linear(4, 3), b=nn.Linear(4, 3), f=nn.Linear(3, 2)), (4,)),
         "einsum": (Lambda(lambda m, x: torch.einsum("bi,oi->bo", x, m.a.weight), a=nn.Linear(4, 3)), (4,)), "cumulative": (Lambda(lambda m, x: torch.cumsum(m.a(x), 1), a=nn.Linear(4, 3)), (4,)),
     }
@@ -299,7 +302,8 @@ def keras_models():
         "depthwise": [keras.Input((8, 8, 2)), layers.DepthwiseConv2D(3, padding="same"), layers.LeakyReLU(0.1), layers.Flatten(), layers.Dense(2)],
         "conv1d": [keras.Input((16, 2)), layers.Conv1D(4, 3, activation="swish"), layers.GlobalAveragePooling1D(), layers.Dense(2)],
         "causal": [keras.Input((16, 1)), layers.Conv1D(3, 3, padding="causal", dilation_rate=2, activation="gelu"), layers.Flatten(), layers.Dense(2)],
-        "permuted": [keras.Input((4, 6)), layers.Permute((2, 1)), layers.Reshape((8, 3)), layers.Flatten(), layers.Dense(2)], "rescaled": [keras.Input((8, 8, 1)), layers.Rescaling(1 / 255), layers.ZeroPadding2D(1), layers.Cropping2D(2), layers.Flatten(), layers.Dense(3, "softplus")],
+        "decoder": [keras.Input((6,)), layers.Dense(16, "relu"), layers.Reshape((2, 2, 4)), layers.Conv2DTranspose(3, 3, strides=2, padding="same"), layers.UpSampling2D(2), layers.Conv2D(1, 3, activation="sigmoid")],
+        "layer_norm": [keras.Input((6,)), layers.Dense(4), layers.LayerNormalization(), layers.Dense(2)], "permuted": [keras.Input((4, 6)), layers.Permute((2, 1)), layers.Reshape((8, 3)), layers.Flatten(), layers.Dense(2)], "rescaled": [keras.Input((8, 8, 1)), layers.Rescaling(1 / 255), layers.ZeroPadding2D(1), layers.Cropping2D(2), layers.Flatten(), layers.Dense(3, "softplus")],
         "prelu": [keras.Input((6,)), layers.Dense(4), layers.PReLU(), layers.Dense(2)], "normalization": [keras.Input((6,)), layers.Normalization(mean=1.0, variance=4.0), layers.Dense(4, "selu"), layers.Dense(1, "exponential")],
     }
     random = np.random.RandomState(0)
