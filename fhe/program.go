@@ -66,6 +66,13 @@ func NewProgram(ctx context.Context, c *circuit.Circuit, pool *Pool) (*Program, 
 	return p, nil
 }
 
+// On returns the same program, which shares all plaintexts, on another pool.
+func (p *Program) On(pool *Pool) *Program {
+	other := &Program{params: p.params, circuit: p.circuit, signature: p.signature, keys: p.keys, pool: pool, nodes: p.nodes, last: p.last, bytes: p.bytes}
+	other.arenas.New = p.arenas.New
+	return other
+}
+
 // lastUses returns for each value after which node it is not needed any more.
 func lastUses(c *circuit.Circuit) []int {
 	last := make([]int, c.Values())
