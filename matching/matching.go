@@ -82,14 +82,24 @@ func Compile(name string, templates [][]float64) (*Gallery, error) {
 			return nil, fmt.Errorf("template %d: want %d dimensions and a length of one at most", i, dimensions)
 		}
 	}
+	prefix, err := unit(model.New(name+" vector", model.Shape{dimensions}))
+	if err != nil {
+		return nil, err
+	}
+	return compile(name, templates, prefix)
+}
+
+// compile compiles templates of length one at most, with what the client makes of its vector, of length one too.
+func compile(name string, templates [][]float64, prefix *model.Graph) (*Gallery, error) {
 	parameters, err := circuit.NewParameters(logN, circuit.ConjugateInvariant, []int{qBits}, []int{pBits})
 	if err != nil {
 		return nil, err
 	}
+	dimensions := len(templates[0])
 	period := 1 << bits.Len(uint(dimensions-1))
 	c := &circuit.Circuit{Name: name, Parameters: parameters, Packing: circuit.Slots,
 		Inputs: []circuit.Input{{Name: "vector", Scale: math.Exp2(inputScale)}}}
-	p := &pipeline.Pipeline{Inputs: []pipeline.Gather{{Elements: make([]int32, period)}}}
+	p := &pipeline.Pipeline{Prefix: prefix, Inputs: []pipeline.Gather{{Elements: make([]int32, period)}}}
 	for i := range p.Inputs[0].Elements {
 		if p.Inputs[0].Elements[i] = int32(i); i >= dimensions {
 			p.Inputs[0].Elements[i] = -1
@@ -122,9 +132,6 @@ func Compile(name string, templates [][]float64) (*Gallery, error) {
 		suffix.Outputs = []string{"scores"}
 	}
 	p.Suffix = suffix
-	if p.Prefix, err = unit(name, dimensions); err != nil {
-		return nil, err
-	}
 	if err := c.Validate(); err != nil {
 		return nil, err
 	}
@@ -132,10 +139,7 @@ func Compile(name string, templates [][]float64) (*Gallery, error) {
 }
 
 // unit scales the client's vector to length one.
-func unit(name string, dimensions int) (*model.Graph, error) {
-	b := model.New(name+" vector", model.Shape{dimensions})
-	return b.Normalizer(model.NormL2).Graph()
-}
+func unit(b *model.Builder) (*model.Graph, error) { return b.Normalizer(model.NormL2).Graph() }
 
 // linear is the product of the block's templates by a vector that repeats with the period. Slot j of the result is
 // Σ_k t_j[(j+k) mod period]·x_(j+k), so the diagonal of shift k = baby + giant holds at j, rotated by -giant, what

@@ -46,7 +46,7 @@ func CompileStored(name string, dimensions int) (*Gallery, error) {
 	p := &pipeline.Pipeline{Inputs: []pipeline.Gather{query}, Outputs: []pipeline.Answer{block}, Suffix: &model.Graph{
 		Name: name + " scores", Inputs: []model.Port{{Name: "scores", Shape: block.Shape}}, Outputs: []string{"scores"},
 	}}
-	if p.Prefix, err = unit(name, dimensions); err != nil {
+	if p.Prefix, err = unit(model.New(name+" vector", model.Shape{dimensions})); err != nil {
 		return nil, err
 	}
 	if err := c.Validate(); err != nil {
