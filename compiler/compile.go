@@ -366,42 +366,38 @@ func (k *compilation) packings(logN int) ([]*packing, error) {
 	for _, program := range k.split.variants {
 		decisions = append(decisions, program.decisions(logN)...)
 	}
-	type priced struct {
-		*packing
-		cost  float64
-		index int
-	}
-	var (
-		best    []priced // the others are not kept: a packing holds all diagonals
-		failure error
-		next    atomic.Int64
-		lock    sync.Mutex
-		wait    sync.WaitGroup
-	)
+	costs, errs := make([]float64, len(decisions)), make([]error, len(decisions))
+	var next atomic.Int64
+	var wait sync.WaitGroup
 	for range runtime.GOMAXPROCS(0) {
 		wait.Go(func() {
 			for i := int(next.Add(1)) - 1; i < len(decisions); i = int(next.Add(1)) - 1 {
 				d := decisions[i]
-				d.style = rotationStyles[0]
-				p, err := d.program.pack(logN, d)
-				lock.Lock()
-				if err != nil {
-					failure = err
-				} else {
-					best = append(best, priced{p, nominalCost(p.circuit), i})
+				d.style, d.outline = rotationStyles[0], true
+				var p *packing
+				if p, errs[i] = d.program.pack(logN, d); errs[i] == nil {
+					costs[i] = nominalCost(p.circuit)
 				}
-				slices.SortFunc(best, func(a, b priced) int { return cmp.Or(cmp.Compare(a.cost, b.cost), a.index-b.index) })
-				best = best[:min(packingsTried, len(best))]
-				lock.Unlock()
 			}
 		})
 	}
 	wait.Wait()
-	list := make([]*packing, len(best))
-	for i, p := range best {
-		list[i] = p.packing
+	if err := cmp.Or(errs...); err != nil {
+		return nil, err
 	}
-	return list, failure
+	order := identity(len(decisions))
+	slices.SortStableFunc(order, func(a, b int32) int { return cmp.Compare(costs[a], costs[b]) })
+	var list []*packing
+	for _, i := range order[:min(packingsTried, len(order))] {
+		d := decisions[i]
+		d.style = rotationStyles[0]
+		p, err := d.program.pack(logN, d)
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, p)
+	}
+	return list, nil
 }
 
 func nominalCost(c *circuit.Circuit) float64 {

@@ -12,8 +12,11 @@ import (
 // diagonals is a matrix in slots: for each shift d a vector v_d, so that y = Σ_d v_d ⊙ rot(x, d), to be folded to the
 // rows' period where the vectors' is longer.
 type diagonals struct {
-	period  int
-	byShift map[int][]float64
+	period int
+	shifts []int // ascending
+	// Of each entry of the matrix, row by row: the shift, the slot of the vector, the value.
+	shift, slot []int32
+	value       []float64
 }
 
 // diagonalise finds for each entry of the matrix a slot of the column and a shift that brings it to the row's class of
@@ -26,39 +29,61 @@ func diagonalise(m *model.Sparse, content []int32, rows layout, allowed []bool) 
 		}
 	}
 	modulus := min(len(content), rows.period)
-	d := &diagonals{period: max(len(content), rows.period), byShift: map[int][]float64{}}
+	used := make([]bool, modulus)
+	d := &diagonals{period: max(len(content), rows.period), shift: make([]int32, m.NNZ()), slot: make([]int32, m.NNZ()), value: m.Value}
+	at := 0
 	for r := range m.Rows {
-		columns, values := m.Row(r)
-		at := rows.position[r]
-		for k, c := range columns {
+		columns, _ := m.Row(r)
+		position := rows.position[r]
+		for _, c := range columns {
 			best, slot := -1, 0
 			for _, q := range slotsOf[c] {
-				shift := ((q-at)%modulus + modulus) % modulus
+				shift := ((q-position)%modulus + modulus) % modulus
 				if allowed != nil && !allowed[shift] {
 					continue
 				}
-				_, used := d.byShift[shift]
-				_, bestUsed := d.byShift[best]
-				if best < 0 || used && !bestUsed || used == bestUsed && shift < best {
+				if best < 0 || used[shift] && !used[best] || used[shift] == used[best] && shift < best {
 					best, slot = shift, q
 				}
 			}
 			if best < 0 {
 				return nil, fmt.Errorf("no diagonal for an entry of the matrix")
 			}
-			v := d.byShift[best]
-			if v == nil {
-				v = make([]float64, d.period)
-				d.byShift[best] = v
-			}
-			j := at
+			used[best] = true
+			d.shift[at], d.slot[at] = int32(best), int32(position)
 			if len(content) > rows.period {
-				j = ((slot-best)%len(content) + len(content)) % len(content)
+				d.slot[at] = int32(((slot-best)%len(content) + len(content)) % len(content))
 			}
-			v[j] += values[k]
+			at++
+		}
+	}
+	for s, used := range used {
+		if used {
+			d.shifts = append(d.shifts, s)
 		}
 	}
 	return d, nil
+}
+
+// vectors calls f with each shift and the entries that have it.
+func (d *diagonals) vectors(f func(shift int, entries []int32)) {
+	end := make([]int32, d.shifts[len(d.shifts)-1]+2)
+	for _, s := range d.shift {
+		end[s+1]++
+	}
+	for s := range end[1:] {
+		end[s+1] += end[s]
+	}
+	order := make([]int32, len(d.shift))
+	for i, s := range d.shift {
+		order[end[s]] = int32(i)
+		end[s]++
+	}
+	from := int32(0)
+	for _, s := range d.shifts {
+		f(s, order[from:end[s]])
+		from = end[s]
+	}
 }
 
 // rotationStyle says how rotations are made of keys: fewer keys cost latency.
@@ -73,40 +98,42 @@ const (
 // rotationStyles are tried in turn, for baby and giant steps.
 var rotationStyles = [][2]rotationStyle{{direct, direct}, {tiered, direct}, {tiered, tiered}, {chain, direct}, {chain, chain}}
 
-// linear turns diagonals into a baby-step giant-step plan over n slots.
-func (d *diagonals) linear(n int, style [2]rotationStyle, bias circuit.Vector) *circuit.Linear {
-	shifts := make([]int, 0, len(d.byShift))
-	for s := range d.byShift {
-		shifts = append(shifts, s)
-	}
-	slices.Sort(shifts)
+// linear turns diagonals into a baby-step giant-step plan over n slots, with or without the values.
+func (d *diagonals) linear(n int, style [2]rotationStyle, bias circuit.Vector, values bool) *circuit.Linear {
 	unit := n
-	for _, s := range shifts {
+	for _, s := range d.shifts {
 		unit = gcd(unit, s)
 	}
 	var best *circuit.Linear
 	bestCost, bestGiant := 0.0, 0
 	for giant := unit; giant <= n; giant *= 2 {
-		babies, giants := split2(shifts, giant)
+		babies, giants := split2(d.shifts, giant)
 		l := &circuit.Linear{Babies: rotations(babies, unit, style[0]), Giants: rotations(giants, giant, style[1])}
 		cost := nominalHoisted*float64(len(l.Babies)) + float64(len(l.Giants))
 		if best == nil || cost < bestCost {
 			best, bestCost, bestGiant = l, cost, giant
 		}
 	}
-	for _, s := range shifts {
-		baby := s % bestGiant
-		best.Diagonals = append(best.Diagonals, circuit.Diagonal{Baby: baby, Giant: s - baby, Values: rotatedVector(d.byShift[s], baby-s)})
+	best.Diagonals = make([]circuit.Diagonal, len(d.shifts))
+	for i, s := range d.shifts {
+		best.Diagonals[i] = circuit.Diagonal{Baby: s % bestGiant, Giant: s - s%bestGiant}
 	}
 	best.Bias = bias
+	if !values || len(d.shifts) == 0 {
+		return best
+	}
+	at, turned := 0, make([]float64, d.period)
+	d.vectors(func(s int, entries []int32) {
+		diagonal := &best.Diagonals[at]
+		giant := diagonal.Giant % d.period // a vector is multiplied before its giant step
+		for _, i := range entries {
+			turned[(int(d.slot[i])+giant)%d.period] += d.value[i]
+		}
+		diagonal.Values = circuit.NewVector(turned)
+		clear(turned)
+		at++
+	})
 	return best
-}
-
-// rotatedVector returns the compact form of a periodic vector rotated by a shift.
-func rotatedVector(v []float64, shift int) circuit.Vector {
-	n := len(v)
-	shift = (shift%n + n) % n
-	return circuit.NewVector(append(slices.Clone(v[shift:]), v[:shift]...))
 }
 
 func split2(shifts []int, giant int) (babies, giants []int) {

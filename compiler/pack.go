@@ -15,6 +15,7 @@ type decision struct {
 	openings []opening // by input
 	layouts  []layout  // by class
 	style    [2]rotationStyle
+	outline  bool // the circuit needs no weights
 }
 
 // packing is a program laid out in slots: a circuit without levels and scales, and where the client's numbers go.
@@ -165,7 +166,7 @@ func (k *packer) op(v int, o *op) (packed, error) {
 		if i == 0 {
 			bias = biasVector(o.bias, rows, d.period)
 		}
-		l := d.linear(k.slots, k.decision.style, bias)
+		l := d.linear(k.slots, k.decision.style, bias, !k.decision.outline)
 		if terms[d.period] == nil {
 			periods = append(periods, d.period)
 		}

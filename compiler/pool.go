@@ -245,13 +245,16 @@ func strided(shape model.Shape, stride []int) layout {
 // sumsCopies reports whether the diagonals only add up slots that are the rows' period apart. Other slots of the
 // same classes have to be zero.
 func (d *diagonals) sumsCopies(content []int32, rows layout, zero bool) bool {
-	v := d.byShift[0]
-	if len(d.byShift) != 1 || v == nil {
+	if len(d.shifts) != 1 || d.shifts[0] != 0 {
 		return false
 	}
 	used := make([]bool, rows.period)
 	for _, at := range rows.position {
 		used[at] = true
+	}
+	v := make([]float64, d.period)
+	for i, slot := range d.slot {
+		v[slot] += d.value[i]
 	}
 	for q, w := range v {
 		if used[q%rows.period] && w != 1 && (w != 0 || !zero || content[q%len(content)] >= 0) {
@@ -263,16 +266,13 @@ func (d *diagonals) sumsCopies(content []int32, rows layout, zero bool) bool {
 
 // sumsRotation returns the step if the diagonals only add a rotation of the vector to the vector.
 func (d *diagonals) sumsRotation(rows layout) (step int, ok bool) {
-	if len(d.byShift) != 2 || d.byShift[0] == nil || d.period != rows.period {
+	if len(d.shifts) != 2 || d.shifts[0] != 0 || d.period != rows.period || len(d.value) != 2*len(rows.position) {
 		return 0, false
 	}
-	for shift, v := range d.byShift {
-		step = max(step, shift)
-		for _, at := range rows.position {
-			if v[at] != 1 {
-				return 0, false
-			}
+	for _, w := range d.value {
+		if w != 1 {
+			return 0, false
 		}
 	}
-	return step, true
+	return d.shifts[1], true
 }
