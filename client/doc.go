@@ -8,6 +8,7 @@
 //	keys, err := model.EvaluationKeys(ctx, nil)
 //	uid, err := endpoint.Upload(ctx, model.KeySet(), bytes.NewReader(keys), client.Upload{}) // once
 //
+//	row, err := model.ReadRow(cells)                         // for models of tables of text
 //	question, err := model.QuantizeEncryptSerialize(row)     // for each row
 //	reply, err := endpoint.Infer(ctx, uid, question)
 //	answer, err := model.DeserializeDecryptDequantize(reply)

@@ -123,6 +123,15 @@ func (m *FHEModelClient) QuantizeEncryptSerialize(row []float64) ([]byte, error)
 	return m.key.Encrypt(m.spec.Signature, m.spec.ModelID(), vectors)
 }
 
+// ReadRow turns the cells of a row of a table, as users have it, into the row that is encrypted. Models of numbers read
+// none.
+func (m *FHEModelClient) ReadRow(cells []string) ([]float64, error) {
+	if len(m.spec.Pipeline.Columns) == 0 {
+		return nil, errors.New("the model takes numbers, no cells of text")
+	}
+	return m.spec.Pipeline.Columns.Encode(cells)
+}
+
 // Answer is a decrypted answer: a secret of the user's.
 type Answer struct {
 	Scores []float64 // of the last encrypted layer

@@ -94,7 +94,7 @@ func (f *fitFlags) set(stderr io.Writer) *flag.FlagSet {
 	flags.StringVar(&f.separator, "separator", "", "`character` between cells: , ; | tab or space")
 	flags.StringVar(&f.header, "header", "", "`whether` the first row names the columns: yes or no; found out by default")
 	flags.StringVar(&f.shape, "shape", "", "`shape` of images in a table of pixels, channels first, such as 1,28,28")
-	flags.StringVar((*string)(&o.Choose), "choose", "", "`which` candidate: best, fast, or its number; by default the fastest within a standard error of the best")
+	flags.StringVar((*string)(&o.Choose), "choose", "", "`which` candidate: best, fast, or its number, and then no other is tried; by default the fastest within a standard error of the best")
 	flags.IntVar(&o.Folds, "folds", 5, "`folds` of cross-validation")
 	flags.IntVar(&o.CrossRows, "cross-rows", 20000, "`rows` for cross-validation, at most")
 	flags.Float64Var(&o.Power, "power", 1.5, "`power` of the mean with which a Tweedie target's variance grows, between 1 and 2")

@@ -129,6 +129,9 @@ func (c Columns) Table(records [][]string) ([][]float64, error) {
 	} else if len(records[0]) != len(c) {
 		return nil, fmt.Errorf("rows have %d cells and the first does not name the %d columns that the model takes", len(records[0]), len(c))
 	}
+	if len(records) == 0 {
+		return nil, errors.New("no rows below the names of columns")
+	}
 	rows := make([][]float64, len(records))
 	cells := make([]string, len(c))
 	for i, record := range records {

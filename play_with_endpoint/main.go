@@ -94,7 +94,7 @@ func parse(args []string, env func(string) string, stdout io.Writer) (options, e
 	f.SetOutput(io.Discard) // errors are returned
 	f.StringVar(&o.url, "url", "", "`address` of a remote endpoint, with a bearer token in HF_TOKEN; otherwise one is started here")
 	f.StringVar(&o.model, "model", "", "`folder` of the compiled model; by default "+defaultModel+", or with --url what the endpoint gives")
-	f.StringVar(&o.input, "input", "", "CSV `file` with rows of your own, features only, with or without a header")
+	f.StringVar(&o.input, "input", "", "CSV `file` with rows of your own: features in order, with or without a header, or for models of tables of text columns by their names")
 	f.StringVar(&o.source.Dir, "data", env("CIPHERPOINT_DATA"), "`folder` of the data sets that are not shipped; without it they are downloaded once")
 	f.IntVar(&o.samples, "samples", defaultSamples, "largest `number` of samples; all of the rows of --input if not given")
 	f.BoolVar(&o.json, "json", false, "print one JSON object and nothing else")

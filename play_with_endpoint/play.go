@@ -61,7 +61,7 @@ func play(ctx context.Context, o options, s *screen) (r *result, err error) {
 		return nil, err
 	}
 	spec := p.model.Spec()
-	if p.set, err = questions(ctx, o, spec.Name, spec.Pipeline.Features()); err != nil {
+	if p.set, err = questions(ctx, o, spec); err != nil {
 		return nil, err
 	}
 	parameters := spec.Signature.Parameters

@@ -7,11 +7,16 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 
 	"cipherpoint/creating_models/recipes"
+	"cipherpoint/deployment"
+	"cipherpoint/internal/delimited"
+	"cipherpoint/internal/format"
 	"cipherpoint/model/dataset"
+	"cipherpoint/pipeline"
 )
 
 // maxInput bounds the file of the user's rows.
@@ -19,11 +24,12 @@ const maxInput = 256 << 20
 
 // questions returns the samples to ask about: the user's rows, or test samples of the data set of the model's recipe.
 // What the model answers to the latter is known (Y).
-func questions(ctx context.Context, o options, model string, features int) (*dataset.Set, error) {
-	set, err := read(ctx, o, model)
+func questions(ctx context.Context, o options, spec *deployment.Client) (*dataset.Set, error) {
+	set, err := read(ctx, o, spec)
 	if err != nil {
 		return nil, err
 	}
+	features := spec.Pipeline.Features()
 	if set.Width() != features {
 		return nil, fmt.Errorf("rows have %d values, the model takes %d features", set.Width(), features)
 	}
@@ -37,13 +43,13 @@ func questions(ctx context.Context, o options, model string, features int) (*dat
 	return set, nil
 }
 
-func read(ctx context.Context, o options, model string) (*dataset.Set, error) {
+func read(ctx context.Context, o options, spec *deployment.Client) (*dataset.Set, error) {
 	if o.input != "" {
-		return readRows(o.input)
+		return readRows(o.input, spec.Pipeline.Columns)
 	}
-	recipe, err := recipes.Find(model)
+	recipe, err := recipes.Find(spec.Name)
 	if err != nil {
-		return nil, fmt.Errorf("no test samples are known for the model %q: ask about rows of your own with --input", model)
+		return nil, fmt.Errorf("no test samples are known for the model %q: ask about rows of your own with --input", format.Text(spec.Name))
 	}
 	_, test, err := recipe.Load(ctx, o.source)
 	if err != nil {
@@ -52,8 +58,9 @@ func read(ctx context.Context, o options, model string) (*dataset.Set, error) {
 	return test, nil
 }
 
-// readRows reads a table of features. Its first line is a header if something in it is not a number.
-func readRows(name string) (*dataset.Set, error) {
+// readRows reads a table of features. Where the model reads columns of text, it is a table of these; else its first line
+// is a header if something in it is not a number.
+func readRows(name string, columns pipeline.Columns) (*dataset.Set, error) {
 	f, err := os.Open(name)
 	if err != nil {
 		return nil, fmt.Errorf("input: %w", err)
@@ -65,6 +72,9 @@ func readRows(name string) (*dataset.Set, error) {
 	}
 	if len(content) > maxInput {
 		return nil, fmt.Errorf("input: the file is larger than %d bytes", maxInput)
+	}
+	if len(columns) > 0 {
+		return readColumns(content, columns)
 	}
 	first, err := csv.NewReader(bytes.NewReader(content)).Read()
 	if err != nil {
@@ -82,4 +92,20 @@ func readRows(name string) (*dataset.Set, error) {
 		return nil, fmt.Errorf("input: %w", err)
 	}
 	return set, nil
+}
+
+// readColumns reads a table as the model's columns say.
+func readColumns(content []byte, columns pipeline.Columns) (*dataset.Set, error) {
+	records, err := delimited.Read(content, 0)
+	if len(columns) == 1 && (err != nil || len(records[0]) > 1 && !slices.Contains(records[0], columns[0].Name)) {
+		records, err = delimited.Read(content, '\n') // lines of text with commas in them
+	}
+	if err != nil {
+		return nil, fmt.Errorf("input: %w", err)
+	}
+	x, err := columns.Table(records)
+	if err != nil {
+		return nil, fmt.Errorf("input: %w", err)
+	}
+	return &dataset.Set{X: x, Shape: []int{columns.Width()}}, nil
 }

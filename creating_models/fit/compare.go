@@ -27,6 +27,7 @@ const (
 
 // Candidate is one size of a model with its score in cross-validation and its price under encryption.
 type Candidate struct {
+	Number        int // from 1, as in Options.Choose
 	Label         string
 	Score         float64 // mean of the folds'
 	StandardError float64
@@ -58,9 +59,15 @@ type comparison struct {
 }
 
 func (c *comparison) run(ctx context.Context, sizes []size) error {
-	c.result.Candidates = make([]Candidate, len(sizes))
+	first := 1
+	if n, err := strconv.Atoi(string(c.Choose)); err == nil {
+		if n < 1 || n > len(sizes) {
+			return fmt.Errorf("candidate %d: there are %d", n, len(sizes))
+		}
+		first, sizes, c.Choose = n, sizes[n-1:n], ChooseBest
+	}
 	for i, s := range sizes {
-		c.result.Candidates[i].Label = s.label
+		c.result.Candidates = append(c.result.Candidates, Candidate{Number: first + i, Label: s.label})
 	}
 	if err := c.validate(ctx, sizes); err != nil {
 		return err
@@ -214,12 +221,5 @@ func (c Choice) of(list []Candidate) (int, error) {
 		}
 		return chosen, nil
 	}
-	n, err := strconv.Atoi(string(c))
-	switch {
-	case err != nil || n < 1 || n > len(list):
-		return 0, fmt.Errorf("choice %q: want best, fast, or the number of a candidate, 1 to %d", string(c), len(list))
-	case list[n-1].Refused != "":
-		return 0, fmt.Errorf("candidate %d: %s", n, list[n-1].Refused)
-	}
-	return n - 1, nil
+	return 0, fmt.Errorf("choice %q: want best, fast, or the number of a candidate", string(c))
 }

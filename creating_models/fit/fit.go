@@ -90,7 +90,7 @@ const (
 	ChooseWell Choice = ""
 	ChooseBest Choice = "best" // score
 	ChooseFast Choice = "fast" // least latency
-	// Any other choice is the number of a candidate from 1.
+	// A number takes that candidate of all, from 1, and tries no other.
 )
 
 // Result is a fitted model.

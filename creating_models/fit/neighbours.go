@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"slices"
 
 	"gonum.org/v1/gonum/floats"
 
@@ -84,7 +85,7 @@ func (o Options) condense(s *dataset.Set, centres int) *gallery {
 		}
 		part := max(1, centres*len(rows)/s.Len())
 		for _, cluster := range clusters(s, rows, part, random) {
-			g.centres = append(g.centres, meanOf(s, cluster))
+			centre := meanOf(s, cluster)
 			answer := make([]float64, max(1, len(s.Labels)))
 			if s.Labels != nil {
 				answer[class] = 1
@@ -93,10 +94,17 @@ func (o Options) condense(s *dataset.Set, centres int) *gallery {
 					answer[0] += s.Y[i] / float64(len(cluster))
 				}
 			}
-			g.answers = append(g.answers, answer)
+			g.add(centre, answer)
 		}
 	}
 	return g
+}
+
+// add takes in a centre unless there is one at its place already: which of two is nearer would hang on the noise.
+func (g *gallery) add(centre, answer []float64) {
+	if !slices.ContainsFunc(g.centres, func(c []float64) bool { return slices.Equal(c, centre) }) {
+		g.centres, g.answers = append(g.centres, centre), append(g.answers, answer)
+	}
 }
 
 // byClass lists the rows of each class; of values, all together.

@@ -17,7 +17,7 @@ func (r *Result) WriteTable(w io.Writer) error {
 		note := ""
 		switch {
 		case c.Refused != "":
-			fmt.Fprintf(t, "%d\t%s\t%.4f ± %.4f\trefused: %s\n", i+1, c.Label, c.Score, c.StandardError, c.Refused)
+			fmt.Fprintf(t, "%d\t%s\t%.4f ± %.4f\trefused: %s\n", c.Number, c.Label, c.Score, c.StandardError, c.Refused)
 			continue
 		case i == r.Chosen && c.Front:
 			note = "chosen, on the front"
@@ -26,7 +26,7 @@ func (r *Result) WriteTable(w io.Writer) error {
 		case c.Front:
 			note = "on the front"
 		}
-		fmt.Fprintf(t, "%d\t%s\t%.4f ± %.4f\t%s\t%s\t%s\t%s\t2^%d\t%s\n", i+1, c.Label, c.Score, c.StandardError, format.Duration(c.Latency),
+		fmt.Fprintf(t, "%d\t%s\t%.4f ± %.4f\t%s\t%s\t%s\t%s\t2^%d\t%s\n", c.Number, c.Label, c.Score, c.StandardError, format.Duration(c.Latency),
 			format.Bytes(float64(c.KeyBytes)), format.Bytes(float64(c.RequestBytes)), format.Bytes(float64(c.ReplyBytes)), c.LogN, note)
 	}
 	return t.Flush()

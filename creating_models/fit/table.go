@@ -44,7 +44,7 @@ type Header string
 
 const (
 	// HeaderSniffed: the first row names columns if none of its cells is a number and one of them stands above a number, or
-	// is no cell of the column below.
+	// above categories of which it is none.
 	HeaderSniffed Header = ""
 	HeaderYes     Header = "yes"
 	HeaderNo      Header = "no"

@@ -18,7 +18,7 @@ const sniffed = 20
 
 // Read returns the records of a table, spaces around fields taken off, blank lines left out. Separator 0 stands for the
 // one of tab, semicolon, bar and comma that occurs equally often in each of the first lines; a space takes any run of
-// spaces. Fields may be quoted but where tabs or spaces separate. All records have the same number of fields.
+// spaces, and a line feed leaves each line whole. Fields may be quoted but where tabs, spaces or line feeds separate. All records have the same number of fields.
 func Read(data []byte, separator rune) ([][]string, error) {
 	data = bytes.TrimPrefix(data, []byte("\xef\xbb\xbf"))
 	if separator == 0 {
@@ -27,7 +27,7 @@ func Read(data []byte, separator rune) ([][]string, error) {
 	var records [][]string
 	var err error
 	switch separator {
-	case '\t', ' ':
+	case '\t', ' ', '\n':
 		records = unquoted(data, separator)
 	default:
 		r := csv.NewReader(bytes.NewReader(data))

@@ -17,6 +17,7 @@ func TestRead(t *testing.T) {
 		"tab":          {"He said, \"no.\t0\r\n\"Yes\", she, said\t1\r\n", 0, [][]string{{`He said, "no.`, "0"}, {`"Yes", she, said`, "1"}}},
 		"bar":          {"\xef\xbb\xbfa|b\n1|2\n", 0, [][]string{{"a", "b"}, {"1", "2"}}},
 		"spaces":       {" 1  2\n3 4\n", ' ', [][]string{{"1", "2"}, {"3", "4"}}},
+		"lines":        {"so, good\nbad\n", '\n', [][]string{{"so, good"}, {"bad"}}},
 		"one column":   {"a\nb c\n", 0, [][]string{{"a"}, {"b c"}}},
 		"quoted lines": {"a,b\n\"x\ny\",2\n", ',', [][]string{{"a", "b"}, {"x\ny", "2"}}},
 	} {
