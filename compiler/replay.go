@@ -20,7 +20,7 @@ func Replay(c *circuit.Circuit, p *pipeline.Pipeline, rows [][]float64) (*Result
 	}
 	r := &Result{
 		Circuit: c, Pipeline: p, packing: &packing{circuit: c, inputs: p.Inputs, outputs: p.Outputs},
-		profile: &profile{mixes: profileMixes(c), rms: make([]float64, c.Values()), linear: map[int]linearProfile{}},
+		profile: &profile{rms: make([]float64, c.Values()), linear: map[int]linearProfile{}},
 	}
 	if c.Packing == circuit.Slots {
 		r.packing.profileLinears(r.profile)
@@ -32,7 +32,13 @@ func Replay(c *circuit.Circuit, p *pipeline.Pipeline, rows [][]float64) (*Result
 		if err != nil {
 			return nil, fmt.Errorf("row %d: %w", i, err)
 		}
-		_, err = c.RunObserved(func(v int, x []float64) { rms[v] = append(rms[v], length(x)/math.Sqrt(float64(len(x)))) }, slots...)
+		_, err = c.RunObserved(func(v int, x []float64) {
+			square := 0.0
+			for _, xj := range x {
+				square += xj * xj / float64(len(x))
+			}
+			rms[v] = append(rms[v], math.Sqrt(square))
+		}, slots...)
 		if err != nil {
 			return nil, err
 		}
@@ -41,21 +47,7 @@ func Replay(c *circuit.Circuit, p *pipeline.Pipeline, rows [][]float64) (*Result
 		slices.Sort(list)
 		r.profile.rms[v] = list[len(list)/2]
 	}
-	for i, node := range c.Nodes {
-		if node.Dot != nil {
-			v := node.In[0]
-			r.profile.linear[i] = linearProfile{encoding: r.profile.rms[v] * math.Sqrt(float64(c.Width(v)))}
-		}
-	}
 	return r, nil
-}
-
-func length(x []float64) float64 {
-	sum := 0.0
-	for _, v := range x {
-		sum += v * v
-	}
-	return math.Sqrt(sum)
 }
 
 // slots encodes a row as the client does.
@@ -89,32 +81,39 @@ func (r *Result) LayerNoise(row []float64) ([]LayerNoise, error) {
 		return nil, err
 	}
 	exact := r.packing.scores(clean)
-	sigma := r.deviations()
+	noise := r.noiseModel()
 	random := rand.New(rand.NewPCG(1, 4))
 	var list []LayerNoise
 	add := func(layer string, run func() ([][]float64, error)) error {
-		noise := LayerNoise{Layer: layer, Scores: make([]float64, len(exact))}
+		alone := LayerNoise{Layer: layer, Scores: make([]float64, len(exact))}
 		for range draws {
 			out, err := run()
 			if err != nil {
 				return err
 			}
 			for k, s := range r.packing.scores(out) {
-				noise.Scores[k] += (s - exact[k]) * (s - exact[k]) / draws
+				alone.Scores[k] += (s - exact[k]) * (s - exact[k]) / draws
 			}
 		}
-		for k, variance := range noise.Scores {
-			noise.Scores[k] = math.Sqrt(variance)
+		for k, variance := range alone.Scores {
+			alone.Scores[k] = math.Sqrt(variance)
 		}
-		list = append(list, noise)
+		list = append(list, alone)
 		return nil
 	}
 	layers, values := r.layers()
 	for _, layer := range layers {
+		c := *r.Circuit
+		c.Nodes = slices.Clone(c.Nodes)
+		for _, v := range values[layer] {
+			if i := v - len(c.Inputs); i >= 0 {
+				c.Nodes[i] = noise.circuit.Nodes[i]
+			}
+		}
 		err := add(layer, func() ([][]float64, error) {
-			return r.Circuit.RunObserved(func(v int, x []float64) {
+			return c.RunObserved(func(v int, x []float64) {
 				if slices.Contains(values[layer], v) {
-					sigma[v].addTo(x, random)
+					noise.sigma[v].addTo(x, random)
 				}
 			}, slots...)
 		})

@@ -20,7 +20,7 @@ type Simulation struct {
 // Simulate runs rows through the circuit in float with and without the noise that encryption adds, on all cores. It is
 // deterministic: row i draws from a generator seeded with i.
 func (r *Result) Simulate(rows [][]float64) ([]Simulation, error) {
-	sigma := r.deviations()
+	noise := r.noiseModel()
 	results := make([]Simulation, len(rows))
 	errs := make([]error, runtime.GOMAXPROCS(0))
 	var next atomic.Int64
@@ -32,7 +32,7 @@ func (r *Result) Simulate(rows [][]float64) ([]Simulation, error) {
 				if i >= len(rows) {
 					return
 				}
-				results[i], errs[w] = r.simulateRow(rows[i], sigma, uint64(i))
+				results[i], errs[w] = r.simulateRow(rows[i], noise, uint64(i))
 			}
 		})
 	}
@@ -59,7 +59,7 @@ func (r *Result) Unsafe(rows []Simulation) (int, error) {
 	return unsafeLabels(r.Pipeline.Suffix, scores, largest/3)
 }
 
-func (r *Result) simulateRow(row []float64, sigma []deviation, seed uint64) (s Simulation, err error) {
+func (r *Result) simulateRow(row []float64, noise noiseModel, seed uint64) (s Simulation, err error) {
 	slots, err := r.slots(row)
 	if err != nil {
 		return s, err
@@ -71,29 +71,52 @@ func (r *Result) simulateRow(row []float64, sigma []deviation, seed uint64) (s S
 	if s.Scores, s.Answer, err = r.Pipeline.Decode(out); err != nil {
 		return s, err
 	}
-	if out, err = r.noisy(slots, sigma, rand.New(rand.NewPCG(seed, 2))); err != nil {
+	if out, err = r.noisy(slots, noise, rand.New(rand.NewPCG(seed, 2))); err != nil {
 		return s, err
 	}
 	s.NoisyScores, s.NoisyAnswer, err = r.Pipeline.Decode(out)
 	return s, err
 }
 
-func (r *Result) deviations() []deviation {
+// noiseModel is a circuit with rounded scalars, and the noise that each of its values adds.
+type noiseModel struct {
+	circuit *circuit.Circuit
+	sigma   []deviation
+}
+
+func (r *Result) noiseModel() noiseModel {
+	m := noiseModel{rounded(r.Circuit), make([]deviation, r.Circuit.Values())}
 	e := newNoise(r.Circuit.Parameters)
-	sigma := make([]deviation, r.Circuit.Values())
-	for v := range sigma {
-		sigma[v].white, sigma[v].repeated = e.introduced(r.Circuit, r.profile, v)
-		sigma[v].period, sigma[v].steps = r.packing.linearPeriod(v), r.packing.foldSteps(v)
+	// What the rounded circuit holds is not drawn.
+	drawn := *r.profile
+	drawn.mixes, drawn.linear = nil, map[int]linearProfile{}
+	for i, profile := range r.profile.linear {
+		linear := r.Circuit.Nodes[i].Linear
+		if linear == nil {
+			continue
+		}
+		for _, d := range linear.Diagonals {
+			if d.Values.Period <= shortPeriod {
+				profile.encoding -= float64(d.Values.Period) / float64(r.Circuit.Parameters.Slots())
+			}
+		}
+		profile.encoding = max(profile.encoding, 0)
+		drawn.linear[i] = profile
+	}
+	for v := range m.sigma {
+		d := &m.sigma[v]
+		d.white, d.repeated = e.introduced(m.circuit, &drawn, v)
+		d.period, d.steps = r.packing.linearPeriod(v), r.packing.foldSteps(v)
 		if r.Circuit.Packing == circuit.Coefficients {
-			sigma[v].white /= e.embedding
+			d.white /= e.embedding
 		}
 	}
-	return sigma
+	return m
 }
 
 // noisy runs the circuit with noise on every value and on the replies.
-func (r *Result) noisy(vectors [][]float64, sigma []deviation, random *rand.Rand) ([][]float64, error) {
-	out, err := r.Circuit.RunObserved(func(v int, x []float64) { sigma[v].addTo(x, random) }, vectors...)
+func (r *Result) noisy(vectors [][]float64, noise noiseModel, random *rand.Rand) ([][]float64, error) {
+	out, err := noise.circuit.RunObserved(func(v int, x []float64) { noise.sigma[v].addTo(x, random) }, vectors...)
 	if err != nil {
 		return nil, err
 	}
@@ -121,10 +144,10 @@ func (r *Result) addReplyNoise(out [][]float64, random *rand.Rand) {
 
 // simulateVectors returns the largest error that noise makes on the scores of encoded rows.
 func (r *Result) simulateVectors(rows [][][]float64) (float64, error) {
-	sigma := r.deviations()
+	noise := r.noiseModel()
 	largest := 0.0
 	for i, row := range rows {
-		out, err := r.noisy(row, sigma, rand.New(rand.NewPCG(uint64(i), 3)))
+		out, err := r.noisy(row, noise, rand.New(rand.NewPCG(uint64(i), 3)))
 		if err != nil {
 			return 0, err
 		}
@@ -146,7 +169,7 @@ func (r *Result) check(rows, want [][]float64) error {
 		}
 	}
 	for i := range min(calibrationRows, len(rows)) {
-		s, err := r.simulateRow(rows[i], make([]deviation, r.Circuit.Values()), 0)
+		s, err := r.simulateRow(rows[i], noiseModel{r.Circuit, make([]deviation, r.Circuit.Values())}, 0)
 		if err != nil {
 			return err
 		}

@@ -26,6 +26,7 @@ import (
 	"cipherpoint/circuit"
 	"cipherpoint/client"
 	"cipherpoint/compiler"
+	"cipherpoint/creating_models/check"
 	"cipherpoint/creating_models/recipes"
 	"cipherpoint/creating_models/report"
 	"cipherpoint/deployment"
@@ -34,9 +35,6 @@ import (
 	"cipherpoint/model/dataset"
 	"cipherpoint/pipeline"
 )
-
-// MinAgreement is the least share of samples whose label under encryption, simulated or real, is that of the model.
-const MinAgreement = 0.999
 
 // calibrationRows is how many training rows the compiler sees.
 const calibrationRows = 1024
@@ -109,7 +107,7 @@ func Build(ctx context.Context, recipe recipes.Recipe, o Options) (*Model, error
 		if err != nil {
 			return nil, err
 		}
-		if m.simulatedAgreement().Share() >= MinAgreement && float64(unsafe) <= (1-MinAgreement)/4*float64(len(m.Simulated)) {
+		if m.simulatedAgreement().Share() >= check.MinAgreement && float64(unsafe) <= (1-check.MinAgreement)/4*float64(len(m.Simulated)) {
 			break
 		}
 		// Some samples are closer to the boundary of two classes than the error allowed.
@@ -136,9 +134,13 @@ func (m *Model) simulatedAgreement() report.Count {
 	return agree
 }
 
-// Save writes the artifact.
+// Save writes the artifact with the record of what it was made from.
 func (m *Model) Save(dir string) error {
-	return deployment.FHEModelDev{Name: m.Recipe.Name, Kind: m.Recipe.Kind, Circuit: m.Compiled.Circuit, Pipeline: m.Compiled.Pipeline}.Save(dir)
+	artifact := deployment.FHEModelDev{Name: m.Recipe.Name, Kind: m.Recipe.Kind, Circuit: m.Compiled.Circuit, Pipeline: m.Compiled.Pipeline}
+	if err := artifact.Save(dir); err != nil {
+		return err
+	}
+	return check.NewRecord(m.Graph, m.Compiled).Save(dir)
 }
 
 // Hits counts right labels among the first answers of the test set.
@@ -206,12 +208,12 @@ func (m *Model) Try(ctx context.Context, dir string, samples int, tick func(done
 			list *[]time.Duration
 			do   func() error
 		}{
-			{&e.Encrypt, func() (err error) { request, err = encrypt(ctx, e.Model, rows); return }},
+			{&e.Encrypt, func() (err error) { request, err = check.Encrypt(ctx, e.Model, rows); return }},
 			{&e.All, func() (err error) {
 				reply, err = server.RunObserved(ctx, keys, request, func(node int, d time.Duration) { layers[node] = append(layers[node], d) })
 				return
 			}},
-			{&e.Decrypt, func() (err error) { answers, err = decrypt(ctx, e.Model, reply, len(rows)); return }},
+			{&e.Decrypt, func() (err error) { answers, err = check.Decrypt(ctx, e.Model, reply, len(rows)); return }},
 		}
 		for _, step := range steps {
 			if err := timed(step.list, step.do); err != nil {
@@ -238,23 +240,6 @@ func (m *Model) Try(ctx context.Context, dir string, samples int, tick func(done
 	}
 	e.Request = requests[0]
 	return e, nil
-}
-
-// encrypt turns as many rows as the model takes at a time into a request.
-func encrypt(ctx context.Context, m *client.FHEModelClient, rows [][]float64) ([]byte, error) {
-	if m.BatchSize() > 1 {
-		return m.EncryptBatch(ctx, rows)
-	}
-	return m.QuantizeEncryptSerialize(rows[0])
-}
-
-// decrypt turns the reply to them into answers.
-func decrypt(ctx context.Context, m *client.FHEModelClient, reply []byte, rows int) ([]client.Answer, error) {
-	if m.BatchSize() > 1 {
-		return m.DecryptBatch(ctx, reply, rows)
-	}
-	answer, err := m.DeserializeDecryptDequantize(reply)
-	return []client.Answer{answer}, err
 }
 
 // Median returns the middle of a list, which it sorts.
@@ -311,7 +296,7 @@ func Run(ctx context.Context, recipe recipes.Recipe, o Options) (*report.Report,
 	if err := os.WriteFile(filepath.Join(draft, "report.html"), page.Bytes(), 0o644); err != nil {
 		return nil, err
 	}
-	for _, name := range []string{deployment.ClientFile, deployment.ServerFile, deployment.VersionsFile, "report.html"} {
+	for _, name := range []string{deployment.ClientFile, deployment.ServerFile, deployment.VersionsFile, check.RecordFile, "report.html"} {
 		if err := os.Rename(filepath.Join(draft, name), filepath.Join(o.Out, name)); err != nil {
 			return nil, err
 		}
@@ -319,28 +304,15 @@ func Run(ctx context.Context, recipe recipes.Recipe, o Options) (*report.Report,
 	return r, nil
 }
 
-// implausible reports whether so few agreements would be seen less than once in a hundred times if labels differed as rarely
-// as is promised: a few encrypted samples cannot show more, the simulation of the whole test set does.
-func implausible(agreement report.Count) bool {
-	const p = 1 - MinAgreement
-	differ := agreement.Of - agreement.Hits
-	below, term := 0.0, math.Pow(1-p, float64(agreement.Of)) // of as many differing labels as k
-	for k := range differ {
-		below += term
-		term *= float64(agreement.Of-k) / float64(k+1) * p / (1 - p)
-	}
-	return 1-below < 0.01
-}
-
 // verify holds the artifact to what is promised.
 func (m *Model) verify(r *report.Report) error {
 	agree := m.simulatedAgreement()
 	switch {
-	case m.classifies() && agree.Share() < MinAgreement:
-		return fmt.Errorf("with simulated noise %d of %d labels are the model's: at least %.1f %% are promised", agree.Hits, agree.Of, 100*MinAgreement)
-	case m.classifies() && implausible(r.Classification.Agreement):
+	case m.classifies() && agree.Share() < check.MinAgreement:
+		return fmt.Errorf("with simulated noise %d of %d labels are the model's: at least %.1f %% are promised", agree.Hits, agree.Of, 100*check.MinAgreement)
+	case m.classifies() && check.Implausible(r.Classification.Agreement.Hits, r.Classification.Agreement.Of):
 		return fmt.Errorf("encrypted, %d of %d labels are the model's: at least %.1f %% are promised",
-			r.Classification.Agreement.Hits, r.Classification.Agreement.Of, 100*MinAgreement)
+			r.Classification.Agreement.Hits, r.Classification.Agreement.Of, 100*check.MinAgreement)
 	case !r.Scores.Kept():
 		return fmt.Errorf("the largest error of an encrypted score is %.3g: at most %.3g is promised", r.Scores.Largest(), r.Scores.Bound)
 	}

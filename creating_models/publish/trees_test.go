@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"testing"
 
+	"cipherpoint/creating_models/check"
 	"cipherpoint/creating_models/recipes"
 	"cipherpoint/internal/race"
 	"cipherpoint/internal/testdata"
@@ -89,7 +90,7 @@ func TestPublishedTreesAnswerAlikeEncrypted(t *testing.T) {
 					simulated = max(simulated, math.Abs(s.NoisyScores[k]-v))
 				}
 			}
-			if agreement := m.simulatedAgreement(); agreement.Share() < MinAgreement {
+			if agreement := m.simulatedAgreement(); agreement.Share() < check.MinAgreement {
 				t.Errorf("simulated labels are the original's on %d of %d rows", agreement.Hits, agreement.Of)
 			}
 			if err := m.Save(artifact); err != nil {
@@ -115,7 +116,7 @@ func TestPublishedTreesAnswerAlikeEncrypted(t *testing.T) {
 			if limit := 0.01 * (high - low); simulated > limit || worst > limit {
 				t.Errorf("scores differ by %.3g simulated, %.3g encrypted: more than 1 %% of %.3g", simulated, worst, high-low)
 			}
-			if float64(labels) < MinAgreement*float64(len(e.Answers)) {
+			if float64(labels) < check.MinAgreement*float64(len(e.Answers)) {
 				t.Errorf("encrypted labels are the original's on %d of %d rows", labels, len(e.Answers))
 			}
 			agreement := m.simulatedAgreement()

@@ -1,0 +1,263 @@
+package check
+
+import (
+	"fmt"
+	"io"
+	"math"
+	"slices"
+	"strings"
+	"text/tabwriter"
+
+	"cipherpoint/internal/format"
+)
+
+// Outcome is what a replay found.
+type Outcome struct {
+	Name            string
+	Classes         []string // of a classifier
+	Rows, Encrypted int
+	Original        bool    // whether the artifact holds the model as it was trained
+	Bound           float64 // stated for the error of a score
+
+	// Right labels by the truth, or nil.
+	Truth []Match
+	// Labels that are the original's.
+	SimulatedAgreement, EncryptedAgreement Match
+
+	// Errors of scores: of the circuit in float against the original, and of the noise, against the circuit in float.
+	Approximated Errors // on all rows
+	Simulated    Errors // on all rows: what is predicted
+	OfEncryption Errors // on the rows that were encrypted
+	// Stated is the largest error of an encrypted score that the bound is about: that of the noise for a classifier, whose
+	// labels count, else the whole.
+	Stated float64
+
+	Disagreements []Disagreement
+}
+
+// Match counts rows.
+type Match struct {
+	Name     string
+	Hits, Of int
+}
+
+func (m Match) String() string { return fmt.Sprintf("%d of %d", m.Hits, m.Of) }
+
+// Errors of scores: of the typical row, the median of each row's root mean square, which strange rows do not change; and
+// the largest.
+type Errors struct{ Typical, Largest float64 }
+
+// fewest is how many rows have to be encrypted before the prediction of the error is judged.
+const fewest = 16
+
+// Ratio is the measured error of encryption over the predicted one.
+func (o *Outcome) Ratio() float64 { return o.OfEncryption.Typical / o.Simulated.Typical }
+
+// Broken says what the artifact does not keep, or returns nil.
+func (o *Outcome) Broken() error {
+	switch {
+	case !(o.Stated <= o.Bound):
+		return fmt.Errorf("the largest error of an encrypted score is %.3g: at most %.3g is stated", o.Stated, o.Bound)
+	case len(o.Classes) > 0 && Implausible(o.EncryptedAgreement.Hits, o.EncryptedAgreement.Of):
+		return fmt.Errorf("encrypted, %v labels are the model's: at least %s are stated", o.EncryptedAgreement, format.Share(MinAgreement))
+	case len(o.Classes) > 0 && Implausible(o.SimulatedAgreement.Hits, o.SimulatedAgreement.Of):
+		return fmt.Errorf("simulated, %v labels are the model's: at least %s are stated", o.SimulatedAgreement, format.Share(MinAgreement))
+	case o.Encrypted >= fewest && !(o.Ratio() >= 0.5 && o.Ratio() <= 2):
+		return fmt.Errorf("the error of encryption is %.2f times the predicted one: want a factor of two at most", o.Ratio())
+	}
+	return nil
+}
+
+// differs reports whether an answer to row i is not the original's: another label, or an error above what is stated.
+func (r *replay) differs(i int, a answer) bool {
+	if r.classifies() && a.label != r.float[i].label {
+		return true
+	}
+	return !(r.stated(i, a) <= r.record.Bound)
+}
+
+// stated is the error that the bound is about.
+func (r *replay) stated(i int, a answer) float64 {
+	if r.classifies() {
+		return largest(a.scores, r.circuit[i].scores)
+	}
+	return largest(r.compared(a), r.compared(r.float[i]))
+}
+
+// largest difference; not a number counts as infinite.
+func largest(a, b []float64) float64 {
+	l := 0.0
+	for k := range a {
+		d := math.Abs(a[k] - b[k])
+		if math.IsNaN(d) {
+			return math.Inf(1)
+		}
+		l = max(l, d)
+	}
+	return l
+}
+
+// errors of the noise in answers to the first rows.
+func (r *replay) errors(answers []answer) Errors {
+	var got, want [][]float64
+	for i, a := range answers {
+		got, want = append(got, a.scores), append(want, r.circuit[i].scores)
+	}
+	return errorsOf(got, want)
+}
+
+func errorsOf(got, want [][]float64) Errors {
+	var e Errors
+	rows := make([]float64, len(got))
+	for i := range got {
+		e.Largest = max(e.Largest, largest(got[i], want[i]))
+		for k := range got[i] {
+			d := got[i][k] - want[i][k]
+			rows[i] += d * d / float64(len(got[i]))
+		}
+	}
+	slices.Sort(rows)
+	e.Typical = math.Sqrt(rows[len(rows)/2])
+	return e
+}
+
+func (r *replay) outcome(name string) (*Outcome, error) {
+	n := len(r.encrypted)
+	o := &Outcome{
+		Name: name, Classes: r.pipeline.Classes, Rows: len(r.rows), Encrypted: n, Original: r.layers != nil, Bound: r.record.Bound,
+		Simulated: r.errors(r.simulated), OfEncryption: r.errors(r.encrypted),
+		SimulatedAgreement: r.agreement("simulated", r.simulated), EncryptedAgreement: r.agreement("encrypted", r.encrypted),
+	}
+	var circuit, float [][]float64
+	for i := range r.rows {
+		circuit, float = append(circuit, r.compared(r.circuit[i])), append(float, r.compared(r.float[i]))
+	}
+	o.Approximated = errorsOf(circuit, float)
+	if r.truth != nil && r.classifies() {
+		o.Truth = []Match{r.right("float", r.float), r.right("simulated", r.simulated), r.right("float, encrypted rows", r.float[:n]), r.right("encrypted", r.encrypted)}
+	}
+	for i := range r.rows {
+		different := r.differs(i, r.simulated[i])
+		if i < n {
+			o.Stated = max(o.Stated, r.stated(i, r.encrypted[i]))
+			different = different || r.differs(i, r.encrypted[i])
+		}
+		if !different {
+			continue
+		}
+		d, err := r.explain(i)
+		if err != nil {
+			return nil, fmt.Errorf("row %d: %w", i+1, err)
+		}
+		o.Disagreements = append(o.Disagreements, d)
+	}
+	return o, nil
+}
+
+func (r *replay) agreement(name string, answers []answer) Match {
+	m := Match{Name: name, Of: len(answers)}
+	for i, a := range answers {
+		if a.label == r.float[i].label {
+			m.Hits++
+		}
+	}
+	return m
+}
+
+func (r *replay) right(name string, answers []answer) Match {
+	m := Match{Name: name, Of: len(answers)}
+	for i, a := range answers {
+		if float64(a.label) == r.truth[i] {
+			m.Hits++
+		}
+	}
+	return m
+}
+
+// WriteText writes tables for a terminal, rows counted from 1.
+func (o *Outcome) WriteText(w io.Writer) error {
+	fmt.Fprintf(w, "%s: %s rows, %s of them encrypted\n", format.Text(o.Name), format.Integer(int64(o.Rows)), format.Integer(int64(o.Encrypted)))
+	if !o.Original {
+		fmt.Fprintf(w, "%s does not hold the original model: the circuit in float stands for it\n", RecordFile)
+	}
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	if len(o.Disagreements) > 0 {
+		o.writeDisagreements(t)
+	}
+	fmt.Fprintln(t)
+	if len(o.Classes) > 0 {
+		for _, m := range o.Truth {
+			fmt.Fprintf(t, "right labels, %s\t%v\t%s\n", m.Name, m, format.Share(float64(m.Hits)/float64(m.Of)))
+		}
+		for _, m := range []Match{o.SimulatedAgreement, o.EncryptedAgreement} {
+			fmt.Fprintf(t, "labels as in float, %s\t%v\t%s\n", m.Name, m, format.Share(float64(m.Hits)/float64(m.Of)))
+		}
+	}
+	fmt.Fprintf(t, "disagreements\t%d\t%s\n", len(o.Disagreements), o.causes())
+	fmt.Fprintln(t, "\nerror of a score\ttypical\tlargest")
+	for _, e := range []struct {
+		name string
+		Errors
+	}{
+		{"circuit against original, in float", o.Approximated}, {"noise, simulated", o.Simulated}, {"noise, encrypted", o.OfEncryption},
+	} {
+		fmt.Fprintf(t, "%s\t%s\t%s\n", e.name, format.Number(e.Typical), format.Number(e.Largest))
+	}
+	fmt.Fprintf(t, "measured over predicted\t%.2f\n", o.Ratio())
+	what := "encrypted against original"
+	if len(o.Classes) > 0 {
+		what = "encrypted against circuit in float"
+	}
+	fmt.Fprintf(t, "stated bound, %s\t\t%s\n", what, format.Number(o.Bound))
+	return t.Flush()
+}
+
+// causes counts the disagreements of each cause.
+func (o *Outcome) causes() string {
+	counts := map[Cause]int{}
+	for _, d := range o.Disagreements {
+		counts[d.Cause]++
+	}
+	var parts []string
+	for _, cause := range []Cause{Overflow, Approximation, Lowering, Precision} {
+		if counts[cause] > 0 {
+			parts = append(parts, fmt.Sprintf("%d by %s", counts[cause], cause))
+		}
+	}
+	return strings.Join(parts, ", ")
+}
+
+func (o *Outcome) writeDisagreements(w io.Writer) {
+	labels := len(o.Classes) > 0
+	if labels {
+		fmt.Fprint(w, "row\tfloat\tsimulated\tencrypted\t")
+	} else {
+		fmt.Fprint(w, "row\t")
+	}
+	fmt.Fprintln(w, "score of\tfloat\tsimulated\tencrypted\tcause\tlayer\tshare\t")
+	for _, d := range o.Disagreements {
+		fmt.Fprintf(w, "%d\t", d.Row+1)
+		if labels {
+			fmt.Fprintf(w, "%s\t%s\t%s\t", o.class(d.Float), o.class(d.Simulated), o.class(d.Encrypted))
+		}
+		fmt.Fprintf(w, "%s\t%.4g\t%.4g\t%s\t%s\t%s\t%.0f %%\t%s\n", format.Text(d.Score), d.FloatScore, d.SimulatedScore, optional(d),
+			d.Cause, format.Text(d.Layer), 100*d.Share, format.Text(d.Detail))
+	}
+}
+
+func optional(d Disagreement) string {
+	if d.Encrypted < 0 {
+		return "–"
+	}
+	return fmt.Sprintf("%.4g", d.EncryptedScore)
+}
+
+func (o *Outcome) class(label int) string {
+	switch {
+	case label < 0:
+		return "–"
+	case label < len(o.Classes):
+		return format.Text(o.Classes[label])
+	}
+	return fmt.Sprint(label)
+}
