@@ -130,13 +130,29 @@ func (e *evaluator) divide(d *division, c pair) pair {
 	if len(d.divisor) == 0 {
 		return c
 	}
+	quotient, rest := c.cut(len(d.inverse))
+	e.remainders(d, c, func(part, limb int, remainder []uint64) {
+		v := quotient[part][limb]
+		d.moduli[limb].SubMulScalar(v, v, remainder, d.inverse[limb])
+	})
+	e.release(rest)
+	return quotient
+}
+
+// cut returns the first limbs and the others.
+func (c pair) cut(limbs int) (pair, pair) {
+	return pair{c[0][:limbs:limbs], c[1][:limbs:limbs]}, pair{c[0][limbs:], c[1][limbs:]}
+}
+
+// remainders calls f for each limb that stays when a pair is divided, with the remainder there: the limbs beyond, read
+// as one centred number. These limbs of the pair are lost.
+func (e *evaluator) remainders(d *division, c pair, f func(part, limb int, remainder []uint64)) {
 	stay, drop := len(d.inverse), len(d.divisor)
 	e.pool.Do(2*drop, func(task int) {
 		v := c[task/drop][stay+task%drop]
 		d.divisor[task%drop].Inverse(v, v)
 	})
-	rest := pair{c[0][stay:], c[1][stay:]}
-	quotient := pair{c[0][:stay:stay], c[1][:stay:stay]}
+	_, rest := c.cut(stay)
 	remainder := e.pair(stay)
 	if d.extension != nil {
 		for part := range rest {
@@ -145,16 +161,15 @@ func (e *evaluator) divide(d *division, c pair) pair {
 	}
 	e.pool.Do(2*stay, func(task int) {
 		part, limb := task/stay, task%stay
-		m, r, q := d.moduli[limb], remainder[part][limb], quotient[part][limb]
+		m, r := d.moduli[limb], remainder[part][limb]
 		if d.extension == nil {
 			m.ForwardLifted(r, rest[part][0], d.divisor[0])
 		} else {
 			m.Forward(r, r)
 		}
-		m.SubMulScalar(q, q, r, d.inverse[limb])
+		f(part, limb, r)
 	})
-	e.release(rest, remainder)
-	return quotient
+	e.release(remainder)
 }
 
 // rotate writes rot(c, step) for each of the pairs from its decomposed second part.
@@ -165,15 +180,13 @@ func (e *evaluator) rotate(c pair, d *decomposition, key *SwitchingKey, permutat
 	}
 	switched := e.pair(len(d.moduli))
 	e.switchKey(switched, d, key)
-	switched = e.divide(division, switched)
 	rotated := e.pair(d.level + 1)
-	e.pool.Do(2*(d.level+1), func(task int) {
-		part, limb := task%2, task/2
-		v := switched[part][limb]
+	e.remainders(division, switched, func(part, limb int, remainder []uint64) {
+		var more []uint64
 		if part == 0 {
-			d.moduli[limb].Add(v, v, c[0][limb])
+			more = c[0][limb]
 		}
-		permutation.Apply(rotated[part][limb], v)
+		d.moduli[limb].PermuteQuotient(rotated[part][limb], switched[part][limb], remainder, division.inverse[limb], more, permutation)
 	})
 	e.release(switched)
 	return rotated, nil

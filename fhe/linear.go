@@ -359,7 +359,7 @@ func (e *evaluator) addTurned(g *gadget, d *division, list []turn, chosen []int,
 		t := &list[chosen[i]]
 		c := sums[t.shift]
 		digits := e.decompose(g, c[1])
-		switched, scratch := e.pair(limbs), e.pair(limbs)
+		switched := e.pair(limbs)
 		e.switchKey(switched, digits, keys.rotations[t.step])
 		e.releaseDecomposition(digits)
 
@@ -371,23 +371,17 @@ func (e *evaluator) addTurned(g *gadget, d *division, list []turn, chosen []int,
 		}
 		mu.Unlock()
 		if fresh {
-			total = e.pair(limbs)
+			total = e.zero(limbs)
 		}
 		e.pool.Do(2*limbs, func(task int) {
 			part, limb := task%2, task/2
-			m, v := g.moduli[limb], switched[part][limb]
 			if part == 0 && limb <= g.level {
-				m.MulScalarAdd(v, c[0][limb], d.product[limb])
+				g.moduli[limb].AddPermuted(total[0][limb], switched[0][limb], c[0][limb], d.product[limb], t.permutation)
+			} else {
+				g.moduli[limb].AddPermuted(total[part][limb], switched[part][limb], nil, 0, t.permutation)
 			}
-			if fresh {
-				t.permutation.Apply(total[part][limb], v)
-				return
-			}
-			w := scratch[part][limb]
-			t.permutation.Apply(w, v)
-			m.Add(total[part][limb], total[part][limb], w)
 		})
-		e.release(switched, scratch)
+		e.release(switched)
 		mu.Lock()
 		idle = append(idle, total)
 		mu.Unlock()
