@@ -202,7 +202,7 @@ func onnxFiles(t *testing.T, folder, data string) []*file {
 		if f.model, err = m.Serve(); err != nil {
 			t.Fatalf("%s: %v", c.Name, err)
 		}
-		if f.rows, err = c.Rows(f.model.Graph); err != nil {
+		if f.rows, err = c.Rows(m); err != nil {
 			t.Fatalf("%s: %v", c.Name, err)
 		}
 		more, err := c.More(f.rows, calibrated)

@@ -84,7 +84,8 @@ func runImport(ctx context.Context, args []string, stdout io.Writer, stderr *os.
 type publication struct {
 	path, rowsPath string
 	model          *model.Imported
-	grid           [][]float64 // public edges of trees, or nil
+	columns        pipeline.Columns // of rows with text, or nil
+	grid           [][]float64      // public edges of trees, or nil
 	set            *dataset.Set
 	labelled       bool
 }
@@ -94,24 +95,21 @@ func loadPublication(path, rowsPath, labelPath string) (*publication, error) {
 	if err != nil {
 		return nil, err
 	}
-	table, err := rows.Read(rowsPath)
-	if err != nil {
+	p := &publication{path: path, rowsPath: rowsPath, labelled: labelPath != ""}
+	if err := p.read(data); err != nil {
 		return nil, err
 	}
-	p := &publication{path: path, rowsPath: rowsPath, labelled: labelPath != "", set: &dataset.Set{X: table.X, Features: table.Names, Shape: []int{len(table.X[0])}}}
-	if p.model, err = readModel(data, len(table.X[0])); err != nil {
-		return nil, fmt.Errorf("%s: %w", path, err)
-	}
+	x := p.set.X
 	width := 0
 	for _, port := range p.model.Graph.Inputs {
 		width += port.Shape.Size()
 	}
-	for i, row := range table.X {
+	for i, row := range x {
 		if len(row) != width {
 			return nil, fmt.Errorf("%s: row %d has %d values, the model takes %d", rowsPath, i+1, len(row), width)
 		}
 	}
-	answers, err := p.model.Graph.RunRows(table.X)
+	answers, err := p.model.Graph.RunRows(x)
 	if err != nil {
 		return nil, fmt.Errorf("running the model on the calibration rows: %w", err)
 	}
@@ -120,8 +118,8 @@ func loadPublication(path, rowsPath, labelPath string) (*publication, error) {
 		if err != nil {
 			return nil, err
 		}
-		if len(labels) != len(table.X) {
-			return nil, fmt.Errorf("%s has %d labels for %d rows", labelPath, len(labels), len(table.X))
+		if len(labels) != len(x) {
+			return nil, fmt.Errorf("%s has %d labels for %d rows", labelPath, len(labels), len(x))
 		}
 		if err := p.label(labels, len(answers[0])); err != nil {
 			return nil, fmt.Errorf("%s: %w", labelPath, err)
@@ -130,6 +128,45 @@ func loadPublication(path, rowsPath, labelPath string) (*publication, error) {
 	}
 	p.answered(answers)
 	return p, nil
+}
+
+// read makes the model and the rows that it takes: numbers or, where some of its inputs are text, a table of text.
+func (p *publication) read(data []byte) error {
+	table, tableErr := rows.Read(p.rowsPath)
+	width := 0
+	if tableErr == nil {
+		width = len(table.X[0])
+	}
+	var err error
+	if p.model, err = readModel(data, width); err != nil {
+		if tableErr != nil {
+			return tableErr
+		}
+		return fmt.Errorf("%s: %w", p.path, err)
+	}
+	if p.model.Columns == nil {
+		if tableErr == nil {
+			p.set = &dataset.Set{X: table.X, Features: table.Names, Shape: []int{width}}
+		}
+		return tableErr
+	}
+	text, err := rows.ReadText(p.rowsPath)
+	if err != nil {
+		return err
+	}
+	for _, c := range p.model.Columns {
+		column := pipeline.Column{Name: c.Name, Kind: pipeline.Number, Values: c.Categories}
+		if c.Categories != nil {
+			column.Kind = pipeline.Category
+		}
+		p.columns = append(p.columns, column)
+	}
+	x, err := p.columns.Table(text)
+	if err != nil {
+		return fmt.Errorf("%s: %w", p.rowsPath, err)
+	}
+	p.set = &dataset.Set{X: x, Shape: []int{len(p.columns)}}
+	return nil
 }
 
 // answered takes the model's own answers as the truth that encryption is held to.
@@ -195,7 +232,7 @@ func (p *publication) recipe(name string) recipes.Recipe {
 		truth = "with labels"
 	}
 	return recipes.Recipe{
-		Name: name, Kind: p.model.Format, Description: "Imported from " + filepath.Base(p.path) + " (" + p.model.Format + ").",
+		Name: name, Kind: p.model.Format, Columns: p.columns, Description: "Imported from " + filepath.Base(p.path) + " (" + p.model.Format + ").",
 		Data: fmt.Sprintf("%s, %d rows, %s", filepath.Base(p.rowsPath), p.set.Len(), truth),
 		Load: func(context.Context, dataset.Source) (known, test *dataset.Set, err error) {
 			return p.set, p.set, nil
@@ -213,6 +250,11 @@ func (p *publication) describe(w io.Writer) error {
 		fmt.Fprintf(w, ", classes %s", strings.Join(p.model.Classes, ", "))
 	}
 	fmt.Fprintln(w)
+	for _, c := range p.columns {
+		if c.Kind == pipeline.Category {
+			fmt.Fprintf(w, "text: %s, looked up among %d on the client\n", c.Name, len(c.Values))
+		}
+	}
 	for _, note := range p.model.Notes {
 		fmt.Fprintf(w, "note: %s\n", note)
 	}

@@ -8,6 +8,14 @@ type Imported struct {
 	Graph *Graph
 	// Classes names the labels of a classifier in the order of its scores.
 	Classes []string
+	// Columns tell what the values of a row are, where some are text; else there are none.
+	Columns []Column
 	// Notes tell what the publisher should know: what is left out, or understood in one of several ways.
 	Notes []string
+}
+
+// Column is one value of a row: a number or, where there are categories, the index of a text among them, or −1.
+type Column struct {
+	Name       string
+	Categories []string // ascending
 }

@@ -63,6 +63,25 @@ func Read(path string) (*Table, error) {
 	return t, nil
 }
 
+// ReadText reads the rows of a table as they are written, after the names of its columns where it has them.
+func ReadText(path string) ([][]string, error) {
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	if isNumPy(data) {
+		return nil, fmt.Errorf("%s: an array of numbers has no text", path)
+	}
+	c, err := readCells(data)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	if c.names != nil {
+		return append([][]string{c.names}, c.rows...), nil
+	}
+	return c.rows, nil
+}
+
 // Labels reads one label for each row: the last column of a table as text, or of an array the number; a row of several
 // numbers of an array is one-hot, and its label the index of the largest.
 func Labels(path string) ([]string, error) {

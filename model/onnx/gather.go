@@ -22,6 +22,9 @@ func gather(im *importer, n *node) ([]value, error) {
 	return []value{v}, err
 }
 
+var errPlaces = errors.New("takes elements of an input at places that depend on an input: only constant places are served; " +
+	"use a model that adds its parts up, or end it before")
+
 func (im *importer) gather(x, at value, axis int) (value, error) {
 	dims := slices.Concat(x.dims[:axis], at.dims, x.dims[axis+1:])
 	if err := checkDims(dims); err != nil {
@@ -60,7 +63,7 @@ func (im *importer) gather(x, at value, axis int) (value, error) {
 			return (o*size+i)*inner + rest%inner, err
 		}, func(position int) int { return position % (at.size() * inner) / inner })
 	case !x.known:
-		return value{}, errors.New("takes elements of an input at places that depend on an input: only constant places are served")
+		return value{}, errPlaces
 	case x.kind == stringType:
 		if outer != 1 || inner != 1 {
 			return value{}, errors.New("looks up rows of text")
@@ -180,9 +183,12 @@ func gatherElements(im *importer, n *node) ([]value, error) {
 		v, err := im.gatherDecided(x, at, at.dims, from, func(position int) int { return position })
 		return []value{v}, err
 	}
+	if !at.known {
+		return nil, errPlaces
+	}
 	indices, err := at.integers()
 	if err != nil {
-		return nil, fmt.Errorf("indices %w", err)
+		return nil, fmt.Errorf("indices: %w", err)
 	}
 	for i := range indices {
 		if indices[i], err = from(i, float64(indices[i])); err != nil {
@@ -199,9 +205,12 @@ func gatherND(im *importer, n *node) ([]value, error) {
 		return nil, err
 	}
 	x, at := n.in[0], n.in[1]
+	if !at.known {
+		return nil, errPlaces
+	}
 	indices, err := at.integers()
 	if err != nil {
-		return nil, fmt.Errorf("indices %w", err)
+		return nil, fmt.Errorf("indices: %w", err)
 	}
 	batch := n.int("batch_dims", 0)
 	if at.rank() < 1 || batch < 0 || batch >= min(at.rank(), x.rank()) || !slices.Equal(at.dims[:batch], x.dims[:batch]) {

@@ -27,6 +27,7 @@ type importer struct {
 	functions map[[2]string]*functionProto // by domain and name
 	classes   []string                     // of the last classifier
 	notes     []string
+	texts     []string          // that text inputs are compared with
 	instead   map[string]string // what to serve instead of scores that are not of classes
 
 	clear   map[string]bool     // values of the graph that are features as the client has them, each treated alone

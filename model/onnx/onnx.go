@@ -48,9 +48,10 @@ type Output struct {
 
 // Model is a file that was read.
 type Model struct {
-	Graph    *model.Graph // with all outputs of the file
-	Outputs  []Output     // in the order of the graph's
-	Classes  []string     // of a classifier, in the order of its scores
+	Graph    *model.Graph   // with all outputs of the file
+	Outputs  []Output       // in the order of the graph's
+	Classes  []string       // of a classifier, in the order of its scores
+	Columns  []model.Column // of a row, where some are text
 	Producer string
 	Opset    int64
 	Notes    []string
@@ -184,6 +185,7 @@ func (im *importer) inputs(o Options, sample bool) (batch int, err error) {
 	if sample {
 		im.batch = batch
 	}
+	im.texts = textsOf(im.file.graph, ports)
 	for _, p := range ports {
 		if err := im.input(p, o, len(ports) == 1); err != nil {
 			return batch, fmt.Errorf("input %q: %w", clean(p.name), err)
@@ -193,10 +195,10 @@ func (im *importer) inputs(o Options, sample bool) (batch int, err error) {
 }
 
 func (im *importer) input(p *portProto, o Options, only bool) error {
-	if p.kind == stringType {
+	if p.kind == stringType && len(im.texts) == 0 {
 		return errText
 	}
-	if p.kind == 0 || widths[p.kind] == 0 {
+	if p.kind == 0 || widths[p.kind] == 0 && p.kind != stringType {
 		return fmt.Errorf("%s is not read: a row is numbers", typeName(p.kind))
 	}
 	dims := make([]int, len(p.dims))
@@ -244,6 +246,9 @@ func (im *importer) input(p *portProto, o Options, only bool) error {
 	v := value{kind: p.kind, dims: dims, shape: canonical(dims), name: im.fresh(p.name)}
 	if err := im.spend(v.size()); err != nil {
 		return err
+	}
+	if p.kind == stringType {
+		v.labels = im.texts
 	}
 	im.graph.Inputs = append(im.graph.Inputs, model.Port{Name: v.name, Shape: v.shape})
 	im.clear[v.name], im.sources[v.name] = true, v
@@ -323,7 +328,7 @@ func (im *importer) finish() (*Model, error) {
 		return nil, errors.New("no output of the file depends on an input")
 	}
 	im.graph.Nodes = fuse(im.graph.Nodes)
-	m.whole, m.instead = &im.graph, im.instead
+	m.whole, m.instead, m.Columns = &im.graph, im.instead, im.columns()
 	m.Graph = prune(&im.graph, im.graph.Outputs)
 	// The JSON form refuses what is not finite; so does an import.
 	if _, err := m.Graph.MarshalJSON(); err != nil {
@@ -372,7 +377,7 @@ func (m *Model) Serve() (*model.Imported, error) {
 	if len(chosen) == 0 {
 		chosen = m.Outputs[:1]
 	}
-	i := &model.Imported{Format: fmt.Sprintf("ONNX, operator set %d, %s", m.Opset, m.Producer), Notes: slices.Clone(m.Notes)}
+	i := &model.Imported{Columns: m.Columns, Format: fmt.Sprintf("ONNX, operator set %d, %s", m.Opset, m.Producer), Notes: slices.Clone(m.Notes)}
 	shapes, err := m.whole.Shapes()
 	if err != nil {
 		return nil, err

@@ -467,6 +467,9 @@ func (im *importer) concat(axis int, in []value) (value, error) {
 			return v, err
 		}
 	}
+	if !known && parts[0].kind == stringType {
+		return im.concatTexts(axis, parts)
+	}
 	if known && parts[0].kind == stringType {
 		var list []string
 		for _, v := range parts {

@@ -19,6 +19,10 @@ import onnxruntime
 
 warnings.filterwarnings("ignore")
 onnxruntime.set_default_logger_severity(4)
+# skl2onnx gives numbers of NumPy for attributes, which onnx has stopped to take.
+attribute = onnx.helper.make_attribute
+plain = lambda value: value.ravel().tolist() if isinstance(value, np.ndarray) else [plain(v) for v in value] if isinstance(value, list) else value.item() if isinstance(value, np.generic) else value
+onnx.helper.make_attribute = lambda key, value, *more, **named: attribute(key, plain(value), *more, **named)
 folder = sys.argv[1]
 os.makedirs(folder, exist_ok=True)
 ROWS = 24
@@ -83,7 +87,7 @@ def sklearn_models():
         "sgd_log": make_pipeline(scaler(), linear_model.SGDClassifier(loss="log_loss", random_state=0)),
         "sgd_huber": make_pipeline(scaler(), linear_model.SGDClassifier(loss="modified_huber", random_state=0)),
         "sgd_hinge": make_pipeline(scaler(), linear_model.SGDClassifier(random_state=0)),
-        "perceptron": make_pipeline(scaler(), linear_model.Perceptron()), "linear_svc": make_pipeline(scaler(), svm.LinearSVC(random_state=0)),
+        "perceptron": make_pipeline(scaler(), linear_model.Perceptron()), "linear_svc": svm.LinearSVC(random_state=0),
         "svc_linear": make_pipeline(scaler(), svm.SVC(kernel="linear")), "svc_poly": make_pipeline(scaler(), svm.SVC(kernel="poly", degree=2)),
         "svc_rbf": make_pipeline(scaler(), svm.SVC()), "svc_sigmoid": make_pipeline(scaler(), svm.SVC(kernel="sigmoid")),
         "svc_platt": make_pipeline(scaler(), svm.SVC(probability=True, random_state=0)), "nu_svc": make_pipeline(scaler(), svm.NuSVC(nu=0.2)),
@@ -94,8 +98,8 @@ def sklearn_models():
         "histogram_boosting": ensemble.HistGradientBoostingClassifier(max_iter=6, max_depth=3),
         "ada": ensemble.AdaBoostClassifier(n_estimators=5, random_state=0), "bagging": ensemble.BaggingClassifier(stump(), 4, random_state=0),
         "bagging_svc": ensemble.BaggingClassifier(make_pipeline(scaler(), svm.SVC(probability=True)), 2, random_state=0),
-        "vote_soft": ensemble.VotingClassifier([("a", logistic()), ("b", stump())], voting="soft"),
-        "vote_hard": ensemble.VotingClassifier([("a", logistic()), ("b", stump()), ("c", naive_bayes.GaussianNB())]),
+        "vote_soft": ensemble.VotingClassifier([("a", logistic()), ("b", stump())], voting="soft", flatten_transform=False),
+        "vote_hard": ensemble.VotingClassifier([("a", logistic()), ("b", stump()), ("c", naive_bayes.GaussianNB())], flatten_transform=False),
         "stack": ensemble.StackingClassifier([("a", logistic()), ("b", stump())], final_estimator=logistic()),
         "calibrated_sigmoid": calibration.CalibratedClassifierCV(svm.LinearSVC(random_state=0), cv=2),
         "calibrated_isotonic": calibration.CalibratedClassifierCV(stump(), method="isotonic", cv=2),
@@ -155,7 +159,7 @@ def sklearn_models():
                     continue
                 for main, ml in versions if name in every_version and data != "cancer" else [(17, 3)]:
                     for zipmap in (True, False) if name in ("logistic", "svc_rbf") else (True,):
-                        options = {} if zipmap else {id(model): {"zipmap": False}}
+                        options = None if zipmap else {id(model): {"zipmap": False}}
                         label = f"sklearn_{name}_{data}_{main}_{ml}" + ("" if zipmap else "_tensor")
                         attempt(label, lambda: (to_onnx(model, x[:1], options=options, target_opset={"": main, "ai.onnx.ml": ml}), {"X": some(x)}))
     # Missing values, columns of their own types, text.
@@ -170,7 +174,7 @@ def sklearn_models():
         model.fit(gaps, y)
         attempt("sklearn_" + name, lambda: (to_onnx(model, gaps[:1], target_opset={"": 17, "ai.onnx.ml": 3}), {"X": some(gaps)}))
     names = np.array(["setosa", "versicolor", "virginica"])
-    for name, model in {"logistic": logistic(), "forest": ensemble.RandomForestClassifier(4, max_depth=3), "svc": svm.SVC(probability=True), "knn": neighbors.KNeighborsClassifier(3), "vote": ensemble.VotingClassifier([("a", logistic()), ("b", stump())], voting="soft")}.items():
+    for name, model in {"logistic": logistic(), "forest": ensemble.RandomForestClassifier(4, max_depth=3), "svc": svm.SVC(probability=True), "knn": neighbors.KNeighborsClassifier(3), "vote": ensemble.VotingClassifier([("a", logistic()), ("b", stump())], voting="soft", flatten_transform=False)}.items():
         model.fit(x, names[y])
         attempt(f"sklearn_text_labels_{name}", lambda: (to_onnx(model, x[:1], target_opset={"": 17, "ai.onnx.ml": 3}), {"X": some(x)}))
     columns = np.c_[x[:, :2], random.randint(0, 4, (len(x), 2))].astype(np.float32)

@@ -18,7 +18,6 @@ import (
 	"strings"
 	"testing"
 
-	"cipherpoint/model"
 	"cipherpoint/model/onnx"
 )
 
@@ -31,6 +30,7 @@ type Case struct {
 	Data    []byte
 	Inputs  map[string][]float64 // of all samples one after the other, by name of the input or its place
 	Outputs map[string][]float64 // likewise
+	Texts   map[string][]string  // inputs of text
 
 	data           string // folder of data sets
 	images, scaled bool   // rows are images of MNIST, divided by 255
@@ -82,6 +82,17 @@ type tensor struct {
 	Data []json.RawMessage `json:"data"`
 }
 
+// texts is nil for a tensor of numbers.
+func (t tensor) texts() []string {
+	list := make([]string, len(t.Data))
+	for i, raw := range t.Data {
+		if json.Unmarshal(raw, &list[i]) != nil {
+			return nil
+		}
+	}
+	return list
+}
+
 // numbers is nil for a tensor of text; null is a missing value.
 func (t tensor) numbers() []float64 {
 	list := make([]float64, len(t.Data))
@@ -99,7 +110,7 @@ func (t tensor) numbers() []float64 {
 var sameModel = map[string]string{"mnist-12": "mnist-8", "opt-mnist": "mnist-8"}
 
 func (c *Case) load(path string) error {
-	c.Inputs, c.Outputs = map[string][]float64{}, map[string][]float64{}
+	c.Inputs, c.Outputs, c.Texts = map[string][]float64{}, map[string][]float64{}, map[string][]string{}
 	base := strings.TrimSuffix(path, ".onnx")
 	if other, ok := sameModel[filepath.Base(base)]; ok {
 		base = filepath.Join(filepath.Dir(base), other)
@@ -117,7 +128,11 @@ func (c *Case) load(path string) error {
 	}
 	for _, one := range s.Cases {
 		for name, t := range one.Inputs {
-			c.Inputs[name] = append(c.Inputs[name], t.numbers()...)
+			if list := t.numbers(); list != nil {
+				c.Inputs[name] = append(c.Inputs[name], list...)
+			} else {
+				c.Texts[name] = append(c.Texts[name], t.texts()...)
+			}
 		}
 		for name, t := range one.Outputs {
 			c.Outputs[name] = append(c.Outputs[name], t.numbers()...)
@@ -258,15 +273,24 @@ func (c *Case) Features() int {
 	return total / samples
 }
 
-// Rows are the case's inputs as rows of the graph.
-func (c *Case) Rows(g *model.Graph) ([][]float64, error) {
+// Rows are the case's inputs as rows of the model.
+func (c *Case) Rows(m *onnx.Model) ([][]float64, error) {
 	var rows [][]float64
-	for i, port := range g.Inputs {
+	at := 0 // column
+	for i, port := range m.Graph.Inputs {
 		data, ok := c.Inputs[port.Name]
 		if !ok {
 			data = c.Inputs[fmt.Sprint(i)]
 		}
+		for _, text := range c.Texts[port.Name] {
+			place, found := slices.BinarySearch(m.Columns[at].Categories, text)
+			if !found {
+				place = -1
+			}
+			data = append(data, float64(place))
+		}
 		size := port.Shape.Size()
+		at += size
 		if len(data) == 0 || len(data)%size != 0 {
 			return nil, fmt.Errorf("input %q takes %d values, %d are stored", port.Name, size, len(data))
 		}
@@ -286,7 +310,7 @@ func (c *Case) Rows(g *model.Graph) ([][]float64, error) {
 // Check runs the float graph and compares all outputs that are stored. It returns the largest difference relative to
 // the tolerance: above 1 is too far.
 func (c *Case) Check(m *onnx.Model) (float64, error) {
-	rows, err := c.Rows(m.Graph)
+	rows, err := c.Rows(m)
 	if err != nil {
 		return 0, err
 	}
