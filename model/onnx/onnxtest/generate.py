@@ -21,7 +21,7 @@ warnings.filterwarnings("ignore")
 onnxruntime.set_default_logger_severity(4)
 # skl2onnx gives numbers of NumPy for attributes, which onnx has stopped to take.
 attribute = onnx.helper.make_attribute
-plain = lambda value: value.ravel().tolist() if isinstance(value, np.ndarray) else [plain(v) for v in value] if isinstance(value, list) else value.item() if isinstance(value, np.generic) else value
+plain = lambda value: value.ravel().tolist() if isinstance(value, np.ndarray) else [plain(v) for v in value] if isinstance(value, list) else int(value) if isinstance(value, (bool, np.bool_)) else value.item() if isinstance(value, np.generic) else value
 onnx.helper.make_attribute = lambda key, value, *more, **named: attribute(key, plain(value), *more, **named)
 folder = sys.argv[1]
 os.makedirs(folder, exist_ok=True)
