@@ -188,6 +188,15 @@ func markFront(list []Candidate) {
 	}
 }
 
+// negligible is the latency below which all are alike: the network takes longer.
+const negligible = time.Millisecond
+
+// faster holds if a takes less time than b, or as little with a better score.
+func faster(a, b Candidate) bool {
+	x, y := max(a.Latency, negligible), max(b.Latency, negligible)
+	return x < y || x == y && a.Score > b.Score
+}
+
 // of returns the index of the chosen candidate.
 func (c Choice) of(list []Candidate) (int, error) {
 	best, fast := -1, -1
@@ -198,7 +207,7 @@ func (c Choice) of(list []Candidate) (int, error) {
 		if best < 0 || a.Score > list[best].Score || a.Score == list[best].Score && a.Latency < list[best].Latency {
 			best = i
 		}
-		if fast < 0 || a.Latency < list[fast].Latency || a.Latency == list[fast].Latency && a.Score > list[fast].Score {
+		if fast < 0 || faster(a, list[fast]) {
 			fast = i
 		}
 	}
@@ -214,8 +223,7 @@ func (c Choice) of(list []Candidate) (int, error) {
 		least := list[best].Score - list[best].StandardError
 		chosen := best
 		for i, a := range list {
-			better := a.Latency < list[chosen].Latency || a.Latency == list[chosen].Latency && a.Score > list[chosen].Score
-			if a.Refused == "" && a.Score >= least && better {
+			if a.Refused == "" && a.Score >= least && faster(a, list[chosen]) {
 				chosen = i
 			}
 		}

@@ -32,23 +32,23 @@ func (r *Result) WriteTable(w io.Writer) error {
 	return t.Flush()
 }
 
-// Figures draws what is lost in score against latency and against bytes of keys.
+// Figures draws what is missing to a perfect score against latency and against bytes of keys.
 func (r *Result) Figures() (latency, keys []byte) {
 	draw := func(id, title, label string, x func(Candidate) float64, show func(float64) string) []byte {
 		list := make([]plot.Alternative, len(r.Candidates))
+		axis := plot.Axis{Label: label, Log: true, Format: show}
 		for i, c := range r.Candidates {
 			standing := plot.Possible
 			switch {
 			case i == r.Chosen:
 				standing = plot.Chosen
-			case c.Refused != "" || !c.Front:
+			case c.Refused != "":
 				standing = plot.Refused
 			}
 			list[i] = plot.Alternative{Label: c.Label, X: x(c), Y: 1 - c.Score, Standing: standing}
+			axis.Log = axis.Log && (c.Refused != "" || list[i].X > 0) // some models need no keys
 		}
-		return plot.Alternatives(plot.TradeOff{ID: id, Title: title, Alternatives: list,
-			X: plot.Axis{Label: label, Log: true, Format: show}, Y: plot.Axis{Label: "1 − " + r.Measure},
-		}).Document()
+		return plot.Alternatives(plot.TradeOff{ID: id, Title: title, X: axis, Y: plot.Axis{Label: "1 − " + r.Measure}, Alternatives: list, Front: true}).Document()
 	}
 	latency = draw("latency", "Score against encrypted latency", "estimated server latency, one core",
 		func(c Candidate) float64 { return c.Latency.Seconds() }, format.Seconds)

@@ -29,7 +29,7 @@ func figures(text string) map[string]Figure {
 			{Name: text, Level: 4, Rescale: 2, Estimated: 3 * time.Millisecond, Measured: 4 * time.Millisecond},
 			{Name: "square", Level: 1, Rescale: 1, Estimated: time.Millisecond, Measured: 2 * time.Millisecond}}}),
 		"budget": Budget(Modulus{ID: "e", Title: text, Q: []int{49, 40, 40}, P: []int{47}, Limit: 214}),
-		"alternatives": Alternatives(TradeOff{ID: "f", Title: text, X: seconds, Y: Axis{Label: text, Log: true, Format: format.Bytes},
+		"alternatives": Alternatives(TradeOff{ID: "f", Title: text, Front: true, X: seconds, Y: Axis{Label: text, Log: true, Format: format.Bytes},
 			Alternatives: []Alternative{{text, 0.004, 3e6, Chosen}, {"larger", 0.009, 8e6, Possible}, {"smaller", 0.001, 1e6, Refused}}}),
 		"bars": Bars(BarChart{ID: "g", Title: text, Axis: seconds, Bars: []Bar{{text, text, 0.0085, true}, {"theirs", "", 2, false}}}),
 		"curves": Curves(CurveChart{ID: "h", Title: text, X: Axis{Label: text}, Y: seconds,
@@ -147,7 +147,7 @@ func TestOddValues(t *testing.T) {
 			for _, figure := range []Figure{
 				Bars(BarChart{ID: "a", Axis: axis, Bars: bars}),
 				Curves(CurveChart{ID: "b", X: axis, Y: axis, Series: []Series{{"s", points}}, Marks: []Mark{{math.NaN(), "m"}}}),
-				Alternatives(TradeOff{ID: "c", X: axis, Y: axis, Alternatives: alternatives}),
+				Alternatives(TradeOff{ID: "c", X: axis, Y: axis, Alternatives: alternatives, Front: true}),
 				Scores(ScorePairs{ID: "d", Pairs: points}),
 				Scores(ScorePairs{ID: "e", Pairs: points, Bound: 1}),
 				Errors(ErrorHistogram{ID: "f", Errors: values}),
@@ -168,6 +168,16 @@ func TestOddValues(t *testing.T) {
 		Budget(Modulus{ID: "h", Q: make([]int, 40), Limit: 214}),
 	} {
 		elements(t, figure.Document())
+	}
+}
+
+func TestFrontPassesTheBestAlone(t *testing.T) {
+	trade := TradeOff{X: Axis{}, Y: Axis{}, Alternatives: []Alternative{
+		{"beaten", 3, 5, Possible}, {"cheap", 1, 4, Possible}, {"good", 4, 1, Chosen}, {"refused", 0, 0, Refused}, {"alike", 4, 2, Possible},
+	}}
+	f := frame{left: 0, right: 10, top: 0, bottom: 10, x: scale{from: 0, to: 10, lo: 0, hi: 10}, y: scale{from: 10, to: 0, lo: 0, hi: 10}}
+	if got, want := trade.front(f), "M1 0H1V6H4V9H10"; got != want {
+		t.Errorf("front %s, want %s", got, want)
 	}
 }
 

@@ -1,8 +1,11 @@
 package plot
 
 import (
+	"cmp"
 	"fmt"
 	"math"
+	"slices"
+	"strings"
 )
 
 // Standing says what became of an alternative.
@@ -26,6 +29,7 @@ type TradeOff struct {
 	ID, Title    string
 	X, Y         Axis
 	Alternatives []Alternative
+	Front        bool // draw the steps along the alternatives that no other beats on both axes (the Pareto front)
 }
 
 const tradeOffWidth = 740
@@ -55,6 +59,9 @@ func Alternatives(t TradeOff) Figure {
 		key -= 16
 	}
 
+	if t.Front {
+		c.path(t.front(f), "line thin dash s-blue")
+	}
 	var taken []box
 	draw := func(standing Standing, class string, radius float64) {
 		for _, a := range t.Alternatives {
@@ -89,6 +96,33 @@ func Alternatives(t TradeOff) Figure {
 		}
 	}
 	return c.figure(t.ID, t.Title, description, tradeOffWidth, f.bottom+42)
+}
+
+// front is the staircase that bounds what can be had.
+func (t TradeOff) front(f frame) string {
+	var list []Alternative
+	for _, a := range t.Alternatives {
+		if a.Standing != Refused && t.X.shows(a.X) && t.Y.shows(a.Y) {
+			list = append(list, a)
+		}
+	}
+	slices.SortFunc(list, func(a, b Alternative) int { return cmp.Or(cmp.Compare(a.X, b.X), cmp.Compare(a.Y, b.Y)) })
+	var d strings.Builder
+	least := math.Inf(1)
+	for _, a := range list {
+		if a.Y >= least {
+			continue
+		}
+		if d.Len() == 0 {
+			fmt.Fprintf(&d, "M%s %s", num(f.x.at(a.X)), num(f.top))
+		}
+		fmt.Fprintf(&d, "H%sV%s", num(f.x.at(a.X)), num(f.y.at(a.Y)))
+		least = a.Y
+	}
+	if d.Len() > 0 {
+		fmt.Fprintf(&d, "H%s", num(f.right))
+	}
+	return d.String()
 }
 
 type box struct{ left, top, right, bottom float64 }
