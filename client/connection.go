@@ -38,7 +38,7 @@ const (
 	longestWait     = 8 * time.Second
 
 	inferenceInputs = 64       // in one request, as the protocol says
-	maxOutput       = 4 << 20  // bytes of an encrypted output
+	maxOutput       = 8 << 20  // bytes of an encrypted output
 	smallReply      = 64 << 10 // bytes of any other reply, and around outputs
 )
 

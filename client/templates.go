@@ -152,29 +152,57 @@ func (m *FHEModelClient) Match(ctx context.Context, c *Connection, uid string, e
 
 // Scores is Match with the scores of all templates, beside their names.
 func (m *FHEModelClient) Scores(ctx context.Context, c *Connection, uid string, enrolments []Enrolment, vector []float64) (scores []float64, ids []string, err error) {
-	if m.spec.Dimensions() == 0 {
-		return nil, nil, errNoGallery
-	}
 	input, err := m.QuantizeEncryptSerialize(vector)
 	if err != nil {
 		return nil, nil, err
 	}
-	p := m.spec.Signature.Parameters
-	var uids []string
-	var blocks []int
-	for _, e := range enrolments {
-		sizes, err := fhe.TemplateBlocks(p, m.spec.Dimensions(), fhe.TemplateCiphertexts(p, m.spec.Dimensions(), len(e.IDs)))
-		if err != nil {
-			return nil, nil, err
-		}
-		uids, blocks = append(uids, e.UID), append(blocks, sizes...)
+	reply, err := m.Compare(ctx, c, uid, enrolments, input)
+	if err != nil {
+		return nil, nil, err
+	}
+	return m.DecryptScores(enrolments, reply)
+}
+
+// Compare sends one encrypted input, to be compared with the templates of enrolments, and returns the encrypted scores.
+func (m *FHEModelClient) Compare(ctx context.Context, c *Connection, uid string, enrolments []Enrolment, input []byte) ([]byte, error) {
+	blocks, err := m.blocks(enrolments)
+	if err != nil {
+		return nil, err
+	}
+	uids := make([]string, len(enrolments))
+	for i, e := range enrolments {
+		uids[i] = e.UID
 	}
 	message := newMessage("inference", field{"uid", uid}, field{"encrypted_inputs", input}, field{"templates", uids})
 	body, err := c.call(ctx, message, m.spec.Signature.ScoresSize(blocks)+smallReply)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
-	reply, err := decodeOutput(body)
+	return decodeOutput(body)
+}
+
+// blocks returns how many templates each block of the enrolments has room for.
+func (m *FHEModelClient) blocks(enrolments []Enrolment) (blocks []int, err error) {
+	if m.spec.Dimensions() == 0 {
+		return nil, errNoGallery
+	}
+	p := m.spec.Signature.Parameters
+	for _, e := range enrolments {
+		sizes, err := fhe.TemplateBlocks(p, m.spec.Dimensions(), fhe.TemplateCiphertexts(p, m.spec.Dimensions(), len(e.IDs)))
+		if err != nil {
+			return nil, err
+		}
+		blocks = append(blocks, sizes...)
+	}
+	return blocks, nil
+}
+
+// DecryptScores decrypts what Compare returned for enrolments: the scores of their templates, beside their names.
+func (m *FHEModelClient) DecryptScores(enrolments []Enrolment, reply []byte) (scores []float64, ids []string, err error) {
+	if m.key == nil {
+		return nil, nil, errNoKey
+	}
+	blocks, err := m.blocks(enrolments)
 	if err != nil {
 		return nil, nil, err
 	}

@@ -6,6 +6,8 @@
 //	go run ./creating_models import FILE --calibration rows.npy|.csv|.parquet [--labels FILE] --out compiled_model
 //	go run ./creating_models fit --kind boosting --data table.csv --target column --out compiled_model
 //	go run ./creating_models check compiled_model --data rows.npy|.csv|.parquet [--labels FILE] [--samples 100]
+//	go run ./creating_models gallery templates.npy|.csv|.parquet [--names FILE] --out compiled_model
+//	go run ./creating_models gallery --dimensions 128 --out compiled_model
 //
 // Exit codes: 0 when the artifact was written, or keeps what it states; 1 when not; 2 for wrong arguments.
 package main
@@ -54,6 +56,9 @@ func run(ctx context.Context, args []string, stdout io.Writer, stderr *os.File) 
 	if len(args) > 0 && args[0] == "check" {
 		return runCheck(ctx, args[1:], stdout, stderr)
 	}
+	if len(args) > 0 && args[0] == "gallery" {
+		return runGallery(ctx, args[1:], stdout, stderr)
+	}
 	flags := flag.NewFlagSet("creating_models", flag.ContinueOnError)
 	flags.SetOutput(stderr)
 	list := flags.Bool("list", false, "list the recipes")
@@ -65,7 +70,7 @@ func run(ctx context.Context, args []string, stdout io.Writer, stderr *os.File) 
 	packing := flags.String("packing", "", "`how` samples are packed: batch for thousands in one request, a sample a slot; one by default")
 	flood := flags.Int("flood", 0, "hide the weights from users: noise `2^bits` times as wide as the circuit's own is added to replies")
 	flags.Usage = func() {
-		fmt.Fprintln(stderr, "usage: creating_models RECIPE [flags]\n       creating_models import FILE --calibration ROWS [flags]\n       creating_models fit --kind KIND --data FILE --target COLUMN [flags]\n       creating_models check DIR [flags]\n       creating_models --list\n\nExit codes: 0 written, 1 not written, 2 wrong arguments.")
+		fmt.Fprintln(stderr, "usage: creating_models RECIPE [flags]\n       creating_models import FILE --calibration ROWS [flags]\n       creating_models fit --kind KIND --data FILE --target COLUMN [flags]\n       creating_models check DIR [flags]\n       creating_models gallery FILE [flags]\n       creating_models --list\n\nExit codes: 0 written, 1 not written, 2 wrong arguments.")
 		flags.PrintDefaults()
 	}
 	// The recipe may stand before or behind the flags.
@@ -92,7 +97,7 @@ func run(ctx context.Context, args []string, stdout io.Writer, stderr *os.File) 
 	defer steps.Done()
 	report, err := publish.Run(ctx, recipe, publish.Options{
 		Source: dataset.Source{Dir: *data}, Out: *out, EncryptedSamples: *samples, Prefer: compiler.Preference(*prefer),
-		MaxScoreError: *bound, Flood: *flood, Packing: compiler.Packing(*packing), Progress: steps.Step,
+		MaxScoreError: *bound, Flood: *flood, Packing: compiler.Packing(*packing), License: "apache-2.0", Progress: steps.Step,
 	})
 	steps.Done()
 	if err != nil {

@@ -3,6 +3,7 @@
 //	play_with_endpoint                                       the shipped model, on an endpoint started for the purpose
 //	HF_TOKEN=… play_with_endpoint --url https://…            a remote endpoint; its client part is fetched from it
 //	play_with_endpoint --input rows.csv                      your own rows: one a line, the model's features in order
+//	play_with_endpoint --enrol templates.csv --input rows.csv --top 5    templates that you enrol encrypted, and rows to match
 //
 // Without --input it asks about test samples of the data set that the model was made for.
 //
@@ -42,6 +43,8 @@ type options struct {
 	model      string // folder; empty to take the client part from the endpoint
 	input      string // file of rows; empty for test samples
 	samples    int    // at most; 0 for all
+	enrol      string // file of templates, for a gallery of its users
+	top        int    // classes or matches to name for each answer
 	json       bool
 	source     dataset.Source
 }
@@ -97,6 +100,8 @@ func parse(args []string, env func(string) string, stdout io.Writer) (options, e
 	f.StringVar(&o.input, "input", "", "CSV `file` with rows of your own: features in order, with or without a header, or for models of tables of text columns by their names")
 	f.StringVar(&o.source.Dir, "data", env("CIPHERPOINT_DATA"), "`folder` of the data sets that are not shipped; without it they are downloaded once")
 	f.IntVar(&o.samples, "samples", defaultSamples, "largest `number` of samples; all of the rows of --input if not given")
+	f.StringVar(&o.enrol, "enrol", "", "CSV `file` of templates of your own, for a gallery of its users: encrypted, enrolled, and deleted at the end")
+	f.IntVar(&o.top, "top", 0, "`number` of classes or templates to name with their scores, the best first")
 	f.BoolVar(&o.json, "json", false, "print one JSON object and nothing else")
 	f.Usage = func() {} // the package would also print it after an error
 	err := f.Parse(args)
@@ -113,6 +118,8 @@ func parse(args []string, env func(string) string, stdout io.Writer) (options, e
 	switch {
 	case f.NArg() > 0:
 		return o, fmt.Errorf("unexpected argument %q", f.Arg(0))
+	case o.top < 0:
+		return o, errors.New("top: at least 0")
 	case o.samples < 1:
 		return o, errors.New("samples: at least 1")
 	case o.input != "" && !given["samples"]:

@@ -17,6 +17,7 @@ import (
 	"cipherpoint/deployment"
 	"cipherpoint/internal/format"
 	"cipherpoint/internal/progress"
+	"cipherpoint/matching"
 	"cipherpoint/model/dataset"
 )
 
@@ -33,6 +34,8 @@ type player struct {
 	circuit    *circuit.Circuit // of the model in clear, nil where it is not at hand
 	set        *dataset.Set
 	uid        string
+	enrolments []client.Enrolment
+	top        int
 	result     result
 }
 
@@ -49,7 +52,7 @@ func play(ctx context.Context, o options, s *screen) (r *result, err error) {
 		defer func() { err = errors.Join(err, stop()) }()
 		address, token = own, secret
 	}
-	p := &player{screen: s}
+	p := &player{screen: s, top: o.top}
 	p.connection, err = client.New(address, token, client.Options{OnWait: func(reason error, wait time.Duration) {
 		s.note("%v: trying again in %s", reason, format.Duration(wait))
 	}})
@@ -76,9 +79,17 @@ func play(ctx context.Context, o options, s *screen) (r *result, err error) {
 			if failed := p.connection.DeleteKey(ending, p.uid); failed != nil && err == nil {
 				err = fmt.Errorf("the key is still at the endpoint: %w", failed)
 			}
+			for _, e := range p.enrolments {
+				if failed := p.connection.DeleteKey(ending, e.UID); failed != nil && err == nil {
+					err = fmt.Errorf("templates are still at the endpoint: %w", failed)
+				}
+			}
 		}
 	}()
 	if err := p.sendKeys(ctx); err != nil {
+		return nil, err
+	}
+	if err := p.enrol(ctx, o.enrol); err != nil {
 		return nil, err
 	}
 	if err := p.ask(ctx); err != nil {
@@ -110,7 +121,7 @@ func (p *player) load(ctx context.Context, dir string) error {
 	if dir == "" {
 		return nil
 	}
-	if _, err := os.Stat(filepath.Join(dir, deployment.ServerFile)); err == nil {
+	if _, err := os.Stat(filepath.Join(dir, deployment.ServerFile)); err == nil && p.model.Spec().Dimensions() == 0 {
 		p.circuit, _, err = deployment.LoadCircuit(dir)
 		return err
 	}
@@ -169,12 +180,12 @@ func (p *player) askOne(ctx context.Context, i int, row []float64) error {
 		return err
 	}
 	encrypted := time.Now()
-	reply, err := p.connection.Infer(ctx, p.uid, question)
+	reply, err := p.infer(ctx, question)
 	if err != nil {
 		return err
 	}
 	replied := time.Now()
-	decrypted, err := p.model.DeserializeDecryptDequantize(reply)
+	decrypted, names, err := p.decrypt(reply)
 	if err != nil {
 		return err
 	}
@@ -191,8 +202,14 @@ func (p *player) askOne(ctx context.Context, i int, row []float64) error {
 	if p.set.Y != nil {
 		a.Expected = &p.set.Y[i]
 	}
+	for _, m := range matching.Best(a.Values, p.top) {
+		a.Best = append(a.Best, match{name(names, m.Template), m.Score})
+	}
 	p.result.Answers = append(p.result.Answers, a)
 	p.screen.line("for %d-th input, prediction=%s in %.3f seconds", i, a.text(), a.Seconds)
+	for place, m := range a.Best {
+		p.screen.line("%4d. %s %.4f", place+1, format.Text(m.Name), m.Score)
+	}
 	if p.circuit == nil {
 		return nil
 	}

@@ -43,10 +43,17 @@ type answer struct {
 	Class      string    `json:"class,omitempty"`
 	Values     []float64 `json:"values"`
 	Expected   *float64  `json:"expected,omitempty"`
+	Best       []match   `json:"best,omitempty"` // as many as were asked for
 	Seconds    float64   `json:"seconds"`
 
 	scores                      []float64
 	encrypt, roundTrip, decrypt time.Duration
+}
+
+// match is a class or template with its score.
+type match struct {
+	Name  string  `json:"name"`
+	Score float64 `json:"score"`
 }
 
 // text is the answer as the original's line has it, with the name of the class where nothing else says what is meant.
