@@ -271,15 +271,9 @@ func (e *evaluator) relinearise(g *gadget, d *division, key *SwitchingKey, c bat
 	if len(c) < 3 {
 		c = append(c, e.zero(g.level + 1)[0])
 	}
-	digits := e.decompose(g, c[2])
-	switched := e.pair(len(g.moduli))
-	e.switchKey(switched, digits, key)
+	digits := e.digits(g, c[2])
+	switched := e.switchTo(digits, key, pair{c[0], c[1]}, d)
 	e.releaseDecomposition(digits)
-	for limb := range g.level + 1 {
-		for part := range 2 {
-			g.moduli[limb].MulScalarAdd(switched[part][limb], c[part][limb], d.product[limb])
-		}
-	}
 	e.arena.release(c...)
 	return switched
 }

@@ -1,6 +1,8 @@
 package fhe
 
 import (
+	"slices"
+
 	"cipherpoint/fhe/kernel"
 )
 
@@ -33,60 +35,80 @@ func (e *evaluator) release(pairs ...pair) {
 // own limbs is the polynomial itself and is shared with it.
 type decomposition struct {
 	*gadget
-	limbs   [][][]uint64
-	scratch poly
+	c, coefficients poly
+	limbs           [][][]uint64
+	whole           bool // limbs hold all digits transformed; else the coefficients of digits of several primes
+	scratch         poly
 }
 
-// decompose splits a polynomial into centred digits and extends each to all limbs of the gadget.
-func (e *evaluator) decompose(g *gadget, c poly) *decomposition {
-	d := &decomposition{gadget: g, limbs: make([][][]uint64, len(g.moduli))}
-	count := 0
-	for _, digit := range g.digits {
-		count += len(digit.others)
-	}
-	d.scratch = e.arena.poly(count)
-	next := d.scratch
-	for limb := range d.limbs {
-		d.limbs[limb] = make([][]uint64, len(g.digits))
-		for i, digit := range g.digits {
-			if limb >= digit.first && limb < digit.end {
-				d.limbs[limb][i] = c[limb]
-			} else {
-				d.limbs[limb][i], next = next[0], next[1:]
-			}
-		}
-	}
-
-	coefficients := e.arena.poly(g.level + 1)
-	e.pool.Do(g.level+1, func(limb int) { g.moduli[limb].Inverse(coefficients[limb], c[limb]) })
+// digits splits a polynomial into centred digits. They are extended to a limb and transformed when it is used, and so
+// never leave the second cache, but digits of several primes are extended at once.
+func (e *evaluator) digits(g *gadget, c poly) *decomposition {
+	d := &decomposition{gadget: g, c: c, coefficients: e.arena.poly(g.level + 1), limbs: make([][][]uint64, len(g.moduli))}
+	e.pool.Do(g.level+1, func(limb int) { g.moduli[limb].Inverse(d.coefficients[limb], c[limb]) })
 	for i, digit := range g.digits {
-		if digit.extension != nil {
-			targets := make([][]uint64, len(digit.others))
-			for k, limb := range digit.others {
-				targets[k] = d.limbs[limb][i]
-			}
-			e.extend(digit.extension, targets, coefficients[digit.first:digit.end])
-		}
-	}
-	width := len(g.moduli)
-	e.pool.Do(len(g.digits)*width, func(task int) {
-		i, limb := task/width, task%width
-		digit := &g.digits[i]
-		if limb >= digit.first && limb < digit.end {
-			return
-		}
-		m, v := g.moduli[limb], d.limbs[limb][i]
 		if digit.extension == nil {
-			m.ForwardLifted(v, coefficients[digit.first], g.moduli[digit.first])
-		} else {
-			m.Forward(v, v)
+			continue
 		}
-	})
-	e.arena.release(coefficients)
+		targets := e.arena.poly(len(digit.others))
+		d.scratch = append(d.scratch, targets...)
+		for k, limb := range digit.others {
+			if d.limbs[limb] == nil {
+				d.limbs[limb] = make([][]uint64, len(g.digits))
+			}
+			d.limbs[limb][i] = targets[k]
+		}
+		e.extend(digit.extension, targets, d.coefficients[digit.first:digit.end])
+	}
 	return d
 }
 
-func (e *evaluator) releaseDecomposition(d *decomposition) { e.arena.release(d.scratch) }
+// decompose is digits for several uses: all limbs are extended and transformed at once.
+func (e *evaluator) decompose(g *gadget, c poly) *decomposition {
+	d := e.digits(g, c)
+	scratch := make([]poly, len(g.moduli))
+	e.pool.Do(len(g.moduli), func(limb int) { d.limbs[limb], scratch[limb] = e.transformed(d, limb) })
+	d.scratch = append(d.scratch, slices.Concat(scratch...)...)
+	d.whole = true
+	return d
+}
+
+// transformed returns the digits at a limb, and vectors to release after their use.
+func (e *evaluator) transformed(d *decomposition, limb int) (digits [][]uint64, scratch poly) {
+	digits = make([][]uint64, len(d.digits))
+	for i, digit := range d.digits {
+		switch {
+		case limb >= digit.first && limb < digit.end:
+			digits[i] = d.c[limb]
+		case digit.extension == nil:
+			scratch = append(scratch, nil)
+		default:
+			digits[i] = d.limbs[limb][i]
+		}
+	}
+	free := e.arena.poly(len(scratch))
+	copy(scratch, free)
+	for i := range digits {
+		if digits[i] == nil {
+			digits[i], free = free[0], free[1:]
+		}
+	}
+	e.pool.Do(len(digits), func(i int) {
+		digit, m := &d.digits[i], d.moduli[limb]
+		switch {
+		case limb >= digit.first && limb < digit.end:
+		case digit.extension == nil:
+			m.ForwardLifted(digits[i], d.coefficients[digit.first], d.moduli[digit.first])
+		default:
+			m.Forward(digits[i], digits[i])
+		}
+	})
+	return digits, scratch
+}
+
+func (e *evaluator) releaseDecomposition(d *decomposition) {
+	e.arena.release(d.scratch, d.coefficients)
+}
 
 // extensionPiece is how many coefficients of a base conversion make one parallel task.
 const extensionPiece = 1024
@@ -106,14 +128,39 @@ func (e *evaluator) extend(x *kernel.Extension, dst, src [][]uint64) {
 	})
 }
 
-// switchKey writes the key's inner product with a decomposition: an encryption, under the key's second secret, of the
-// decomposed polynomial times the key's first secret and times the special primes.
-func (e *evaluator) switchKey(dst pair, d *decomposition, key *SwitchingKey) {
+// switchKey calls f for each limb with the key's inner product with a decomposition: an encryption, under the key's second
+// secret, of the decomposed polynomial times the key's first secret and times the special primes. The vectors are lost
+// after the call, and the decomposition after all, unless it is whole.
+func (e *evaluator) switchKey(d *decomposition, key *SwitchingKey, f func(limb int, switched [2][]uint64)) {
 	e.pool.Do(len(d.moduli), func(limb int) {
-		rows := &key.limbs[d.keyLimb(key, limb)]
-		digits := len(d.digits)
-		d.moduli[limb].Packed2InnerProduct(dst[0][limb], dst[1][limb], rows[0][:digits], rows[1][:digits], d.limbs[limb])
+		switched := e.arena.poly(2)
+		e.switchLimb(d, limb, key, switched[0], switched[1])
+		f(limb, [2][]uint64(switched))
+		e.arena.release(switched)
 	})
+}
+
+// switchTo returns the key's inner product with a decomposition, plus a pair times the special primes.
+func (e *evaluator) switchTo(d *decomposition, key *SwitchingKey, c pair, division *division) pair {
+	sum := e.pair(len(d.moduli))
+	e.pool.Do(len(d.moduli), func(limb int) {
+		e.switchLimb(d, limb, key, sum[0][limb], sum[1][limb])
+		for part := 0; part < 2 && limb <= d.level; part++ {
+			d.moduli[limb].MulScalarAdd(sum[part][limb], c[part][limb], division.product[limb])
+		}
+	})
+	return sum
+}
+
+// switchLimb writes the key's inner product at a limb.
+func (e *evaluator) switchLimb(d *decomposition, limb int, key *SwitchingKey, dst0, dst1 []uint64) {
+	digits, scratch := d.limbs[limb], poly(nil)
+	if !d.whole {
+		digits, scratch = e.transformed(d, limb)
+	}
+	rows := &key.limbs[d.keyLimb(key, limb)]
+	d.moduli[limb].Packed2InnerProduct(dst0, dst1, rows[0][:len(digits)], rows[1][:len(digits)], digits)
+	e.arena.release(scratch)
 }
 
 // keyLimb returns the key's limb for a limb of the gadget: a key made for a higher level has limbs in between.
@@ -131,9 +178,11 @@ func (e *evaluator) divide(d *division, c pair) pair {
 		return c
 	}
 	quotient, rest := c.cut(len(d.inverse))
-	e.remainders(d, c, func(part, limb int, remainder []uint64) {
-		v := quotient[part][limb]
-		d.moduli[limb].SubMulScalar(v, v, remainder, d.inverse[limb])
+	e.remainders(d, rest, func(limb int, remainders [2][]uint64) {
+		e.pool.Do(2, func(part int) {
+			v := quotient[part][limb]
+			d.moduli[limb].SubMulScalar(v, v, remainders[part], d.inverse[limb])
+		})
 	})
 	e.release(rest)
 	return quotient
@@ -144,32 +193,32 @@ func (c pair) cut(limbs int) (pair, pair) {
 	return pair{c[0][:limbs:limbs], c[1][:limbs:limbs]}, pair{c[0][limbs:], c[1][limbs:]}
 }
 
-// remainders calls f for each limb that stays when a pair is divided, with the remainder there: the limbs beyond, read
-// as one centred number. These limbs of the pair are lost.
-func (e *evaluator) remainders(d *division, c pair, f func(part, limb int, remainder []uint64)) {
+// remainders calls f for each limb that stays when a pair is divided, with the remainders there of the limbs that do not,
+// each part read as one centred number. What these hold is lost, and the vectors after the call.
+func (e *evaluator) remainders(d *division, rest pair, f func(limb int, remainders [2][]uint64)) {
 	stay, drop := len(d.inverse), len(d.divisor)
 	e.pool.Do(2*drop, func(task int) {
-		v := c[task/drop][stay+task%drop]
+		v := rest[task/drop][task%drop]
 		d.divisor[task%drop].Inverse(v, v)
 	})
-	_, rest := c.cut(stay)
-	remainder := e.pair(stay)
-	if d.extension != nil {
-		for part := range rest {
-			e.extend(d.extension, remainder[part], rest[part])
-		}
+	if d.extension == nil {
+		e.pool.Do(stay, func(limb int) {
+			remainders := e.arena.poly(2)
+			e.pool.Do(2, func(part int) { d.moduli[limb].ForwardLifted(remainders[part], rest[part][0], d.divisor[0]) })
+			f(limb, [2][]uint64(remainders))
+			e.arena.release(remainders)
+		})
+		return
 	}
-	e.pool.Do(2*stay, func(task int) {
-		part, limb := task/stay, task%stay
-		m, r := d.moduli[limb], remainder[part][limb]
-		if d.extension == nil {
-			m.ForwardLifted(r, rest[part][0], d.divisor[0])
-		} else {
-			m.Forward(r, r)
-		}
-		f(part, limb, r)
+	extended := e.pair(stay)
+	for part := range rest {
+		e.extend(d.extension, extended[part], rest[part])
+	}
+	e.pool.Do(stay, func(limb int) {
+		e.pool.Do(2, func(part int) { d.moduli[limb].Forward(extended[part][limb], extended[part][limb]) })
+		f(limb, [2][]uint64{extended[0][limb], extended[1][limb]})
 	})
-	e.release(remainder)
+	e.release(extended)
 }
 
 // rotate writes rot(c, step) for each of the pairs from its decomposed second part.
@@ -178,16 +227,18 @@ func (e *evaluator) rotate(c pair, d *decomposition, key *SwitchingKey, permutat
 	if err != nil {
 		return pair{}, err
 	}
-	switched := e.pair(len(d.moduli))
-	e.switchKey(switched, d, key)
-	rotated := e.pair(d.level + 1)
-	e.remainders(division, switched, func(part, limb int, remainder []uint64) {
-		var more []uint64
-		if part == 0 {
-			more = c[0][limb]
-		}
-		d.moduli[limb].PermuteQuotient(rotated[part][limb], switched[part][limb], remainder, division.inverse[limb], more, permutation)
+	limbs := d.level + 1
+	rest, rotated := e.pair(d.special), e.pair(limbs)
+	e.pool.Do(d.special, func(i int) { e.switchLimb(d, limbs+i, key, rest[0][i], rest[1][i]) })
+	e.remainders(division, rest, func(limb int, remainders [2][]uint64) {
+		switched, m := e.arena.poly(2), d.moduli[limb]
+		e.switchLimb(d, limb, key, switched[0], switched[1])
+		more := [2][]uint64{c[0][limb], nil}
+		e.pool.Do(2, func(part int) {
+			m.PermuteQuotient(rotated[part][limb], switched[part], remainders[part], division.inverse[limb], more[part], permutation)
+		})
+		e.arena.release(switched)
 	})
-	e.release(switched)
+	e.release(rest)
 	return rotated, nil
 }

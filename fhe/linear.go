@@ -358,11 +358,6 @@ func (e *evaluator) addTurned(g *gadget, d *division, list []turn, chosen []int,
 	e.pool.Do(len(chosen), func(i int) {
 		t := &list[chosen[i]]
 		c := sums[t.shift]
-		digits := e.decompose(g, c[1])
-		switched := e.pair(limbs)
-		e.switchKey(switched, digits, keys.rotations[t.step])
-		e.releaseDecomposition(digits)
-
 		mu.Lock()
 		var total pair
 		fresh := len(idle) == 0
@@ -373,15 +368,17 @@ func (e *evaluator) addTurned(g *gadget, d *division, list []turn, chosen []int,
 		if fresh {
 			total = e.zero(limbs)
 		}
-		e.pool.Do(2*limbs, func(task int) {
-			part, limb := task%2, task/2
-			if part == 0 && limb <= g.level {
-				g.moduli[limb].AddPermuted(total[0][limb], switched[0][limb], c[0][limb], d.product[limb], t.permutation)
+		digits := e.digits(g, c[1])
+		e.switchKey(digits, keys.rotations[t.step], func(limb int, switched [2][]uint64) {
+			m, first := g.moduli[limb], total[0][limb]
+			if limb <= g.level {
+				m.AddPermuted(first, switched[0], c[0][limb], d.product[limb], t.permutation)
 			} else {
-				g.moduli[limb].AddPermuted(total[part][limb], switched[part][limb], nil, 0, t.permutation)
+				m.AddPermuted(first, switched[0], nil, 0, t.permutation)
 			}
+			m.AddPermuted(total[1][limb], switched[1], nil, 0, t.permutation)
 		})
-		e.release(switched)
+		e.releaseDecomposition(digits)
 		mu.Lock()
 		idle = append(idle, total)
 		mu.Unlock()
@@ -424,7 +421,7 @@ func (o *fold) run(e *evaluator, keys *EvaluationKeys, operands []pair) (pair, e
 		if err != nil {
 			return pair{}, err
 		}
-		d := e.decompose(g, sum[1])
+		d := e.digits(g, sum[1])
 		rotated, err := e.rotate(sum, d, key, t.permutation)
 		if err != nil {
 			return pair{}, err

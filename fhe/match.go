@@ -111,7 +111,7 @@ func (m *Matcher) turn(e *evaluator, keys *EvaluationKeys, query pair) ([]pair, 
 	turned := make([]pair, m.dimensions)
 	turned[0] = query
 	step := func(to, from int, t turn) {
-		digits := e.decompose(g, turned[from][1])
+		digits := e.digits(g, turned[from][1])
 		turned[to], _ = e.rotate(turned[from], digits, keys.rotations[t.step], t.permutation)
 		e.releaseDecomposition(digits)
 	}

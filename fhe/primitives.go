@@ -13,7 +13,7 @@ func NewPrimitives(params *Parameters, pool *Pool) Primitives {
 
 // Rotate is one rotation, its decomposition included.
 func (p Primitives) Rotate(c *Ciphertext, keys *EvaluationKeys, step int) error {
-	rotate, digits, err := p.hoist(c, keys, step)
+	rotate, digits, err := p.hoist(c, keys, step, p.e.digits)
 	if err != nil {
 		return err
 	}
@@ -24,11 +24,12 @@ func (p Primitives) Rotate(c *Ciphertext, keys *EvaluationKeys, step int) error 
 
 // Hoist decomposes once and returns the rotation that follows.
 func (p Primitives) Hoist(c *Ciphertext, keys *EvaluationKeys, step int) (rotate func() error, err error) {
-	rotate, _, err = p.hoist(c, keys, step)
+	rotate, _, err = p.hoist(c, keys, step, p.e.decompose)
 	return rotate, err
 }
 
-func (p Primitives) hoist(c *Ciphertext, keys *EvaluationKeys, step int) (rotate func() error, digits *decomposition, err error) {
+func (p Primitives) hoist(c *Ciphertext, keys *EvaluationKeys, step int,
+	decompose func(g *gadget, c poly) *decomposition) (rotate func() error, digits *decomposition, err error) {
 	if err := keys.Covers(circuit.KeySet{Relinearisation: -1, Rotations: []circuit.RotationKey{{Step: step, Level: c.Level()}}}); err != nil {
 		return nil, nil, err
 	}
@@ -41,7 +42,7 @@ func (p Primitives) hoist(c *Ciphertext, keys *EvaluationKeys, step int) (rotate
 	if err != nil {
 		return nil, nil, err
 	}
-	digits = p.e.decompose(g, c.parts[1])
+	digits = decompose(g, c.parts[1])
 	return func() error {
 		rotated, err := p.e.rotate(c.parts, digits, key, permutation)
 		p.e.release(rotated)

@@ -258,15 +258,10 @@ func (o *multiply) run(e *evaluator, keys *EvaluationKeys, operands []pair) (pai
 			m.Tensor(d0, d1, d2, a[0][limb], a[1][limb], b[0][limb], b[1][limb])
 		}
 	})
-	digits := e.decompose(g, square)
-	switched := e.pair(len(g.moduli))
-	e.switchKey(switched, digits, key)
-	e.releaseDecomposition(digits)
 	// The rest of the product joins times the special primes, so that one division serves both.
-	e.pool.Do(2*limbs, func(task int) {
-		part, limb := task%2, task/2
-		g.moduli[limb].MulScalarAdd(switched[part][limb], product[part][limb], division.product[limb])
-	})
+	digits := e.digits(g, square)
+	switched := e.switchTo(digits, key, product, division)
+	e.releaseDecomposition(digits)
 	e.release(product)
 	e.arena.release(square)
 	return o.apply(e, switched, key.special)
