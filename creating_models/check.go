@@ -15,6 +15,7 @@ import (
 	"cipherpoint/internal/progress"
 	"cipherpoint/model"
 	"cipherpoint/model/dataset"
+	"cipherpoint/pipeline"
 )
 
 // runCheck replays an artifact on data and explains where its answers differ.
@@ -62,6 +63,26 @@ func runCheck(ctx context.Context, args []string, stdout io.Writer, stderr *os.F
 	return outcome.Broken()
 }
 
+// readSet reads rows as the artifact's client does: of text where it knows columns, else of numbers.
+func readSet(columns pipeline.Columns, path string) (*dataset.Set, error) {
+	if len(columns) == 0 {
+		table, err := rows.Read(path)
+		if err != nil {
+			return nil, err
+		}
+		return &dataset.Set{X: table.X}, nil
+	}
+	text, err := rows.ReadText(path)
+	if err != nil {
+		return nil, err
+	}
+	x, err := columns.Table(text)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	return &dataset.Set{X: x}, nil
+}
+
 // checkSet reads the rows, with the labels where they are known.
 func checkSet(ctx context.Context, artifact *client.FHEModelClient, data, labels string) (*dataset.Set, error) {
 	spec := artifact.Spec()
@@ -73,11 +94,10 @@ func checkSet(ctx context.Context, artifact *client.FHEModelClient, data, labels
 		_, test, err := recipe.Load(ctx, dataset.Source{Dir: os.Getenv("CIPHERPOINT_DATA")})
 		return test, err
 	}
-	table, err := rows.Read(data)
+	set, err := readSet(spec.Pipeline.Columns, data)
 	if err != nil {
 		return nil, err
 	}
-	set := &dataset.Set{X: table.X}
 	if labels == "" {
 		return set, nil
 	}
@@ -88,8 +108,8 @@ func checkSet(ctx context.Context, artifact *client.FHEModelClient, data, labels
 	if err != nil {
 		return nil, err
 	}
-	if len(list) != len(table.X) {
-		return nil, fmt.Errorf("%s has %d labels for %d rows", labels, len(list), len(table.X))
+	if len(list) != set.Len() {
+		return nil, fmt.Errorf("%s has %d labels for %d rows", labels, len(list), set.Len())
 	}
 	p := &publication{set: set, model: &model.Imported{Classes: spec.Pipeline.Classes}}
 	if err := p.label(list, len(spec.Pipeline.Classes)); err != nil {

@@ -21,7 +21,7 @@ import (
 type fitFlags struct {
 	data, labels, test, testLabels, name, out string
 	separator, categories, text, ignore       string
-	header, shape, prefer                     string
+	header, shape, prefer, license            string
 	samples                                   int
 	bound                                     float64
 	options                                   fit.Options
@@ -58,7 +58,7 @@ func runFit(ctx context.Context, args []string, stdout io.Writer, stderr *os.Fil
 		return err
 	}
 	report, err := publish.Run(ctx, result.Recipe(f.name), publish.Options{
-		Out: f.out, EncryptedSamples: f.samples, Prefer: f.options.Prefer, MaxScoreError: f.bound, Progress: steps.Step,
+		Out: f.out, EncryptedSamples: f.samples, Prefer: f.options.Prefer, MaxScoreError: f.bound, License: f.license, Progress: steps.Step,
 	})
 	steps.Done()
 	if err != nil {
@@ -103,6 +103,7 @@ func (f *fitFlags) set(stderr io.Writer) *flag.FlagSet {
 	flags.StringVar(&f.out, "out", "compiled_model", "`folder` to write to")
 	flags.IntVar(&f.samples, "encrypted-samples", 100, "test `rows` that are really encrypted")
 	flags.StringVar(&f.prefer, "prefer", "", "`what` to spare: latency or keys; both alike by default")
+	flags.StringVar(&f.license, "license", "", "`license` of the model for its card, as Hugging Face's hub names it: apache-2.0, mit, other")
 	flags.Float64Var(&f.bound, "max-score-error", 0, "largest `error` of a score; 1/256 of the scores' range by default")
 	flags.Usage = func() {
 		fmt.Fprintln(stderr, "usage: creating_models fit --kind KIND --data FILE --target COLUMN [flags]\n\nExit codes: 0 written, 1 not written, 2 wrong arguments.")

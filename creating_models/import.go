@@ -32,6 +32,7 @@ func runImport(ctx context.Context, args []string, stdout io.Writer, stderr *os.
 	samples := flags.Int("encrypted-samples", 100, "calibration `rows` that are really encrypted")
 	prefer := flags.String("prefer", "", "`what` to spare: latency or keys; both alike by default")
 	thresholds := flags.String("thresholds", thresholdsExact, "`what` clients learn of the thresholds of trees: exact keeps the trees, and clients learn them; private moves them to a grid of quantiles of the calibration rows, and clients learn the grid")
+	license := flags.String("license", "", "`license` of the model for its card, as Hugging Face's hub names it: apache-2.0, mit, other")
 	bound := flags.Float64("max-score-error", 0, "largest `error` of a score; 1/256 of the scores' range by default")
 	flags.Usage = func() {
 		fmt.Fprintln(stderr, "usage: creating_models import FILE --calibration ROWS [flags]\n\nExit codes: 0 written, 1 not written, 2 wrong arguments.")
@@ -71,7 +72,7 @@ func runImport(ctx context.Context, args []string, stdout io.Writer, stderr *os.
 	steps := progress.Steps(stderr)
 	defer steps.Done()
 	report, err := publish.Run(ctx, p.recipe(*name), publish.Options{
-		Out: *out, EncryptedSamples: *samples, Prefer: compiler.Preference(*prefer), MaxScoreError: *bound, Progress: steps.Step,
+		Out: *out, EncryptedSamples: *samples, Prefer: compiler.Preference(*prefer), MaxScoreError: *bound, License: *license, Progress: steps.Step,
 	})
 	steps.Done()
 	if err != nil {

@@ -48,6 +48,7 @@ type Options struct {
 	MaxScoreError    float64 // 0: the compiler's choice
 	Flood            int     // see compiler.Options
 	Packing          compiler.Packing
+	License          string // of the model, as Hugging Face's hub names it; empty is unknown
 	Progress         func(step string, done, of int)
 }
 
@@ -256,7 +257,8 @@ func timing(list []time.Duration) report.Timing {
 	return report.Timing{Median: median, P95: list[min(len(list)-1, len(list)*95/100)], Runs: len(list)}
 }
 
-// Run does everything and writes the artifact with its report.html to the folder.
+// Run does everything and writes the artifact to the folder, with its report and a model card, so that the folder is a
+// repository for Hugging Face's hub.
 func Run(ctx context.Context, recipe recipes.Recipe, o Options) (*report.Report, error) {
 	progress := o.Progress
 	if progress == nil {
@@ -289,17 +291,17 @@ func Run(ctx context.Context, recipe recipes.Recipe, o Options) (*report.Report,
 	if err := m.verify(r); err != nil {
 		return nil, fmt.Errorf("not written: %w", err)
 	}
-	var page bytes.Buffer
-	if err := r.WriteHTML(&page); err != nil {
+	r.Model.License = o.License
+	if err := describe(r, draft); err != nil {
 		return nil, err
 	}
-	if err := os.WriteFile(filepath.Join(draft, "report.html"), page.Bytes(), 0o644); err != nil {
-		return nil, err
-	}
-	for _, name := range []string{deployment.ClientFile, deployment.ServerFile, deployment.VersionsFile, check.RecordFile, "report.html"} {
+	for _, name := range []string{deployment.ClientFile, deployment.ServerFile, deployment.VersionsFile, check.RecordFile, reportFile, cardFile} {
 		if err := os.Rename(filepath.Join(draft, name), filepath.Join(o.Out, name)); err != nil {
 			return nil, err
 		}
+	}
+	if err := writeAttributes(o.Out); err != nil {
+		return nil, err
 	}
 	return r, nil
 }
@@ -339,7 +341,8 @@ func (m *Model) report(e *Encrypted, dir string) (*report.Report, error) {
 	}
 	r := &report.Report{
 		Model: report.Model{Name: m.Recipe.Name, Description: m.Recipe.Description, Dataset: m.Recipe.Data, Recipe: m.Recipe.Name,
-			Seed: m.Recipe.Seed, Features: m.Test.Width(), Trained: m.Known.Len()},
+			Seed: m.Recipe.Seed, Features: m.Test.Width(), Trained: m.Known.Len(),
+			Kind: m.Recipe.Kind, Images: len(m.Test.Shape) == 3},
 		Scores: report.Scores{Name: "score", Pairs: pairs, Bound: m.Compiled.MaxScoreError, Predicted: largest},
 		Parameters: report.Parameters{LogN: p.LogN, Ring: string(p.Ring), QBits: bitsOf(p.Q), PBits: bitsOf(p.P), LogQP: p.LogQP(),
 			LogQPLimit: circuit.MaxLogQP(p.LogN), SecurityBits: circuit.SecurityBits, Slots: p.Slots(), Levels: p.MaxLevel(),
@@ -348,6 +351,9 @@ func (m *Model) report(e *Encrypted, dir string) (*report.Report, error) {
 		Times: report.Times{Train: m.TrainTime, Compile: m.CompileTime, KeyGen: timing(e.KeyGen), Encrypt: timing(e.Encrypt),
 			ServerOneCore: timing(e.OneCore), ServerAllCores: timing(e.All), Decrypt: timing(e.Decrypt)},
 		Machine: report.Machine{CPU: CPUName(), Cores: runtime.GOMAXPROCS(0), Features: []string{kernel.Features()}},
+	}
+	for _, column := range m.Compiled.Pipeline.Columns {
+		r.Model.Columns = append(r.Model.Columns, column.Name)
 	}
 	m.quality(r, e, noisy)
 	for i, candidate := range m.Compiled.Candidates {

@@ -42,8 +42,8 @@ func TestRunWritesTheSameArtifactEveryTime(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		if len(files) != 5 || !bytes.Contains(files["report.html"], []byte("logreg-cancer")) {
-			t.Errorf("%d files written: want the artifact's three, its record and its report", len(files))
+		if len(files) != 6 || !bytes.Contains(files["report.html"], []byte("logreg-cancer")) {
+			t.Errorf("%d files written: want the artifact's three, its record, its report and its card", len(files))
 		}
 		if first == nil {
 			first = files

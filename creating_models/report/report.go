@@ -4,6 +4,7 @@
 //	r := report.Report{Model: ..., Classification: ..., ...}
 //	err := r.WriteText(os.Stdout) // a screenful, readable in a pipe
 //	err = r.WriteHTML(file)       // one page that needs nothing else: no script, no network, light, dark and printed
+//	err = r.WriteCard(file)       // a model card for Hugging Face's hub
 //
 // It is plain data in, bytes out: the same Report gives the same bytes. Shares, errors and verdicts are derived here
 // from counts and scores, so that no two figures can contradict each other. Zero values of optional parts leave their
@@ -46,6 +47,12 @@ type Model struct {
 	Seed        uint64
 	Features    int // length of an input; 0 leaves it out
 	Trained     int // number of training samples; 0 leaves it out
+
+	// The model card says these.
+	Kind    string   // a few words
+	License string   // as Hugging Face's hub names it; empty is unknown
+	Images  bool     // whether inputs are images
+	Columns []string // names of the columns of a row of text, where the client reads one
 }
 
 // Count is a share that remembers what it is a share of: 355 of 360.
