@@ -1,5 +1,7 @@
 // Package matching compiles a gallery of templates to a circuit that compares an encrypted one with all of them: 1:N
-// matching of faces, fingerprints or embeddings of any kind, nearest centroids, nearest neighbours.
+// matching of faces, fingerprints or embeddings of any kind, nearest centroids, nearest neighbours. The gallery is the
+// publisher's, in clear at the endpoint (Compile, CompileNeighbours), or its users', each of whom enrols templates encrypted
+// under the key of the queries (CompileStored).
 //
 //	gallery, err := matching.Compile("faces", templates)           // unit vectors of one dimension
 //	deployment.FHEModelDev{Name: "faces", Kind: "gallery", Circuit: gallery.Circuit, Pipeline: gallery.Pipeline}.Save(dir)
@@ -19,11 +21,16 @@
 // Templates have signs at random, which the client takes off. A reply ciphertext, whose coefficients are sums of all scores
 // of a block, then has none near the largest possible, and its modulus has three bits less.
 //
+// What users enrol is compared by products of ciphertexts (circuit.Match).
+//
 // # Dangers
 //
 // The client learns its score against every template, and with as many questions as dimensions the whole gallery: this
 // protects the client's vector from the endpoint, not the gallery from the client. Scores are wrong by up to MaxError.
-// Scores above one wrap around: the client's side scales its vector to length one, and Compile refuses longer templates.
+// The client's side scales its vector to length one, and Compile refuses longer templates: scores are at most one.
+//
+// Of a gallery of its users an endpoint learns how many templates there are, to the next power of two, and when they are
+// asked about. It learns no score; whoever decrypts must not tell it the best match either, if that is to stay unknown.
 package matching
 
 import (
