@@ -31,6 +31,9 @@ func decoded(t *testing.T, f *form, decode func([]byte) (request, error), body [
 		}
 		return
 	}
+	if len(r.Templates) > handler.MaxTemplates+1 {
+		t.Errorf("%d uids of templates", len(r.Templates))
+	}
 	if len(r.EncryptedInputs) > handler.MaxInputs+1 {
 		t.Errorf("%d inputs", len(r.EncryptedInputs))
 	}
@@ -45,7 +48,7 @@ func decoded(t *testing.T, f *form, decode func([]byte) (request, error), body [
 func packed(t *testing.T, r request) []byte {
 	fields := map[string]any{
 		"method": r.Method, "uid": r.UID, "size": r.Size, "sha256": r.SHA256, "key_set": r.KeySet,
-		"evaluation_keys": r.EvaluationKeys, "offset": r.Offset,
+		"evaluation_keys": r.EvaluationKeys, "offset": r.Offset, "templates": r.Templates,
 	}
 	if r.single {
 		fields["encrypted_inputs"] = r.EncryptedInputs[0]
@@ -79,6 +82,9 @@ var bodies = []string{
 	`{"method":"inference","uid":"x","encrypted_inputs":"AA\/C","inputs":"fake"}`,
 	`{"method":"inference","encrypted_inputs":["",null,{"__value__":[],"__class__":"bytes"}]}`,
 	`{"size":null,"encrypted_inputs":null,"x":[{},[[]],1e9]}`,
+	`{"method":"inference","uid":"x","encrypted_inputs":"AA==","templates":["y","","z",null]}`,
+	`{"method":"inference","templates":["y","z"],"templates":"x"}`, `{"templates":null}`, `{"templates":[1]}`,
+	`{"method":"fetch_templates","uid":"x","offset":0}`,
 	`[null]`, ``, `null`, `{"size":1.5}`, `{"evaluation_keys":{"__class__":"bytes","__value__":[256]}}`,
 }
 
@@ -98,7 +104,7 @@ func FuzzMsgpack(f *testing.F) {
 	}
 	for _, body := range []string{
 		"", "\xc0", "\x80", "\xdf\xff\xff\xff\xff", "\x81\xa6method\xc6\xff\xff\xff\xff", "\x81\xa4size\xcf\xff\xff\xff\xff\xff\xff\xff\xff",
-		"\x81\xa1x\x91\x91\x82\xc0\xc2\xd4\x01\x00\xca\x00\x00\x00\x00", "\x81\xb0encrypted_inputs\xdd\xff\xff\xff\xff", "\x81\xa1x\xd4\x80\x00",
+		"\x81\xa1x\x91\x91\x82\xc0\xc2\xd4\x01\x00\xca\x00\x00\x00\x00", "\x81\xb0encrypted_inputs\xdd\xff\xff\xff\xff", "\x81\xa9templates\xdd\xff\xff\xff\xff", "\x81\xa1x\xd4\x80\x00",
 	} {
 		f.Add([]byte(body))
 	}

@@ -35,7 +35,7 @@ type inputs struct {
 }
 
 // uids are one or several of them; one more than is allowed is kept.
-type uids []string
+type uids [handler.MaxTemplates + 1]string
 
 // integers is a list of numbers from 0 to 255.
 type integers []byte
@@ -57,12 +57,17 @@ func decodeJSON(body []byte) (request, error) {
 	}
 	r := request{Request: handler.Request{
 		Method: wire.Method, UID: wire.UID, Size: wire.Size, SHA256: wire.SHA256, KeySet: wire.KeySet,
-		EvaluationKeys: wire.EvaluationKeys.content, Offset: wire.Offset, Templates: wire.Templates,
+		EvaluationKeys: wire.EvaluationKeys.content, Offset: wire.Offset,
 	}, single: wire.EncryptedInputs.single}
 	for _, input := range wire.EncryptedInputs.list {
 		if input.present {
 			r.EncryptedInputs = append(r.EncryptedInputs, input.content)
 			r.objects = input.object && (r.objects || len(r.EncryptedInputs) == 1)
+		}
+	}
+	for _, uid := range wire.Templates {
+		if uid != "" {
+			r.Templates = append(r.Templates, uid)
 		}
 	}
 	return r, nil
@@ -124,24 +129,11 @@ func (l *inputs) UnmarshalJSON(raw []byte) error {
 }
 
 func (l *uids) UnmarshalJSON(raw []byte) error {
-	var one string
-	if raw[0] != '[' {
-		err := json.Unmarshal(raw, &one)
-		if err == nil && one != "" {
-			*l = uids{one}
-		}
-		return err
+	clear(l[:])
+	if raw[0] == '[' {
+		return json.Unmarshal(raw, (*[len(l)]string)(l)) // elements beyond the array are skipped
 	}
-	var list [handler.MaxTemplates + 1]string // elements beyond the array are skipped
-	if err := json.Unmarshal(raw, &list); err != nil {
-		return err
-	}
-	for _, uid := range list {
-		if uid != "" {
-			*l = append(*l, uid)
-		}
-	}
-	return nil
+	return json.Unmarshal(raw, &l[0])
 }
 
 func (v *integers) UnmarshalJSON(raw []byte) error {

@@ -167,7 +167,7 @@ func (u *unpacker) uids() (list []string, err error) {
 		if err != nil {
 			return nil, err
 		}
-		if uid != nil && len(list) <= handler.MaxTemplates {
+		if len(uid) > 0 && len(list) <= handler.MaxTemplates {
 			list = append(list, string(uid))
 		}
 	}
