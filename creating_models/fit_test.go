@@ -46,7 +46,7 @@ func smallTable(t *testing.T) *fit.Table {
 		if score > 0.5 {
 			class = "high"
 		}
-		fmt.Fprintf(&b, "%s;%.2f;%s;%s;%s;%.3f;%d\n", cell, weight, colour, note, class, 100+20*score, int(math.Exp(score/2)*(1+r.Float64())))
+		fmt.Fprintf(&b, "%s;%.2f;%s;%s;%s;%.3f;%d\n", cell, weight, colour, note, class, 300+20*score, int(math.Exp(score/2)*(1+r.Float64())))
 	}
 	table, err := fit.ParseCSV([]byte(b.String()), fit.ReadOptions{})
 	if err != nil {
@@ -69,12 +69,13 @@ func TestFitGoesTheWholeWay(t *testing.T) {
 		{fit.Lasso, "value", "4", 0.8, false},
 		{fit.ElasticNet, "value", "4", 0.8, false},
 		{fit.Poisson, "count", "3", 0.6, false},
+		{fit.Gamma, "value", "5", 0.7, false},
 		{fit.Tweedie, "count", "3", 0.6, false},
 		{fit.Logistic, "class", "3", 0.85, false},
 		{fit.SVM, "class", "3", 0.85, false},
 		{fit.Centroid, "class", "1", 0.7, false},
 		{fit.Neighbours, "class", "2", 0.75, false},
-		{fit.Neighbours, "value", "2", 0.5, false},
+		{fit.Neighbours, "value", "2", 0.5, true},
 		{fit.Tree, "class", "1", 0.7, false},
 		{fit.Tree, "value", "1", 0.3, true},
 		{fit.Forest, "value", "1", 0.5, true},

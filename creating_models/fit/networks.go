@@ -13,8 +13,8 @@ import (
 
 // How networks are trained: about as many steps whatever the number of samples, within bounds.
 const (
-	leastBatch, mostBatch    = 8, 64
-	networkSteps, imageSteps = 6000, 12000
+	leastBatch, mostBatch    = 16, 64
+	networkSteps, imageSteps = 3000, 12000
 	leastEpochs, mostEpochs  = 8, 150
 )
 

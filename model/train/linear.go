@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 
 	"gonum.org/v1/gonum/floats"
 	"gonum.org/v1/gonum/optimize"
@@ -225,17 +226,25 @@ func (l Linear) minimize(set *dataset.Set, y []float64, outputs int, loss func(s
 		floats.AddScaled(weightSlopes, l.L2, weights)
 		return sum/float64(len(rows)) + l.L2/2*floats.Dot(weights, weights)
 	}
-	scratch := make([]float64, outputs*(width+1))
+	// The optimiser asks for value and gradient of the same place one after the other.
+	size := outputs * (width + 1)
+	at, slopes, value := make([]float64, size), make([]float64, size), math.NaN()
+	evaluate := func(p []float64) {
+		if math.IsNaN(value) || !slices.Equal(p, at) {
+			copy(at, p)
+			value = objective(slopes, p)
+		}
+	}
 	problem := optimize.Problem{
-		Func: func(p []float64) float64 { return objective(scratch, p) },
-		Grad: func(gradient, p []float64) { objective(gradient, p) },
+		Func: func(p []float64) float64 { evaluate(p); return value },
+		Grad: func(gradient, p []float64) { evaluate(p); copy(gradient, slopes) },
 	}
 	settings := &optimize.Settings{
 		GradientThreshold: 1e-9,
 		MajorIterations:   10000,
 		Converger:         optimize.NeverTerminate{},
 	}
-	result, err := optimize.Minimize(problem, make([]float64, len(scratch)), settings, &optimize.LBFGS{Store: 30})
+	result, err := optimize.Minimize(problem, make([]float64, size), settings, &optimize.LBFGS{Store: 30})
 	// Near the optimum a line search may end at the precision of floating point, before the gradient is that small.
 	if result == nil || floats.Norm(result.Gradient, math.Inf(1)) > 1e-5 {
 		return nil, nil, fmt.Errorf("train: no optimum found, scaled features and a penalty help: %w", err)

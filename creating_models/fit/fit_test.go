@@ -1,0 +1,196 @@
+package fit
+
+import (
+	"context"
+	"math"
+	"strings"
+	"testing"
+	"time"
+
+	"cipherpoint/internal/race"
+	"cipherpoint/model"
+	"cipherpoint/model/dataset"
+	"cipherpoint/pipeline"
+)
+
+func TestDevianceIsScikitLearns(t *testing.T) {
+	// sklearn.metrics.mean_tweedie_deviance([y], [2.5], power=p), version 1.9.1.
+	for _, c := range []struct{ y, power, want float64 }{
+		{0, 1, 5}, {4, 1, 0.7600290339658855}, {0, 1.5, 6.324555320336759}, {4, 1.5, 0.44384383287557316},
+		{1, 2, 0.63258146374831}, {4, 2, 0.2599927415085288},
+	} {
+		if got := deviance(2.5, c.y, c.power); math.Abs(got-c.want) > 1e-12 {
+			t.Errorf("of %g with power %g: %v, want %v", c.y, c.power, got, c.want)
+		}
+	}
+}
+
+func TestWordsAreWeighedAsByScikitLearn(t *testing.T) {
+	// sklearn.feature_extraction.text.TfidfVectorizer of the three texts, version 1.9.1: bad, good, very.
+	want := [][]float64{{0, 0.894427, 0.447214}, {0.707107, 0.707107, 0}, {0.894427, 0, 0.447214}}
+	table := &Table{Columns: []Column{{"note", pipeline.Text}}, Rows: [][]string{{"good very good"}, {"bad good"}, {"very bad bad"}}}
+	got := prepared(t, table, true)
+	for i := range want {
+		for k := range want[i] {
+			if math.Abs(got[i][k]-want[i][k]) > 1e-6 {
+				t.Fatalf("text %d: %v, want %v", i, got[i], want[i])
+			}
+		}
+	}
+}
+
+func TestPreparation(t *testing.T) {
+	table := &Table{
+		Columns: []Column{{"job", pipeline.Category}, {"age", pipeline.Number}},
+		Rows:    [][]string{{"clerk", "1"}, {"nurse", "?"}, {"clerk", "3"}, {"nurse", "8"}, {"diver", "3"}},
+	}
+	// The median 3 stands for what is missing; then the mean is 18/5, the variance 108/5 − (18/5)². Diver is rare.
+	deviation := math.Sqrt(92.0/5 - 18.0*18/25)
+	for i, row := range prepared(t, table, true) {
+		age := []float64{1, 3, 3, 8, 3}[i]
+		want := []float64{(age - 3.6) / deviation, []float64{1, 0, 1, 0, 0}[i], []float64{0, 1, 0, 1, 0}[i]}
+		for k := range want {
+			if math.Abs(row[k]-want[k]) > 1e-12 {
+				t.Errorf("row %d: %v, want %v", i, row, want)
+			}
+		}
+	}
+	if row := prepared(t, table, false)[1]; !math.IsNaN(row[0]) || row[2] != 1 {
+		t.Errorf("for trees: %v", row)
+	}
+	if _, err := columnsOf(&Table{Columns: []Column{{"id", pipeline.Category}}, Rows: [][]string{{"a"}, {"b"}}}); err == nil || !strings.Contains(err.Error(), `"id"`) {
+		t.Errorf("a column of names: %v", err)
+	}
+}
+
+// prepared returns the features of a table's rows.
+func prepared(t *testing.T, table *Table, scaled bool) [][]float64 {
+	t.Helper()
+	columns, err := columnsOf(table)
+	if err != nil {
+		t.Fatal(err)
+	}
+	set, err := (&part{table: table}).encode(columns)
+	if err != nil {
+		t.Fatal(err)
+	}
+	prepare, err := preparation(columns, set.X, scaled)
+	if err != nil {
+		t.Fatal(err)
+	}
+	features, err := prepare.RunRows(set.X)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return features
+}
+
+func TestChoices(t *testing.T) {
+	list := []Candidate{
+		{Label: "fast", Score: 0.80, Latency: 2 * time.Millisecond, KeyBytes: 5},
+		{Label: "well", Score: 0.89, Latency: 3 * time.Millisecond, KeyBytes: 9},
+		{Label: "beaten", Score: 0.88, Latency: 4 * time.Millisecond, KeyBytes: 9},
+		{Label: "best", Score: 0.90, StandardError: 0.015, Latency: 9 * time.Millisecond, KeyBytes: 9},
+		{Label: "refused", Score: 0.99, Refused: "too deep"},
+		{Label: "few keys", Score: 0.70, Latency: 9 * time.Millisecond, KeyBytes: 1},
+	}
+	markFront(list)
+	for _, c := range list {
+		if want := c.Label != "beaten" && c.Label != "refused"; c.Front != want {
+			t.Errorf("%s: on the front: %v", c.Label, c.Front)
+		}
+	}
+	for choice, want := range map[Choice]string{ChooseWell: "well", ChooseBest: "best", ChooseFast: "fast"} {
+		if i, err := choice.of(list); err != nil || list[i].Label != want {
+			t.Errorf("%q: %d, %v; want %s", choice, i, err, want)
+		}
+	}
+	// Below a millisecond the score decides.
+	list = []Candidate{{Label: "a", Score: 0.9, Latency: 5 * time.Microsecond}, {Label: "b", Score: 0.91, StandardError: 0.1, Latency: 9 * time.Microsecond}}
+	for _, choice := range []Choice{ChooseWell, ChooseFast} {
+		if i, err := choice.of(list); err != nil || i != 1 {
+			t.Errorf("%q: %d, %v", choice, i, err)
+		}
+	}
+	if _, err := ChooseBest.of([]Candidate{{Refused: "too deep"}}); err == nil || !strings.Contains(err.Error(), "too deep") {
+		t.Errorf("all refused: %v", err)
+	}
+}
+
+func TestNeighboursAreTheNearest(t *testing.T) {
+	set := &dataset.Set{Shape: []int{2}, Labels: []string{"a", "b"}}
+	for i := range 40 {
+		x := float64(i)
+		set.X, set.Y = append(set.X, []float64{x, -x}), append(set.Y, math.Floor(x/20))
+	}
+	g := Options{}.condense(set, 100)
+	if len(g.centres) != 40 {
+		t.Fatalf("%d centres of 40 rows", len(g.centres))
+	}
+	graph, err := g.neighbours(3)
+	if err != nil {
+		t.Fatal(err)
+	}
+	// The three nearest of 18.6 are 19, 18 and 20: two of a, one of b.
+	answers, err := graph.RunRows([][]float64{{18.6, -18.6}})
+	if err != nil || math.Abs(answers[0][0]-2.0/3) > 1e-12 || math.Abs(answers[0][1]-1.0/3) > 1e-12 {
+		t.Errorf("%v, %v", answers, err)
+	}
+	condensed := Options{Seed: 1}.condense(set, 8)
+	if n := len(condensed.centres); n < 6 || n > 8 {
+		t.Errorf("%d centres, want 8 at most", n)
+	}
+	set.Labels = nil
+	for _, answer := range (Options{Seed: 1}).condense(set, 4).answers {
+		if len(answer) != 1 || answer[0] < 0 || answer[0] > 1+1e-9 {
+			t.Errorf("value %v", answer)
+		}
+	}
+	same := new(gallery)
+	same.add([]float64{1}, []float64{0})
+	same.add([]float64{1}, []float64{1})
+	if len(same.centres) != 1 {
+		t.Error("two centres at one place")
+	}
+}
+
+func TestJoinKeepsTheAnswers(t *testing.T) {
+	double, err := model.New("double", model.Shape{2}).Scale([]float64{2, 2}, []float64{0, 0}).Graph()
+	if err != nil {
+		t.Fatal(err)
+	}
+	joined, err := join(double, double)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if answers, err := joined.RunRows([][]float64{{1, 2}}); err != nil || answers[0][0] != 4 || answers[0][1] != 8 {
+		t.Errorf("%v, %v", answers, err)
+	}
+}
+
+// TestImages fits the smallest network for images, from a set and from a table of pixels.
+func TestImages(t *testing.T) {
+	if testing.Short() || race.Enabled {
+		t.Skip("trains networks, which does not run under the race detector")
+	}
+	digits, err := dataset.Digits()
+	if err != nil {
+		t.Fatal(err)
+	}
+	known, test := digits.StratifiedSplit(0.8, 1)
+	r, err := FitSet(context.Background(), known, test, Options{Kind: CNN, Choose: "1", Folds: 2, CrossRows: 200, Seed: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c := r.Candidates[0]; c.Score < 0.7 || c.KeyBytes == 0 || len(r.Graph.Inputs[0].Shape) != 3 {
+		t.Errorf("%+v", c)
+	}
+	if _, err := FitSet(context.Background(), known, test, Options{Kind: CNN, Choose: "9"}); err == nil {
+		t.Error("took a candidate that there is not")
+	}
+	flat := *known
+	flat.Shape = []int{64}
+	if _, err := FitSet(context.Background(), &flat, test, Options{Kind: CNN}); err == nil || !strings.Contains(err.Error(), "channels") {
+		t.Errorf("flat images: %v", err)
+	}
+}
