@@ -115,6 +115,25 @@ func TestRangeOverflowIsFoundAtItsLayer(t *testing.T) {
 	}
 }
 
+func TestAnswersTooLargeForThePrimesAreFound(t *testing.T) {
+	r := rand.New(rand.NewPCG(7, 7))
+	data := rows(r, 64, 1, 1, 1, 1)
+	b := model.New("linear", model.Shape{4}).Dense(random(r, 1, 1, 4), nil).Named("scores")
+	dir, _ := artifact(t, b, data, compiler.Options{})
+	for _, row := range data[:5] {
+		for k := range row {
+			row[k] *= 1e5
+		}
+	}
+	outcome := replayed(t, dir, data[:20], 20)
+	blamed(t, outcome, Overflow, "")
+	for _, d := range outcome.Disagreements {
+		if d.Row > 4 || !strings.Contains(d.Detail, "the primes hold") {
+			t.Errorf("row %d: %q", d.Row+1, d.Detail)
+		}
+	}
+}
+
 func TestCoarseApproximationIsFoundAtItsLayer(t *testing.T) {
 	r := rand.New(rand.NewPCG(2, 2))
 	data := rows(r, 128, 1, 1, 1, 1)

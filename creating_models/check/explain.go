@@ -124,13 +124,13 @@ func (r *replay) explain(i int) (Disagreement, error) {
 				return d, err
 			}
 			if wrap != nil {
-				d.Cause, d.Layer, d.Share = Overflow, wrap.Layer, noise.move/whole
+				d.Cause, d.Layer, d.Share = Overflow, wrap.Layer, share(noise.move, whole)
 				d.Detail = fmt.Sprintf("values of %.3g, the primes hold %.3g", wrap.Size, wrap.Limit)
 				return d, nil
 			}
 		}
 	}
-	d.Cause, d.Share = blame.cause, blame.move/whole
+	d.Cause, d.Share = blame.cause, share(blame.move, whole)
 	switch {
 	case blame.unit >= 0:
 		return d, r.approximated(&d, blame.unit)
@@ -140,6 +140,13 @@ func (r *replay) explain(i int) (Disagreement, error) {
 		d.Layer, d.Detail = "circuit", fmt.Sprintf("%.2g between model and circuit, both in float", blame.move)
 	}
 	return d, nil
+}
+
+func share(move, whole float64) float64 {
+	if move == whole { // also where both are zero, or infinite
+		return 1
+	}
+	return move / whole
 }
 
 // overflowing is the step out of range that moves the score furthest, in any direction, if that is further than the bound.

@@ -69,11 +69,28 @@ func (r *Report) WriteCard(w io.Writer) error {
 	origin := markdown(strings.Join(r.origin(), ", "))
 	return card.Execute(w, map[string]any{
 		"FrontMatter": front.String(), "Name": markdown(r.Model.Name), "Description": markdown(r.Model.Description), "Kind": markdown(r.kind()),
-		"Origin": strings.ToUpper(origin[:1]) + origin[1:], "Regression": r.Regression != nil, "Batch": r.Sizes.Samples > 1,
+		"Answers": r.answers(), "Origin": strings.ToUpper(origin[:1]) + origin[1:], "Regression": r.Regression != nil, "Batch": r.Sizes.Samples > 1,
 		"Features": format.Integer(int64(r.Model.Features)), "Columns": format.Text(strings.Join(r.Model.Columns, ", ")),
 		"Quality": r.quality().markdown(), "Scores": r.Scores.table().markdown(), "Sizes": r.Sizes.table().markdown(),
 		"Times": r.times().markdown(), "Security": r.Parameters.security(),
 	})
+}
+
+// answers says what the model answers.
+func (r *Report) answers() string {
+	switch {
+	case r.Classification == nil && r.Regression.Unit != "":
+		return "values, in " + markdown(r.Regression.Unit)
+	case r.Classification == nil:
+		return "values"
+	}
+	const most = 20
+	classes := r.Classification.Classes
+	list := markdown(strings.Join(classes[:min(most, len(classes))], ", "))
+	if len(classes) > most {
+		list += ", …"
+	}
+	return fmt.Sprintf("one of %d classes: %s", len(classes), list)
 }
 
 func (r *Report) kind() string {

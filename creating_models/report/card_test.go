@@ -84,7 +84,7 @@ func TestCardHasTheHubsFields(t *testing.T) {
 	}
 	for _, want := range []string{
 		"# cnn-digits\n", "| **encrypted** | **200** | **199** |", "| stated bound | 0.001 |", "3,214,112", "3.52 ms", "128 bits of classical security",
-		"docker run", "go run ./endpoint", "model.QuantizeEncryptSerialize(row) // 64 values", "curl -s",
+		"docker run", "go run ./endpoint", "model.QuantizeEncryptSerialize(row) // 64 values", "curl -s", "one of 10 classes: 0, 1,",
 	} {
 		if !strings.Contains(body, want) {
 			t.Errorf("the card has no %q:\n%s", want, body)
@@ -165,11 +165,11 @@ func TestCardsGoCompiles(t *testing.T) {
 			if name == "batch" {
 				answer = "answers"
 			}
-			source := "package main\n\nimport (\n\t\"bytes\"\n\t\"context\"\n\t\"os\"\n\n\t\"cipherpoint/client\"\n)\n\nfunc main() { println(call) }\n\n" +
-				"func call(ctx context.Context, " + test.variables + ") (any, error) {\n" + code[0] + "\nreturn " + answer + ", err\n}\n"
+			source := "package cards\n\nimport (\n\t\"bytes\"\n\t\"context\"\n\t\"os\"\n\n\t\"cipherpoint/client\"\n)\n\n" +
+				"func Call(ctx context.Context, " + test.variables + ") (any, error) {\n" + code[0] + "\nreturn " + answer + ", err\n}\n"
 			dir := t.TempDir()
-			file, overlay := filepath.Join(dir, "main.go"), filepath.Join(dir, "overlay.json")
-			replace, err := json.Marshal(map[string]any{"Replace": map[string]string{filepath.Join(root, "cardsgo", "main.go"): file}})
+			file, overlay := filepath.Join(dir, "call.go"), filepath.Join(dir, "overlay.json")
+			replace, err := json.Marshal(map[string]any{"Replace": map[string]string{filepath.Join(root, "cards", "call.go"): file}})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -178,7 +178,7 @@ func TestCardsGoCompiles(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			build := exec.CommandContext(t.Context(), "go", "build", "-overlay", overlay, "-o", filepath.Join(dir, "call"), "./cardsgo")
+			build := exec.CommandContext(t.Context(), "go", "build", "-overlay", overlay, "./cards")
 			build.Dir = root
 			if out, err := build.CombinedOutput(); err != nil {
 				t.Errorf("%v\n%s\n%s", err, out, source)

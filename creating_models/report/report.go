@@ -74,12 +74,16 @@ func (c Count) Interval() (low, high float64) {
 type Classification struct {
 	Classes []string
 
-	Clear     Count // right labels of the float model on the whole test set
-	Simulated Count // the same with the compiler's model of the encryption noise; Of 0 leaves it out
+	Clear Count // right labels of the float model on the whole test set
+
+	Polynomial Count // the same with polynomials in the place of activations; Of 0 leaves it out
+	Kept       Count // labels of the float model that are the same with polynomials; Of 0 leaves it out
+
+	Simulated Count // right labels on the whole test set with the compiler's model of the encryption noise; Of 0 leaves it out
 
 	ClearSame Count // right labels of the float model on the encrypted samples alone; Of 0 leaves it out
 	Encrypted Count // right labels under encryption
-	Agreement Count // encrypted samples whose label is that of the float model
+	Agreement Count // encrypted samples whose label is that of the float model, with polynomials if it has any
 
 	// Confusion[true class][answer] counts samples: the encrypted ones, and in the clear the same samples (ClearSame)
 	// or the whole test set. Either may be nil.
@@ -274,7 +278,7 @@ func (r *Report) Check() error {
 		for _, share := range []struct {
 			name string
 			Count
-		}{{"clear", c.Clear}, {"simulated", c.Simulated}, {"clear on the encrypted samples", c.ClearSame},
+		}{{"clear", c.Clear}, {"with polynomials", c.Polynomial}, {"kept by polynomials", c.Kept}, {"simulated", c.Simulated}, {"clear on the encrypted samples", c.ClearSame},
 			{"encrypted", c.Encrypted}, {"agreement", c.Agreement}} {
 			if share.Hits < 0 || share.Hits > share.Of {
 				add("%s: %d of %d", share.name, share.Hits, share.Of)

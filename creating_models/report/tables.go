@@ -55,6 +55,12 @@ func (c *Classification) table() table {
 			fmt.Sprintf("%.1f – %.1f", 100*low, 100*high))
 	}
 	add("clear, whole test set", c.Clear)
+	if c.Polynomial.Of > 0 {
+		add("clear with polynomials, whole test set", c.Polynomial)
+	}
+	if c.Kept.Of > 0 {
+		add("label with polynomials = clear label", c.Kept)
+	}
 	if c.Simulated.Of > 0 {
 		add("simulated, whole test set", c.Simulated)
 	}
@@ -63,7 +69,11 @@ func (c *Classification) table() table {
 	}
 	if c.Encrypted.Of > 0 {
 		add("encrypted", c.Encrypted).Strong = true
-		add("encrypted label = clear label", c.Agreement)
+		name := "encrypted label = clear label"
+		if c.Polynomial.Of > 0 {
+			name += " with polynomials"
+		}
+		add(name, c.Agreement)
 	}
 	return t
 }
