@@ -39,9 +39,6 @@ type Candidate struct {
 	Front         bool // no other candidate is as good in score, latency and keys and better in one of them
 	// Refused says why the compiler does not serve it, or is empty.
 	Refused string
-
-	graph *model.Graph
-	grid  [][]float64
 }
 
 // size is a model to be tried: it is trained on features and answers for them.
@@ -69,30 +66,42 @@ func (c *comparison) run(ctx context.Context, sizes []size) error {
 	for i, s := range sizes {
 		c.result.Candidates = append(c.result.Candidates, Candidate{Number: first + i, Label: s.label})
 	}
-	if err := c.validate(ctx, sizes); err != nil {
-		return err
-	}
-	for i, s := range sizes {
-		if err := ctx.Err(); err != nil {
-			return err
-		}
-		c.Progress("training on all rows and pricing", i, len(sizes))
-		if err := c.price(&c.result.Candidates[i], s); err != nil {
-			return fmt.Errorf("%s: %w", s.label, err)
-		}
-	}
-	markFront(c.result.Candidates)
-	chosen, err := c.Choose.of(c.result.Candidates)
+	trained, err := c.validate(ctx, sizes)
 	if err != nil {
 		return err
 	}
-	c.result.Chosen = chosen
-	c.result.Graph, c.result.Grid = c.result.Candidates[chosen].graph, c.result.Candidates[chosen].grid
-	return nil
+	for i, t := range trained {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		c.Progress("pricing", i, len(sizes))
+		if err := c.price(&c.result.Candidates[i], t); err != nil {
+			return fmt.Errorf("%s: %w", sizes[i].label, err)
+		}
+	}
+	markFront(c.result.Candidates)
+	if c.result.Chosen, err = c.Choose.of(c.result.Candidates); err != nil {
+		return err
+	}
+	chosen := sizes[c.result.Chosen]
+	c.Progress("training on all rows", 0, 0)
+	core, grid, err := chosen.train(c.features)
+	if err != nil {
+		return fmt.Errorf("%s: %w", chosen.label, err)
+	}
+	c.result.Grid = grid
+	c.result.Graph, err = join(c.prepare, core)
+	return err
 }
 
-// validate scores all sizes by cross-validation.
-func (c *comparison) validate(ctx context.Context, sizes []size) error {
+// trained is a size of a model after training.
+type trained struct {
+	core *model.Graph
+	grid [][]float64
+}
+
+// validate scores all sizes by cross-validation and returns what the first fold gave.
+func (c *comparison) validate(ctx context.Context, sizes []size) ([]trained, error) {
 	folds, most := c.Folds, c.CrossRows
 	if folds == 0 {
 		folds = defaultFolds
@@ -105,10 +114,10 @@ func (c *comparison) validate(ctx context.Context, sizes []size) error {
 		set = set.Subset(dataset.Permutation(set.Len(), c.Seed)[:most])
 	}
 	if folds < 2 || folds > set.Len() {
-		return fmt.Errorf("%d folds of %d rows", folds, set.Len())
+		return nil, fmt.Errorf("%d folds of %d rows", folds, set.Len())
 	}
 	divisions := set.Folds(folds, c.Seed)
-	scores := make([]float64, len(sizes)*folds)
+	first, scores := make([]trained, len(sizes)), make([]float64, len(sizes)*folds)
 	var done atomic.Int64
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(runtime.GOMAXPROCS(0))
@@ -118,9 +127,12 @@ func (c *comparison) validate(ctx context.Context, sizes []size) error {
 				if err := ctx.Err(); err != nil {
 					return err
 				}
-				core, _, err := s.train(division.Train)
+				core, grid, err := s.train(division.Train)
 				if err != nil {
 					return fmt.Errorf("%s: %w", s.label, err)
+				}
+				if f == 0 {
+					first[i] = trained{core, grid}
 				}
 				answers, err := core.RunRows(division.Test.X)
 				if err != nil {
@@ -133,13 +145,13 @@ func (c *comparison) validate(ctx context.Context, sizes []size) error {
 		}
 	}
 	if err := group.Wait(); err != nil {
-		return err
+		return nil, err
 	}
 	for i := range sizes {
 		candidate := &c.result.Candidates[i]
 		candidate.Score, candidate.StandardError = meanAndError(scores[i*folds : (i+1)*folds])
 	}
-	return nil
+	return first, nil
 }
 
 func meanAndError(list []float64) (mean, standardError float64) {
@@ -153,19 +165,15 @@ func meanAndError(list []float64) (mean, standardError float64) {
 	return mean, math.Sqrt(standardError / (n - 1) / n)
 }
 
-// price trains a size on all known rows and has the compiler tell what it costs.
-func (c *comparison) price(candidate *Candidate, s size) error {
-	core, grid, err := s.train(c.features)
+// price has the compiler tell what a model costs. It is the one of a fold: with other rows, the price is about the same.
+func (c *comparison) price(candidate *Candidate, t trained) error {
+	graph, err := join(c.prepare, t.core)
 	if err != nil {
 		return err
 	}
-	if candidate.graph, err = join(c.prepare, core); err != nil {
-		return err
-	}
-	candidate.grid = grid
 	known := c.result.Known
-	compiled, err := compiler.Compile(candidate.graph, known.X[:min(calibrationRows, known.Len())],
-		compiler.Options{Grid: grid, Classes: known.Labels, Prefer: c.Prefer})
+	compiled, err := compiler.Compile(graph, known.X[:min(calibrationRows, known.Len())],
+		compiler.Options{Grid: t.grid, Classes: known.Labels, Prefer: c.Prefer})
 	if err != nil {
 		candidate.Refused = err.Error()
 		return nil

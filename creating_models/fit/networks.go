@@ -14,8 +14,9 @@ import (
 // How networks are trained: about as many steps whatever the number of samples, within bounds.
 const (
 	leastBatch, mostBatch    = 16, 64
-	networkSteps, imageSteps = 3000, 12000
-	leastEpochs, mostEpochs  = 8, 150
+	networkSteps, imageSteps = 3000, 10000
+	leastEpochs              = 8
+	networkMost, imageMost   = 150, 40 // epochs
 )
 
 // mlpSizes tries widths of one hidden layer of squares, which is of degree 2, and two such layers, of degree 4.
@@ -28,7 +29,7 @@ func (o Options) mlpSizes() []size {
 			for _, width := range widths {
 				layers = append(layers, train.Dense{Units: width}, train.Square{})
 			}
-			return o.trainNetwork(s, layers, networkSteps)
+			return o.trainNetwork(s, layers, networkSteps, networkMost)
 		}))
 	}
 	return sizes
@@ -49,7 +50,7 @@ func (o Options) cnnSizes(set *dataset.Set) ([]size, error) {
 		kernel := max(2, int(math.Round(c.part*float64(side))))
 		conv := train.Conv{Filters: c.filters, Kernel: kernel, Stride: max(1, (kernel+1)/3), Pad: 1}
 		sizes = append(sizes, plain(fmt.Sprintf("%d filters of %d × %d, stride %d", conv.Filters, kernel, kernel, conv.Stride), func(s *dataset.Set) (*model.Graph, error) {
-			return o.trainNetwork(s, []train.Layer{conv, train.Square{}}, imageSteps)
+			return o.trainNetwork(s, []train.Layer{conv, train.Square{}}, imageSteps, imageMost)
 		}))
 	}
 	return sizes, nil
@@ -57,10 +58,10 @@ func (o Options) cnnSizes(set *dataset.Set) ([]size, error) {
 
 // trainNetwork trains layers with one more for the answer. Targets of a regression are brought to mean 0 and deviation 1
 // meanwhile.
-func (o Options) trainNetwork(s *dataset.Set, layers []train.Layer, steps int) (*model.Graph, error) {
+func (o Options) trainNetwork(s *dataset.Set, layers []train.Layer, steps, most int) (*model.Graph, error) {
 	batch := min(max(leastBatch, s.Len()/32), mostBatch, s.Len())
 	options := train.Options{
-		Epochs: min(mostEpochs, max(leastEpochs, steps*batch/s.Len())), Batch: batch, LearningRate: 0.01, WeightDecay: 0.02,
+		Epochs: min(most, max(leastEpochs, steps*batch/s.Len())), Batch: batch, LearningRate: 0.01, WeightDecay: 0.02,
 		LabelSmoothing: 0.02, Average: 0.99, Seed: int64(o.Seed),
 	}
 	network := train.Network{Input: s.Shape, Scaling: train.Scale(1), Layers: append(slices.Clone(layers), train.Dense{Units: max(1, len(s.Labels))})}

@@ -176,8 +176,8 @@ func TestFrontPassesTheBestAlone(t *testing.T) {
 		{"beaten", 3, 5, Possible}, {"cheap", 1, 4, Possible}, {"good", 4, 1, Chosen}, {"refused", 0, 0, Refused}, {"alike", 4, 2, Possible},
 	}}
 	f := frame{left: 0, right: 10, top: 0, bottom: 10, x: scale{from: 0, to: 10, lo: 0, hi: 10}, y: scale{from: 10, to: 0, lo: 0, hi: 10}}
-	if got, want := trade.front(f), "M1 0H1V6H4V9H10"; got != want {
-		t.Errorf("front %s, want %s", got, want)
+	if got, steps := trade.front(f); got != "M1 0H1V6H4V9H10" || len(steps) != 5 {
+		t.Errorf("front %s of %d lines", got, len(steps))
 	}
 }
 

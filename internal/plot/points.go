@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"math"
 	"slices"
-	"strings"
 )
 
 // Standing says what became of an alternative.
@@ -59,10 +58,12 @@ func Alternatives(t TradeOff) Figure {
 		key -= 16
 	}
 
-	if t.Front {
-		c.path(t.front(f), "line thin dash s-blue")
-	}
 	var taken []box
+	if t.Front {
+		d, steps := t.front(f)
+		c.path(d, "line thin dash s-blue")
+		taken = steps
+	}
 	draw := func(standing Standing, class string, radius float64) {
 		for _, a := range t.Alternatives {
 			if a.Standing != standing || !t.X.shows(a.X) || !t.Y.shows(a.Y) {
@@ -98,8 +99,8 @@ func Alternatives(t TradeOff) Figure {
 	return c.figure(t.ID, t.Title, description, tradeOffWidth, f.bottom+42)
 }
 
-// front is the staircase that bounds what can be had.
-func (t TradeOff) front(f frame) string {
+// front is the staircase that bounds what can be had, and the room that its lines take.
+func (t TradeOff) front(f frame) (d string, steps []box) {
 	var list []Alternative
 	for _, a := range t.Alternatives {
 		if a.Standing != Refused && t.X.shows(a.X) && t.Y.shows(a.Y) {
@@ -107,22 +108,25 @@ func (t TradeOff) front(f frame) string {
 		}
 	}
 	slices.SortFunc(list, func(a, b Alternative) int { return cmp.Or(cmp.Compare(a.X, b.X), cmp.Compare(a.Y, b.Y)) })
-	var d strings.Builder
 	least := math.Inf(1)
+	x, y := f.left, f.top
 	for _, a := range list {
 		if a.Y >= least {
 			continue
 		}
-		if d.Len() == 0 {
-			fmt.Fprintf(&d, "M%s %s", num(f.x.at(a.X)), num(f.top))
+		nextX, nextY := f.x.at(a.X), f.y.at(a.Y)
+		if d == "" {
+			d, x = fmt.Sprintf("M%s %s", num(nextX), num(f.top)), nextX
 		}
-		fmt.Fprintf(&d, "H%sV%s", num(f.x.at(a.X)), num(f.y.at(a.Y)))
-		least = a.Y
+		d += fmt.Sprintf("H%sV%s", num(nextX), num(nextY))
+		steps = append(steps, box{x, y, nextX, y}, box{nextX, y, nextX, nextY})
+		x, y, least = nextX, nextY, a.Y
 	}
-	if d.Len() > 0 {
-		fmt.Fprintf(&d, "H%s", num(f.right))
+	if d != "" {
+		d += "H" + num(f.right)
+		steps = append(steps, box{x, y, f.right, y})
 	}
-	return d.String()
+	return d, steps
 }
 
 type box struct{ left, top, right, bottom float64 }
