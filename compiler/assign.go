@@ -45,11 +45,11 @@ func weightless(op model.Op) bool {
 	return false
 }
 
-// clientOnly holds for operators that cannot run encrypted and can in clear.
+// clientOnly holds for operators that cannot run encrypted, or hardly, and can in clear.
 func clientOnly(op model.Op) bool {
 	switch op.(type) {
 	case *model.Softmax, *model.LogSoftmax, *model.ArgMax, *model.Normalizer, *model.Map, *model.TopK, *model.Coupling, *model.ReduceMax,
-		*model.Imputer, *model.OneHot, *model.Thermometer, *model.Embedding:
+		*model.MaxPool, *model.Imputer, *model.OneHot, *model.Thermometer, *model.Embedding:
 		return true
 	}
 	return false
@@ -69,7 +69,7 @@ func canStart(op model.Op) bool {
 func canEnd(op model.Op) bool {
 	switch op.(type) {
 	case *model.Softmax, *model.LogSoftmax, *model.ArgMax, *model.Normalizer, *model.Compare, *model.Map, *model.Scale, *model.TopK,
-		*model.Coupling, *model.ReduceMax, *model.Embedding, model.Pointwise:
+		*model.Coupling, *model.ReduceMax, *model.MaxPool, *model.Embedding, model.Pointwise:
 		return true
 	}
 	return model.MovesOnly(op)

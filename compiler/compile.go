@@ -192,6 +192,11 @@ func Compile(g *model.Graph, rows [][]float64, o Options) (*Result, error) {
 	if o.Flood < 0 || o.Flood > maxFlood {
 		return nil, fmt.Errorf("noise 2^%d times as wide as the circuit's: want up to 2^%d", o.Flood, maxFlood)
 	}
+	if o.Packing == PackSample {
+		if err := tooLarge(g); err != nil {
+			return nil, err
+		}
+	}
 	want, err := g.RunRows(rows)
 	if err != nil {
 		return nil, fmt.Errorf("running the model on the calibration rows: %w", err)
@@ -214,9 +219,12 @@ func Compile(g *model.Graph, rows [][]float64, o Options) (*Result, error) {
 		k.approximated = approximated.Loss
 	}
 	if o.Packing == PackBatch {
-		if err := k.batchable(); err != nil {
-			return nil, err
-		}
+		err = k.batchable()
+	} else {
+		err = s.encrypted.tooLarge()
+	}
+	if err != nil {
+		return nil, err
 	}
 	if err := k.judge(polynomials, rows); err != nil {
 		return nil, err

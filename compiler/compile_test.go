@@ -222,13 +222,14 @@ func TestCompileRefuses(t *testing.T) {
 		{"unknown preference", dense(), 4, Options{Prefer: "speed"}},
 		{`node "softmax1" (Softmax`, dense().Softmax().Dense(randomTensor(r, 1, 2, 4), nil), 4, Options{}},
 		{"polynomials up to degree", dense().Activation(model.Sign).Dense(randomTensor(r, 1, 2, 4), nil), 32, Options{}},
+		{"takes 131072 elements side by side", model.New("m", model.Shape{1, 2, 65536}).MaxPool([]int{2, 1}, model.Window{}).Flatten().Dense(randomTensor(r, 1, 2, 65536), nil), 4, Options{}},
 		{"allow a larger", dense().Square().Dense(randomTensor(r, 1, 2, 4), nil), 32, Options{MaxScoreError: 1e-30}},
 	} {
 		g, err := test.builder.Graph()
 		if err != nil {
 			t.Fatal(err)
 		}
-		_, err = Compile(g, randomRows(r, test.rows, 4), test.options)
+		_, err = Compile(g, randomRows(r, test.rows, g.Inputs[0].Shape.Size()), test.options)
 		if err == nil || !strings.Contains(err.Error(), test.want) {
 			t.Errorf("want an error about %q, got %v", test.want, err)
 		}
