@@ -86,7 +86,7 @@ func (m *Matcher) Run(ctx context.Context, keys *EvaluationKeys, id ID, request 
 	}
 	defer m.pool.Leave()
 	e := &evaluator{params: m.params, pool: m.pool, arena: m.arena}
-	turned, err := m.turn(e, keys, inputs[0].parts)
+	turned, err := m.turn(e, keys, inputs[0].parts, blocks)
 	if err != nil {
 		return nil, err
 	}
@@ -98,8 +98,12 @@ func (m *Matcher) Run(ctx context.Context, keys *EvaluationKeys, id ID, request 
 	return m.reply(e, keys, id, products, sizes)
 }
 
-// turn returns the query rotated by each number of dimensions.
-func (m *Matcher) turn(e *evaluator, keys *EvaluationKeys, query pair) ([]pair, error) {
+// turn returns the query rotated by each number of dimensions that blocks ask for: small ones have few ciphertexts.
+func (m *Matcher) turn(e *evaluator, keys *EvaluationKeys, query pair, blocks []*templateBlock) ([]pair, error) {
+	count := 1
+	for _, b := range blocks {
+		count = max(count, m.dimensions*b.size/m.params.N())
+	}
 	special := m.params.literal.SpecialPrimes(0)
 	g, err := m.params.gadget(0, special)
 	if err != nil {
@@ -108,19 +112,19 @@ func (m *Matcher) turn(e *evaluator, keys *EvaluationKeys, query pair) ([]pair, 
 	if _, err := m.params.division(0, special, 0); err != nil { // what rotations can fail with
 		return nil, err
 	}
-	turned := make([]pair, m.dimensions)
+	turned := make([]pair, count)
 	turned[0] = query
 	step := func(to, from int, t turn) {
 		digits := e.digits(g, turned[from][1])
 		turned[to], _ = e.rotate(turned[from], digits, keys.rotations[t.step], t.permutation)
 		e.releaseDecomposition(digits)
 	}
-	for to := m.babies; to < m.dimensions; to += m.babies {
+	for to := m.babies; to < count; to += m.babies {
 		step(to, to-m.babies, m.giant)
 	}
-	e.pool.Do((m.dimensions+m.babies-1)/m.babies, func(group int) {
+	e.pool.Do((count+m.babies-1)/m.babies, func(group int) {
 		first := group * m.babies
-		for to := first + 1; to < min(first+m.babies, m.dimensions); to++ {
+		for to := first + 1; to < min(first+m.babies, count); to++ {
 			step(to, to-1, m.baby)
 		}
 	})
