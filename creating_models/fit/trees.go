@@ -14,15 +14,21 @@ const bins, fewBins = 64, 16
 
 // treeSizes tries depths, leaves, trees and bins. Depth sets the levels of the circuit; leaves set its work.
 func (o Options) treeSizes(set *dataset.Set) []size {
-	type shape struct{ trees, depth, conditions, leaves, bins int }
+	type shape struct {
+		trees, depth, conditions, leaves, bins int
+		refine                                 float64 // of forests: large where rows are few
+	}
 	var shapes []shape
 	switch o.Kind {
 	case Tree:
-		shapes = []shape{{1, 2, 0, 4, bins}, {1, 3, 0, 8, bins}, {1, 4, 0, 16, fewBins}, {1, 4, 0, 16, bins}, {1, 6, 4, 20, bins}, {1, 8, 4, 32, bins}, {1, 8, 7, 64, bins}}
+		shapes = []shape{{1, 2, 0, 4, bins, 0}, {1, 3, 0, 8, bins, 0}, {1, 4, 0, 16, fewBins, 0}, {1, 4, 0, 16, bins, 0}, {1, 6, 4, 20, bins, 0},
+			{1, 8, 4, 32, bins, 0}, {1, 8, 7, 64, bins, 0}}
 	case Forest:
-		shapes = []shape{{10, 3, 0, 8, bins}, {30, 3, 0, 8, bins}, {30, 4, 0, 12, fewBins}, {30, 4, 0, 12, bins}, {60, 4, 0, 12, bins}}
+		shapes = []shape{{10, 3, 0, 8, bins, 10}, {30, 3, 0, 8, bins, 100}, {30, 4, 0, 12, fewBins, 100}, {30, 4, 0, 12, bins, 1}, {30, 4, 0, 12, bins, 100},
+			{60, 4, 0, 12, bins, 1}, {60, 6, 0, 24, bins, 100}}
 	case Boosting:
-		shapes = []shape{{20, 2, 0, 4, bins}, {60, 2, 0, 4, bins}, {60, 3, 0, 6, fewBins}, {60, 3, 0, 6, bins}, {100, 4, 0, 8, bins}, {200, 4, 0, 8, bins}}
+		shapes = []shape{{20, 2, 0, 4, bins, 0}, {60, 2, 0, 4, bins, 0}, {60, 3, 0, 6, fewBins, 0}, {60, 3, 0, 6, bins, 0}, {100, 4, 0, 8, bins, 0},
+			{200, 4, 0, 8, bins, 0}, {300, 6, 0, 24, bins, 0}}
 	}
 	var sizes []size
 	for _, s := range shapes {
@@ -36,7 +42,7 @@ func (o Options) treeSizes(set *dataset.Set) []size {
 			if set.Labels == nil {
 				growth.Features = (set.Width() + 2) / 3
 			}
-			trainer = trees.Forest{Growth: growth, Trees: s.trees, Refine: 1, Seed: o.Seed}
+			trainer = trees.Forest{Growth: growth, Trees: s.trees, Refine: s.refine, Seed: o.Seed}
 		case Boosting:
 			// As much in all, whatever the number of trees.
 			trainer = trees.Boosting{Growth: growth, Rounds: s.trees, Shrinkage: min(0.4, 12/float64(s.trees)), L2: 1, Subsample: 0.8, Seed: o.Seed}
@@ -44,6 +50,9 @@ func (o Options) treeSizes(set *dataset.Set) []size {
 		label := fmt.Sprintf("depth %d, %d leaves, %d bins", s.depth, s.leaves, s.bins)
 		if s.trees > 1 {
 			label = fmt.Sprintf("%d trees, %s", s.trees, label)
+		}
+		if s.refine > 0 {
+			label = fmt.Sprintf("%s, penalty %g", label, s.refine)
 		}
 		edges := s.bins - 1
 		sizes = append(sizes, size{label: label, train: func(s *dataset.Set) (*model.Graph, [][]float64, error) {
