@@ -47,6 +47,7 @@ type Options struct {
 type Result struct {
 	Graph        *model.Graph
 	Loss         float64 // on the rows set aside
+	Limit        float64 // of Options: what Loss was held to
 	Replacements []Replacement
 	Refitted     []string // nodes with new weights
 	Fitted, Held int      // rows that polynomials were fitted to, and rows set aside
@@ -281,7 +282,7 @@ func (s *search) lower(result *Result, rungs []int, refit bool) (*Result, error)
 func (s *search) attempt(rungs []int, refitting bool) (*Result, error) {
 	result := &Result{
 		Graph:  &model.Graph{Name: s.graph.Name, Inputs: s.graph.Inputs, Outputs: s.graph.Outputs},
-		Fitted: len(s.fit), Held: len(s.held),
+		Limit: s.options.Limit, Fitted: len(s.fit), Held: len(s.held),
 	}
 	student := inputs(s.graph, s.fit)
 	last := lastReader(s.graph.Nodes)

@@ -29,7 +29,8 @@ import (
 	"cipherpoint/pipeline"
 )
 
-// MinAgreement is the least share of samples whose label under encryption, simulated or real, is that of the model.
+// MinAgreement is the least share of samples whose label under encryption, simulated or real, is that of the model that runs
+// encrypted, with polynomials in the place of activations.
 const MinAgreement = 0.999
 
 // Options steer a run. Progress may be nil; it is told the step and how much of it is done.
@@ -228,8 +229,9 @@ func Decrypt(ctx context.Context, m *client.FHEModelClient, reply []byte, rows i
 
 // Implausible reports whether so few agreements would be seen less than once in a hundred times if labels differed as
 // rarely as MinAgreement says.
-func Implausible(agree, of int) bool {
-	const p = 1 - MinAgreement
+func Implausible(agree, of int) bool { return implausible(agree, of, 1-MinAgreement) }
+
+func implausible(agree, of int, p float64) bool {
 	below, term := 0.0, math.Pow(1-p, float64(of)) // of as many differing labels as k
 	for k := range of - agree {
 		below += term

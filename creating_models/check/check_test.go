@@ -79,8 +79,13 @@ func blamed(t *testing.T, o *Outcome, cause Cause, layer string) {
 			t.Errorf("row %d: %s of layer %q: want %s of %q", d.Row+1, d.Cause, d.Layer, cause, layer)
 		}
 	}
-	if o.Broken() == nil {
-		t.Error("the artifact is said to keep what it states")
+}
+
+// broken fails unless the artifact is said not to keep what it states, for the reason given.
+func broken(t *testing.T, o *Outcome, reason string) {
+	t.Helper()
+	if err := o.Broken(); err == nil || !strings.Contains(err.Error(), reason) {
+		t.Errorf("want an error about %q, got %v", reason, err)
 	}
 }
 
@@ -108,6 +113,7 @@ func TestRangeOverflowIsFoundAtItsLayer(t *testing.T) {
 	second := record.Replacements[1].Node
 	outcome := replayed(t, dir, rows(r, 60, 1, 1, 3, 3), 30)
 	blamed(t, outcome, Overflow, second)
+	broken(t, outcome, "largest error of an encrypted score")
 	for _, d := range outcome.Disagreements {
 		if !strings.Contains(d.Detail, "outside [") {
 			t.Errorf("row %d: no value and range in %q", d.Row+1, d.Detail)
@@ -127,6 +133,7 @@ func TestAnswersTooLargeForThePrimesAreFound(t *testing.T) {
 	}
 	outcome := replayed(t, dir, data[:20], 20)
 	blamed(t, outcome, Overflow, "")
+	broken(t, outcome, "largest error of an encrypted score")
 	for _, d := range outcome.Disagreements {
 		if d.Row > 4 || !strings.Contains(d.Detail, "the primes hold") {
 			t.Errorf("row %d: %q", d.Row+1, d.Detail)
@@ -140,7 +147,13 @@ func TestCoarseApproximationIsFoundAtItsLayer(t *testing.T) {
 	// The first activation is so nearly linear that a coarse polynomial does.
 	b := model.New("coarse", model.Shape{4}).Dense(random(r, 0.05, 3, 4), nil).Tanh().Dense(random(r, 12, 3, 3), nil).ReLU().Dense(random(r, 0.6, 2, 3), nil)
 	dir, record := artifact(t, b, data, compiler.Options{Classes: classes, MaxLabelChanges: 0.3, KeepWeights: true, MaxScoreError: 1e-3})
-	blamed(t, replayed(t, dir, data, 60), Approximation, record.Replacements[1].Node)
+	outcome := replayed(t, dir, data, 60)
+	blamed(t, outcome, Approximation, record.Replacements[1].Node)
+	if err := outcome.Broken(); err != nil {
+		t.Errorf("with %v labels kept of the 70 %% stated: %v", outcome.Circuit, err)
+	}
+	outcome.LabelChanges = 0.01
+	broken(t, outcome, "polynomials keep")
 }
 
 func TestTooFewBitsAreFound(t *testing.T) {
@@ -149,7 +162,9 @@ func TestTooFewBitsAreFound(t *testing.T) {
 	sum := model.Tensor{Shape: model.Shape{1, 4}, Data: []float64{0.5, -0.5, 0.5, -0.5}} // of squares: as often above as below zero
 	b := model.New("noisy", model.Shape{4}).Dense(random(r, 0.5, 4, 4), nil).Square().Dense(sum, nil).Sigmoid()
 	dir, _ := artifact(t, b, data, compiler.Options{Classes: classes, MaxScoreError: 1})
-	blamed(t, replayed(t, dir, data, 100), Precision, "")
+	outcome := replayed(t, dir, data, 100)
+	blamed(t, outcome, Precision, "")
+	broken(t, outcome, "labels are those without noise")
 }
 
 func TestAnotherModelIsFound(t *testing.T) {
@@ -160,7 +175,9 @@ func TestAnotherModelIsFound(t *testing.T) {
 	if err := record.Save(dir); err != nil {
 		t.Fatal(err)
 	}
-	blamed(t, replayed(t, dir, data, 4), Lowering, "circuit")
+	outcome := replayed(t, dir, data, 4)
+	blamed(t, outcome, Lowering, "circuit")
+	broken(t, outcome, "largest error of an encrypted score")
 }
 
 func TestGoodArtifactsKeepWhatTheyState(t *testing.T) {

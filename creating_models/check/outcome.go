@@ -13,21 +13,23 @@ import (
 
 // Outcome is what a replay found.
 type Outcome struct {
-	Name            string
-	Classes         []string // of a classifier
-	Rows, Encrypted int
-	Original        bool    // whether the artifact holds the model as it was trained
-	Bound           float64 // stated for the error of a score
+	Name         string
+	Classes      []string // of a classifier
+	Rows         int
+	Original     bool    // whether the artifact holds the model as it was trained
+	Bound        float64 // stated for the error of a score
+	LabelChanges float64 // stated for the share of labels that polynomials change
 
 	// Right labels by the truth, or nil.
 	Truth []Match
-	// Labels that are the original's.
-	SimulatedAgreement, EncryptedAgreement Match
+	// Labels of the circuit in float that are the original's, then labels with noise that are the circuit's, then labels
+	// that are the original's in the end.
+	Circuit, SimulatedNoise, EncryptedNoise, Simulated, Encrypted Match
 
 	// Errors of scores: of the circuit in float against the original, and of the noise, against the circuit in float.
-	Approximated Errors // on all rows
-	Simulated    Errors // on all rows: what is predicted
-	OfEncryption Errors // on the rows that were encrypted
+	Approximation Errors // on all rows
+	Predicted     Errors // by simulation, on all rows
+	Measured      Errors // on the rows that were encrypted
 	// Stated is the largest error of an encrypted score that the bound is about: that of the noise for a classifier, whose
 	// labels count, else the whole.
 	Stated float64
@@ -51,18 +53,20 @@ type Errors struct{ Typical, Largest float64 }
 const fewest = 16
 
 // Ratio is the measured error of encryption over the predicted one.
-func (o *Outcome) Ratio() float64 { return o.OfEncryption.Typical / o.Simulated.Typical }
+func (o *Outcome) Ratio() float64 { return o.Measured.Typical / o.Predicted.Typical }
 
 // Broken says what the artifact does not keep, or returns nil.
 func (o *Outcome) Broken() error {
 	switch {
 	case !(o.Stated <= o.Bound):
 		return fmt.Errorf("the largest error of an encrypted score is %.3g: at most %.3g is stated", o.Stated, o.Bound)
-	case len(o.Classes) > 0 && Implausible(o.EncryptedAgreement.Hits, o.EncryptedAgreement.Of):
-		return fmt.Errorf("encrypted, %v labels are the model's: at least %s are stated", o.EncryptedAgreement, format.Share(MinAgreement))
-	case len(o.Classes) > 0 && Implausible(o.SimulatedAgreement.Hits, o.SimulatedAgreement.Of):
-		return fmt.Errorf("simulated, %v labels are the model's: at least %s are stated", o.SimulatedAgreement, format.Share(MinAgreement))
-	case o.Encrypted >= fewest && !(o.Ratio() >= 0.5 && o.Ratio() <= 2):
+	case len(o.Classes) > 0 && implausible(o.Circuit.Hits, o.Circuit.Of, o.LabelChanges):
+		return fmt.Errorf("polynomials keep %v labels: they may change %s", o.Circuit, format.Share(o.LabelChanges))
+	case len(o.Classes) > 0 && Implausible(o.EncryptedNoise.Hits, o.EncryptedNoise.Of):
+		return fmt.Errorf("encrypted, %v labels are those without noise: at least %s are stated", o.EncryptedNoise, format.Share(MinAgreement))
+	case len(o.Classes) > 0 && Implausible(o.SimulatedNoise.Hits, o.SimulatedNoise.Of):
+		return fmt.Errorf("simulated, %v labels are those without noise: at least %s are stated", o.SimulatedNoise, format.Share(MinAgreement))
+	case o.Encrypted.Of >= fewest && !(o.Ratio() >= 0.5 && o.Ratio() <= 2):
 		return fmt.Errorf("the error of encryption is %.2f times the predicted one: want a factor of two at most", o.Ratio())
 	}
 	return nil
@@ -124,15 +128,20 @@ func errorsOf(got, want [][]float64) Errors {
 func (r *replay) outcome(name string) (*Outcome, error) {
 	n := len(r.encrypted)
 	o := &Outcome{
-		Name: name, Classes: r.pipeline.Classes, Rows: len(r.rows), Encrypted: n, Original: r.layers != nil, Bound: r.record.Bound,
-		Simulated: r.errors(r.simulated), OfEncryption: r.errors(r.encrypted),
-		SimulatedAgreement: r.agreement("simulated", r.simulated), EncryptedAgreement: r.agreement("encrypted", r.encrypted),
+		Name: name, Classes: r.pipeline.Classes, Rows: len(r.rows), Original: r.layers != nil,
+		Bound: r.record.Bound, LabelChanges: r.record.LabelChanges,
+		Predicted: r.errors(r.simulated), Measured: r.errors(r.encrypted),
+		Circuit:        agreement("circuit in float, as in the original", r.circuit, r.float),
+		SimulatedNoise: agreement("simulated, as in the circuit", r.simulated, r.circuit),
+		EncryptedNoise: agreement("encrypted, as in the circuit", r.encrypted, r.circuit),
+		Simulated:      agreement("simulated, as in the original", r.simulated, r.float),
+		Encrypted:      agreement("encrypted, as in the original", r.encrypted, r.float),
 	}
 	var circuit, float [][]float64
 	for i := range r.rows {
 		circuit, float = append(circuit, r.compared(r.circuit[i])), append(float, r.compared(r.float[i]))
 	}
-	o.Approximated = errorsOf(circuit, float)
+	o.Approximation = errorsOf(circuit, float)
 	if r.truth != nil && r.classifies() {
 		o.Truth = []Match{r.right("float", r.float), r.right("simulated", r.simulated), r.right("float, encrypted rows", r.float[:n]), r.right("encrypted", r.encrypted)}
 	}
@@ -154,10 +163,10 @@ func (r *replay) outcome(name string) (*Outcome, error) {
 	return o, nil
 }
 
-func (r *replay) agreement(name string, answers []answer) Match {
+func agreement(name string, answers, want []answer) Match {
 	m := Match{Name: name, Of: len(answers)}
 	for i, a := range answers {
-		if a.label == r.float[i].label {
+		if a.label == want[i].label {
 			m.Hits++
 		}
 	}
@@ -176,7 +185,7 @@ func (r *replay) right(name string, answers []answer) Match {
 
 // WriteText writes tables for a terminal, rows counted from 1.
 func (o *Outcome) WriteText(w io.Writer) error {
-	fmt.Fprintf(w, "%s: %s rows, %s of them encrypted\n", format.Text(o.Name), format.Integer(int64(o.Rows)), format.Integer(int64(o.Encrypted)))
+	fmt.Fprintf(w, "%s: %s rows, %s of them encrypted\n", format.Text(o.Name), format.Integer(int64(o.Rows)), format.Integer(int64(o.Encrypted.Of)))
 	if !o.Original {
 		fmt.Fprintf(w, "%s does not hold the original model: the circuit in float stands for it\n", RecordFile)
 	}
@@ -189,9 +198,10 @@ func (o *Outcome) WriteText(w io.Writer) error {
 		for _, m := range o.Truth {
 			fmt.Fprintf(t, "right labels, %s\t%v\t%s\n", m.Name, m, format.Share(float64(m.Hits)/float64(m.Of)))
 		}
-		for _, m := range []Match{o.SimulatedAgreement, o.EncryptedAgreement} {
-			fmt.Fprintf(t, "labels as in float, %s\t%v\t%s\n", m.Name, m, format.Share(float64(m.Hits)/float64(m.Of)))
+		for _, m := range []Match{o.Circuit, o.SimulatedNoise, o.EncryptedNoise, o.Simulated, o.Encrypted} {
+			fmt.Fprintf(t, "labels %s\t%v\t%s\n", m.Name, m, format.Share(float64(m.Hits)/float64(m.Of)))
 		}
+		fmt.Fprintf(t, "stated\t\tpolynomials change at most %s of the labels, noise %s\n", format.Share(o.LabelChanges), format.Share(1-MinAgreement))
 	}
 	fmt.Fprintf(t, "disagreements\t%d\t%s\n", len(o.Disagreements), o.causes())
 	fmt.Fprintln(t, "\nerror of a score\ttypical\tlargest")
@@ -199,7 +209,7 @@ func (o *Outcome) WriteText(w io.Writer) error {
 		name string
 		Errors
 	}{
-		{"circuit against original, in float", o.Approximated}, {"noise, simulated", o.Simulated}, {"noise, encrypted", o.OfEncryption},
+		{"circuit against original, in float", o.Approximation}, {"noise, simulated", o.Predicted}, {"noise, encrypted", o.Measured},
 	} {
 		fmt.Fprintf(t, "%s\t%s\t%s\n", e.name, format.Number(e.Typical), format.Number(e.Largest))
 	}

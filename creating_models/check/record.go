@@ -27,6 +27,8 @@ type Record struct {
 	Format int     `json:"format"`
 	Model  string  `json:"model"`           // ID of the artifact, hexadecimal
 	Bound  float64 `json:"max_score_error"` // of an encrypted score
+	// LabelChanges is the share of labels that polynomials may change, of a classifier.
+	LabelChanges float64 `json:"max_label_changes"`
 	// Graph is null where the model has numbers that JSON cannot hold (infinite thresholds).
 	Graph *model.Graph `json:"graph"`
 	// Polynomial is the model with polynomials in the place of activations; null where it is Graph.
@@ -44,6 +46,9 @@ func NewRecord(g *model.Graph, compiled *compiler.Result) *Record {
 	r.Graph = g
 	if a := compiled.Approximation; len(a.Replacements) > 0 {
 		r.Polynomial, r.Replacements, r.Refitted = a.Graph, a.Replacements, a.Refitted
+		if len(compiled.Pipeline.Classes) > 0 {
+			r.LabelChanges = a.Limit
+		}
 	}
 	return r
 }
