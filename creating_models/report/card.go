@@ -130,7 +130,7 @@ func (r *Report) frontMatter() frontMatter {
 		f.Metrics = []string{"accuracy"}
 		add("accuracy", c.Clear.Share(), fmt.Sprintf("Accuracy in clear, of %d samples", c.Clear.Of))
 		add("accuracy", c.Encrypted.Share(), fmt.Sprintf("Accuracy encrypted, of %d samples", c.Encrypted.Of))
-		add("accuracy", c.Agreement.Share(), fmt.Sprintf("Encrypted labels that are those in clear, of %d samples", c.Agreement.Of))
+		add("accuracy", c.Agreement.Share(), fmt.Sprintf("Encrypted labels that are those of the same computation in clear, of %d samples", c.Agreement.Of))
 	} else {
 		f.Metrics = []string{"r_squared", "rmse"}
 		for _, side := range []struct {
