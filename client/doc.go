@@ -15,6 +15,9 @@
 //
 //	answers, err := model.InferBatch(ctx, endpoint, uid, rows) // many rows, for models of either packing
 //
+//	enrolment, err := model.Enrol(ctx, endpoint, names, vectors) // for galleries of their users
+//	matches, err := model.Match(ctx, endpoint, uid, []client.Enrolment{enrolment}, vector, 5)
+//
 // # Repeats
 //
 // A request is repeated when the connection was lost, up to four times in a row, and when the endpoint says that it is
@@ -31,7 +34,8 @@
 //
 // A decrypted value must never leave its owner, not even in part, rounded little, or as a decision that others see:
 // with the ciphertext it gives away the secret key (Li and Micciancio, ePrint 2020/1533). For the same reason nothing in this
-// package sends or repeats anything because of what was decrypted; do not build such a loop around it either.
+// package sends or repeats anything because of what was decrypted; do not build such a loop around it either. (Withdraw
+// sends what it has decrypted, encrypted anew, after it has made sure that the endpoint did not choose it.)
 //
 // A uid is a capability: who has it can use and delete the key. Do not log it. Over plain HTTP, uids and tokens can be
 // read on the way; New refuses to send a token like that to another machine.

@@ -3,6 +3,7 @@ package client
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -23,8 +24,9 @@ var (
 // Enrolment is templates that an endpoint keeps, encrypted under the user's key, and whose they are. It is the user's: the
 // endpoint knows no names, and without the uid nobody finds the templates again.
 type Enrolment struct {
-	UID string   `json:"uid"`
-	IDs []string `json:"ids"`
+	UID    string            `json:"uid"`
+	SHA256 [sha256.Size]byte `json:"sha256"` // of the file
+	IDs    []string          `json:"ids"`
 }
 
 // Match is an enrolled template and its score: the inner product of unit vectors.
@@ -75,11 +77,12 @@ func (m *FHEModelClient) Enrol(ctx context.Context, c *Connection, ids []string,
 	}
 	set := m.spec.TemplateSet()
 	uid, err := c.Upload(ctx, hex.EncodeToString(set[:]), bytes.NewReader(file), Upload{})
-	return Enrolment{uid, slices.Clone(ids)}, err
+	return Enrolment{uid, sha256.Sum256(file), slices.Clone(ids)}, err
 }
 
 // Withdraw removes one template: it fetches the others of the enrolment, stores them anew and deletes the old file. What
-// it returns takes the enrolment's place; it has no uid where nobody is left.
+// it returns takes the enrolment's place; it has no uid where nobody is left. The others keep the noise of the encryption
+// that they had: after n times their scores are wrong by up to the root of n times as much.
 func (m *FHEModelClient) Withdraw(ctx context.Context, c *Connection, e Enrolment, id string) (Enrolment, error) {
 	at := slices.Index(e.IDs, id)
 	if at < 0 {
@@ -105,6 +108,9 @@ func (m *FHEModelClient) fetch(ctx context.Context, c *Connection, e Enrolment) 
 	file, err := c.fetchTemplates(ctx, e.UID, fhe.TemplatesSize(p, fhe.TemplateCiphertexts(p, m.spec.Dimensions(), len(e.IDs))))
 	if err != nil {
 		return nil, err
+	}
+	if sha256.Sum256(file) != e.SHA256 {
+		return nil, badReply("the templates are not those that were enrolled")
 	}
 	templates, err := m.key.DecryptTemplates(m.spec.Signature, m.spec.TemplateSet(), file)
 	if err != nil {

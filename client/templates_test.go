@@ -129,6 +129,11 @@ func TestEnrolledTemplatesAreMatched(t *testing.T) {
 	if _, err := m.Withdraw(t.Context(), c, enrolments[0], "person 7"); err == nil {
 		t.Error("a template was withdrawn twice")
 	}
+	foreign := enrolments[0]
+	foreign.SHA256[0]++
+	if _, err := m.Withdraw(t.Context(), c, foreign, "person 8"); client.CodeOf(err) != client.BadReply {
+		t.Errorf("templates that are not those enrolled: %v", err)
+	}
 
 	// What does not belong together.
 	refused := func(what string, want client.Code, err error) {
