@@ -29,17 +29,11 @@ func runCheck(ctx context.Context, args []string, stdout io.Writer, stderr *os.F
 		fmt.Fprintln(stderr, "usage: creating_models check DIR [flags]\n\nExit codes: 0 the artifact keeps what it states, 1 it does not, 2 wrong arguments.")
 		flags.PrintDefaults()
 	}
-	if err := flags.Parse(args); err != nil {
-		return asUsage(err)
+	dir, err := parse(flags, args, "the artifact's folder")
+	if err != nil {
+		return err
 	}
-	if flags.NArg() == 0 {
-		return fmt.Errorf("%w: name the artifact's folder", errUsage)
-	}
-	dir := flags.Arg(0)
-	if err := flags.Parse(flags.Args()[1:]); err != nil {
-		return asUsage(err)
-	}
-	if flags.NArg() > 0 || *samples < 0 || *labels != "" && *data == "" {
+	if *samples < 0 || *labels != "" && *data == "" {
 		return errUsage
 	}
 	artifact, err := client.Load(dir)

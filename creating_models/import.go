@@ -38,17 +38,11 @@ func runImport(ctx context.Context, args []string, stdout io.Writer, stderr *os.
 		fmt.Fprintln(stderr, "usage: creating_models import FILE --calibration ROWS [flags]\n\nExit codes: 0 written, 1 not written, 2 wrong arguments.")
 		flags.PrintDefaults()
 	}
-	if err := flags.Parse(args); err != nil {
-		return asUsage(err)
+	path, err := parse(flags, args, "a model file")
+	if err != nil {
+		return err
 	}
-	if flags.NArg() == 0 {
-		return fmt.Errorf("%w: name a model file", errUsage)
-	}
-	path := flags.Arg(0)
-	if err := flags.Parse(flags.Args()[1:]); err != nil {
-		return asUsage(err)
-	}
-	if flags.NArg() > 0 || *samples < 1 || *thresholds != thresholdsExact && *thresholds != thresholdsPrivate {
+	if *samples < 1 || *thresholds != thresholdsExact && *thresholds != thresholdsPrivate {
 		return errUsage
 	}
 	if *calibration == "" {

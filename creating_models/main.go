@@ -106,6 +106,24 @@ func run(ctx context.Context, args []string, stdout io.Writer, stderr *os.File) 
 	return report.WriteText(stdout)
 }
 
+// parse reads flags before and behind one argument, which it returns.
+func parse(flags *flag.FlagSet, args []string, what string) (string, error) {
+	if err := flags.Parse(args); err != nil {
+		return "", asUsage(err)
+	}
+	if flags.NArg() == 0 {
+		return "", fmt.Errorf("%w: name %s", errUsage, what)
+	}
+	name := flags.Arg(0)
+	if err := flags.Parse(flags.Args()[1:]); err != nil {
+		return "", asUsage(err)
+	}
+	if flags.NArg() > 0 {
+		return "", errUsage
+	}
+	return name, nil
+}
+
 func asUsage(err error) error {
 	if errors.Is(err, flag.ErrHelp) {
 		return err
