@@ -281,7 +281,7 @@ func (s *search) lower(result *Result, rungs []int, refit bool) (*Result, error)
 // attempt builds the model with a replacement for each unit and measures the loss.
 func (s *search) attempt(rungs []int, refitting bool) (*Result, error) {
 	result := &Result{
-		Graph:  &model.Graph{Name: s.graph.Name, Inputs: s.graph.Inputs, Outputs: s.graph.Outputs},
+		Graph: &model.Graph{Name: s.graph.Name, Inputs: s.graph.Inputs, Outputs: s.graph.Outputs},
 		Limit: s.options.Limit, Fitted: len(s.fit), Held: len(s.held),
 	}
 	student := inputs(s.graph, s.fit)

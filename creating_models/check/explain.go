@@ -152,7 +152,11 @@ func share(move, whole float64) float64 {
 // overflowing is the step out of range that moves the score furthest, in any direction, if that is further than the bound.
 func overflowing(steps []step, bound float64) (worst step) {
 	for _, s := range steps {
-		if s.cause == Overflow && !(math.Abs(s.move) <= max(bound, math.Abs(worst.move))) {
+		switch {
+		case s.cause != Overflow:
+		case math.IsNaN(s.move):
+			return s
+		case math.Abs(s.move) > max(bound, math.Abs(worst.move)):
 			worst = s
 		}
 	}
