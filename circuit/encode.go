@@ -81,6 +81,11 @@ func (c *Circuit) Encode() (structure, weights []byte, err error) {
 	if err != nil {
 		return nil, nil, err
 	}
+	size := 0
+	for _, v := range c.vectors() {
+		size += 4*len(v.Index) + 8*len(v.Values)
+	}
+	weights = make([]byte, 0, size)
 	for _, v := range c.vectors() {
 		for _, j := range v.Index {
 			weights = binary.LittleEndian.AppendUint32(weights, j)

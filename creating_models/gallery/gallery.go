@@ -33,7 +33,8 @@ import (
 // Options say what is published.
 type Options struct {
 	Name string
-	// Templates are vectors of any length but zero, and Names theirs; their row numbers where there are none.
+	// Templates are vectors of any length but zero, which are scaled to one where they are, and Names theirs; their row
+	// numbers where there are none.
 	Templates [][]float64
 	Names     []string
 	// Dimensions, in place of templates, is what those have that users enrol.
@@ -64,7 +65,7 @@ func Publish(ctx context.Context, o Options) (*Report, error) {
 		}
 		compiled, err = matching.CompileStored(o.Name, o.Dimensions)
 	} else {
-		if p.templates, err = scaled(o.Templates); err != nil {
+		if err = scale(o.Templates); err != nil {
 			return nil, err
 		}
 		compiled, err = matching.Compile(o.Name, p.templates)
@@ -87,23 +88,21 @@ func Publish(ctx context.Context, o Options) (*Report, error) {
 	return p, p.publish(ctx, artifact)
 }
 
-// scaled returns templates of length one.
-func scaled(templates [][]float64) ([][]float64, error) {
-	list := make([][]float64, len(templates))
+// scale makes templates as long as one.
+func scale(templates [][]float64) error {
 	for i, t := range templates {
 		length := 0.0
 		for _, x := range t {
 			length = math.Hypot(length, x)
 		}
 		if !(length > 0) || math.IsInf(length, 1) {
-			return nil, fmt.Errorf("template %d has no length", i)
+			return fmt.Errorf("template %d has no length", i)
 		}
-		list[i] = make([]float64, len(t))
-		for k, x := range t {
-			list[i][k] = x / length
+		for k := range t {
+			t[k] /= length
 		}
 	}
-	return list, nil
+	return nil
 }
 
 // Report is a published gallery and what was found by asking it.
