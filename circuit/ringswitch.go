@@ -35,6 +35,17 @@ func (r *RingSwitch) Width(p Parameters) int {
 	return (bits.Len64(p.Q[0]) + r.Digits - 1) / r.Digits
 }
 
+// SetPrime sets P to the largest prime of a bit size that serves, and reports whether there is one.
+func (r *RingSwitch) SetPrime(p Parameters, bitSize int) bool {
+	for _, prime := range largestPrimes(4<<r.LogN, bitSize) {
+		if prime != p.Q[0] {
+			r.P = prime
+			return true
+		}
+	}
+	return false
+}
+
 // Polynomials returns how many of degree 2^LogN the key consists of, each modulo q_0 and P.
 func (r *RingSwitch) Polynomials(p Parameters) int { return r.Digits << (p.LogN - r.LogN) }
 
@@ -61,14 +72,6 @@ func (r *RingSwitch) Validate(p Parameters) error {
 		return fmt.Errorf("%w: log QP is %.1f, at most %.0f at ring degree 2^%d of replies", ErrInsecure, r.LogQP(p), MaxLogQP(r.LogN), r.LogN)
 	}
 	return nil
-}
-
-// ReplyN returns the degree of the ring of replies, switched or not.
-func (c *Circuit) ReplyN() int {
-	if c.RingSwitch != nil {
-		return c.RingSwitch.N()
-	}
-	return c.Parameters.N()
 }
 
 func (c *Circuit) validateRingSwitch() error {

@@ -73,6 +73,16 @@ const (
 // Weights are what a megabyte is worth in milliseconds of server time.
 type Weights struct{ Keys, Messages float64 }
 
+// anyKeys is what having keys at all costs, as bytes of them: users have to make, send and keep them before they ask.
+const anyKeys = 1e6
+
+func (w Weights) price(latency, keyBytes, messageBytes float64) float64 {
+	if keyBytes > 0 {
+		keyBytes += anyKeys
+	}
+	return latency + (w.Keys*keyBytes+w.Messages*messageBytes)/1e6
+}
+
 // A line of 100 Mbit/s takes 80 ms for a megabyte, one of 1 Gbit/s 8 ms; keys are uploaded once for many requests.
 var weightsOf = map[Preference]Weights{
 	PreferBalance: {Keys: 0.7, Messages: 80},
@@ -457,6 +467,9 @@ func (k *compilation) explore(p *packing) ([]Candidate, error) {
 	for i := range list {
 		d := list[i].packing.decision
 		list[i].Packing = fmt.Sprintf("%s; babies %s, giants %s", openingNames(d), d.style[0], d.style[1])
+		if by := list[i].replies.by; by != nil {
+			list[i].Packing += fmt.Sprintf("; replies in degree 2^%d", by.LogN)
+		}
 	}
 	return list, nil
 }
@@ -523,9 +536,10 @@ func (k *compilation) build(c *Candidate) (*Result, error) {
 		return nil, err
 	}
 	out.Name, out.Parameters = k.split.prefix.Inputs[0].Name, parameters
-	if !schedule(out, c.profile, c.scales) || !replyBits(out, c.packing, k.target) {
+	if !schedule(out, c.profile, c.scales) {
 		return nil, errors.New("the primes found are too far from the sizes planned")
 	}
+	c.replies.apply(out)
 	if k.options.Flood > 0 && !flood(out, c.packing, c.profile, k.options.Flood) {
 		return nil, errors.New("the noise to be added is too wide for the last prime, or too narrow to be drawn")
 	}

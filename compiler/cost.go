@@ -13,6 +13,8 @@ const (
 	costProduct   = 0.35  // multiply-accumulate into both halves, operand from memory
 	costMove      = 0.2   // permutation, addition, scalar product
 	costExtension = 0.45  // a pair of source and target primes
+	costSplit     = 4     // of a reply that is switched to another ring
+	costSwitched  = 5     // of each of its digits, both primes
 )
 
 // Latency estimates the time of one node in milliseconds.

@@ -38,12 +38,11 @@ func flooded(c *circuit.Circuit, p *packing, own float64) float64 {
 
 // coefficient is the error of one of an output's values for noise of deviation one on each coefficient of the reply.
 func (e noise) coefficient(c *circuit.Circuit, output int) float64 {
-	out := c.Outputs[output]
-	scale := c.Scale(out.Value)
+	scale := c.Scale(c.Outputs[output].Value)
 	if c.Packing == circuit.Coefficients {
 		return 1 / scale
 	}
-	n, period := float64(e.parameters.N()), float64(out.Period)
+	n, period := float64(e.parameters.N()), float64(period(c, output))
 	return n / period * e.embedding * math.Sqrt(period/n) / scale
 }
 

@@ -64,19 +64,6 @@ func (e noise) encoding(coefficients int) float64 {
 	return e.embedding * math.Sqrt(float64(coefficients)/float64(e.parameters.N())/12)
 }
 
-// reply is the error of one of the sums over classes of slots that the client decrypts, from rounding the reply to
-// 2^bits: a coefficient's error, through the embedding of the subring of degree period, times the class's size.
-func (e noise) reply(period, bits int, scale float64) float64 {
-	n := float64(e.parameters.N())
-	mean := e.rounding() * math.Sqrt(float64(period)/n)
-	return n / float64(period) * mean * float64(e.parameters.Q[0]) / math.Exp2(float64(bits)) / scale
-}
-
-// coefficientReply is the same for an output in coefficients.
-func (e noise) coefficientReply(bits int, scale float64) float64 {
-	return e.rounding() / e.embedding * float64(e.parameters.Q[0]) / math.Exp2(float64(bits)) / scale
-}
-
 // profile is what the noise of a circuit's values depends on besides levels and scales, measured once on calibration
 // rows.
 type profile struct {

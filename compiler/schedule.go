@@ -133,6 +133,7 @@ type Candidate struct {
 	Precision    float64 // predicted bits of the scores' range above the largest expected error
 	Reason       string  // why it was chosen or not
 
+	replies   replies
 	scales    scales
 	deviation float64
 	objective float64
@@ -315,8 +316,7 @@ func (p *styled) evaluate(c *circuit.Circuit, limit float64, want demands) (Cand
 		}
 	}
 	candidate.RequestBytes = float64(ciphertexts) * polynomialBytes(c.Parameters.N(), c.Parameters.Q)
-	candidate.objective = (candidate.Latency + w.Keys*candidate.KeyBytes/1e6 + w.Messages*candidate.RequestBytes/1e6) / float64(samples)
-	if candidate.objective >= limit {
+	if w.price(candidate.Latency, candidate.KeyBytes, candidate.RequestBytes)/float64(samples) >= limit {
 		return Candidate{}, false
 	}
 	candidate.deviation = predict(own, p.profile)
@@ -326,17 +326,17 @@ func (p *styled) evaluate(c *circuit.Circuit, limit float64, want demands) (Cand
 		}
 		candidate.deviation = flooded(own, p.packing, candidate.deviation)
 	}
-	if !(candidate.deviation*largestError < want.bound) || !replyBits(own, p.packing, want.bound) {
+	if !(candidate.deviation*largestError < want.bound) {
 		return Candidate{}, false
 	}
-	for _, out := range own.Outputs {
-		bytes := float64(c.Parameters.N()*out.ModulusBits) / 8
-		if c.Packing == circuit.Batch {
-			bytes *= 2 * float64(out.Width)
-		}
-		candidate.ReplyBytes += bytes
+	replies, ok := chooseReplies(own, p.packing, want.bound, w, candidate.KeyBytes)
+	if !ok {
+		return Candidate{}, false
 	}
-	candidate.objective += w.Messages * candidate.ReplyBytes / 1e6 / float64(samples)
+	candidate.replies, candidate.ReplyBytes = replies, replies.bytes
+	candidate.KeyBytes += replies.keyBytes
+	candidate.Latency += replies.latency
+	candidate.objective = w.price(candidate.Latency, candidate.KeyBytes, candidate.RequestBytes+candidate.ReplyBytes) / float64(samples)
 	candidate.Precision = math.Log2(spread(p.profile.scores) / (candidate.deviation * largestError))
 	candidate.packing, candidate.profile = p.packing, p.profile
 	return candidate, candidate.objective < limit
@@ -385,29 +385,6 @@ func keySteps(c *circuit.Circuit) [][]int {
 		}
 	}
 	return slices.Collect(maps.Values(byStep))
-}
-
-// replyBits sets the outputs' moduli to the smallest power of two at which rounding to it costs a tenth of the bound.
-func replyBits(c *circuit.Circuit, p *packing, bound float64) bool {
-	e := newNoise(c.Parameters)
-	for o := range c.Outputs {
-		out := &c.Outputs[o]
-		bits := int(math.Floor(c.Parameters.LogQ(0)))
-		cost := func(bits int) float64 {
-			if c.Packing == circuit.Coefficients {
-				return e.coefficientReply(bits, c.Scale(out.Value))
-			}
-			return math.Abs(p.outputs[o].Factor) * e.reply(period(c, o), bits, c.Scale(out.Value))
-		}
-		if cost(bits)*largestError > bound/10 {
-			return false
-		}
-		for bits > 8 && cost(bits-1)*largestError <= bound/10 {
-			bits--
-		}
-		out.ModulusBits = bits
-	}
-	return true
 }
 
 // period is how many sums over classes of slots the client decrypts of an output; of a batch, every slot by itself.

@@ -128,14 +128,7 @@ func (r *Result) noisy(vectors [][]float64, noise noiseModel, random *rand.Rand)
 func (r *Result) addReplyNoise(out [][]float64, random *rand.Rand) {
 	e := newNoise(r.Circuit.Parameters)
 	for o, sums := range out {
-		spec := r.Circuit.Outputs[o]
-		std := e.reply(period(r.Circuit, o), spec.ModulusBits, r.Circuit.Scale(spec.Value))
-		if r.Circuit.Packing == circuit.Coefficients {
-			std = e.coefficientReply(spec.ModulusBits, r.Circuit.Scale(spec.Value))
-		}
-		if spec.Flood > 0 {
-			std = math.Hypot(std, e.coefficient(r.Circuit, o)*math.Hypot(spec.Flood, e.encryption()))
-		}
+		std := e.replyNoise(r.Circuit, o)
 		for i := range sums {
 			sums[i] += std * random.NormFloat64()
 		}

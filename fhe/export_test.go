@@ -2,6 +2,7 @@ package fhe
 
 import (
 	"context"
+	"slices"
 )
 
 // What the tests in package fhe_test look at beyond the API.
@@ -61,7 +62,10 @@ func (p *Program) Switched(keys *EvaluationKeys, second []uint64) (first, switch
 		return nil, nil, err
 	}
 	defer p.pool.Leave()
-	e := &evaluator{params: p.params, pool: p.pool, arena: &arena{n: p.params.N()}}
+	arena := p.arenas.Get().(*arena)
+	defer p.arenas.Put(arena)
+	e := &evaluator{params: p.params, pool: p.pool, arena: arena}
 	result := e.switchRing(r, keys.ring, second)
-	return result[0][0][:r.N()], result[1][0][:r.N()], nil
+	defer e.release(result)
+	return slices.Clone(result[0][0][:r.N()]), slices.Clone(result[1][0][:r.N()]), nil
 }

@@ -74,23 +74,32 @@ func (r *RingSwitch) split(u, c []uint64) {
 	}
 }
 
-// digits writes the centred digits of values modulo q_0, modulo the limb'th prime: digit d of value i at i of dst[d].
-func (r *RingSwitch) digits(dst [][]uint64, values []uint64, limb int) {
-	q, m := r.moduli[0].Q(), r.moduli[limb]
+// digits writes the centred digits of values modulo q_0, modulo each prime: digit d of value i at i of dst[limb][d].
+func (r *RingSwitch) digits(dst [2][][]uint64, values []uint64) {
+	if r.Digits == 1 {
+		copy(dst[0][0], values)
+		r.moduli[1].Lift(dst[1][0], values, r.moduli[0])
+		return
+	}
+	q, p := r.moduli[0].Q(), r.moduli[1]
 	half := int64(1) << (r.width - 1)
-	positive := half/int64(m.Q())*int64(m.Q()) + int64(m.Q()) // a multiple of the prime above all digits
-	last := len(dst) - 1
+	wide := uint64(half) >= p.Q()
 	for i, v := range values {
-		x := int64(v)
-		if v > q/2 {
-			x -= int64(q)
+		x := int64(v - q&uint64(int64(q/2-v)>>63))
+		for d := range r.Digits {
+			digit := x
+			if d < r.Digits-1 {
+				digit = (x+half)&(2*half-1) - half
+				x = (x - digit) >> r.width
+			}
+			negative := uint64(digit >> 63)
+			dst[0][d][i] = uint64(digit) + q&negative
+			if wide {
+				dst[1][d][i] = p.Reduce(uint64(digit + half*int64(p.Q())))
+			} else {
+				dst[1][d][i] = uint64(digit) + p.Q()&negative
+			}
 		}
-		for d := range last {
-			digit := (x+half)&(2*half-1) - half
-			dst[d][i] = m.Reduce(uint64(digit + positive))
-			x = (x - digit) >> r.width
-		}
-		dst[last][i] = m.Reduce(uint64(x + positive))
 	}
 }
 
@@ -167,15 +176,18 @@ func (e *evaluator) switchRing(r *RingSwitch, key *ringKey, second []uint64) pai
 	split := e.arena.poly(1)
 	r.split(split[0], second)
 	digits := [2]poly{e.arena.poly(r.Digits), e.arena.poly(r.Digits)}
-	e.pool.Do(2*r.parts, func(task int) {
-		limb, j := task%2, task/2
-		part := make([][]uint64, r.Digits)
-		for d := range part {
-			part[d] = digits[limb][d][j*n : (j+1)*n]
+	e.pool.Do(r.parts, func(j int) {
+		var part [2][][]uint64
+		for limb := range part {
+			for _, v := range digits[limb] {
+				part[limb] = append(part[limb], v[j*n:(j+1)*n])
+			}
 		}
-		r.digits(part, split[0][j*n:(j+1)*n], limb)
-		for _, v := range part {
-			r.moduli[limb].Forward(v, v)
+		r.digits(part, split[0][j*n:(j+1)*n])
+		for limb, m := range r.moduli {
+			for _, v := range part[limb] {
+				m.Forward(v, v)
+			}
 		}
 	})
 	sums := [2]pair{e.pair(1), e.pair(1)}

@@ -42,7 +42,7 @@ func centred(v []uint64, q uint64) []float64 {
 }
 
 // storedSecret reads the coefficients of a stored key, and derives those of the ring of replies, as FORMAT.md has it.
-func storedSecret(t *testing.T, key *secret.Key, n, logReply int) (s, reply []int8) {
+func storedSecret(t testing.TB, key *secret.Key, n, logReply int) (s, reply []int8) {
 	stored, err := key.MarshalBinary()
 	if err != nil {
 		t.Fatal(err)
@@ -146,7 +146,7 @@ func TestRingSwitchBesideLattigo(t *testing.T) {
 	}
 }
 
-func ringKeys(t *testing.T, key *secret.Key, program *fhe.Program) *fhe.EvaluationKeys {
+func ringKeys(t testing.TB, key *secret.Key, program *fhe.Program) *fhe.EvaluationKeys {
 	var file bytes.Buffer
 	set := program.Circuit().Keys()
 	if err := key.WriteEvaluationKeys(t.Context(), &file, set, fhe.ID{}, nil, nil); err != nil {
@@ -246,5 +246,29 @@ func TestInsecureRingSwitchesAreRefused(t *testing.T) {
 		if name == "log QP above 53" && !errors.Is(err, circuit.ErrInsecure) {
 			t.Errorf("%s: %v is not ErrInsecure", name, err)
 		}
+	}
+}
+
+func BenchmarkRingSwitch(b *testing.B) {
+	for _, by := range []circuit.RingSwitch{{LogN: 12, P: 536690689, Digits: 1}, {LogN: 11, P: 2056193, Digits: 2}, {LogN: 11, P: 40961, Digits: 3}} {
+		b.Run(fmt.Sprintf("2^13 to 2^%d, %d digits", by.LogN, by.Digits), func(b *testing.B) {
+			c := &circuit.Circuit{Parameters: parameters(b, 13, circuit.ConjugateInvariant, []int{31}, nil), Packing: circuit.Slots,
+				Inputs: []circuit.Input{{Scale: 1 << 20}}, Outputs: []circuit.Output{{Period: 1, ModulusBits: 22}}, RingSwitch: &by}
+			program, err := fhe.NewProgram(b.Context(), c, fhe.NewPool(1))
+			if err != nil {
+				b.Fatal(err)
+			}
+			_, key := fuzzKey(b, c)
+			keys := ringKeys(b, key, program)
+			second := make([]uint64, c.Parameters.N())
+			for i := range second {
+				second[i] = uint64(i*i) % c.Parameters.Q[0]
+			}
+			for b.Loop() {
+				if _, _, err := program.Switched(keys, second); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
 	}
 }
