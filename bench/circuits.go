@@ -21,6 +21,7 @@ type circuitFigures struct {
 	logN              int
 	units             units
 	shares            map[part]float64 // of the time on one core
+	replies           *replyFigures    // nil where they stay in the ring
 }
 
 // circuitTime is how long a circuit is measured on one core, on all, and under the profiler.
@@ -43,6 +44,9 @@ func measureCircuit(ctx context.Context, name string, c *circuit.Circuit, inputs
 		return nil, fmt.Errorf("an answer is off by %.2g of its largest value", worst)
 	}
 	f.work = workOf(single.Program)
+	if f.replies, err = measureReplies(ctx, single, budget); err != nil {
+		return nil, err
+	}
 	err = onOneCore(func() (err error) {
 		if f.oneCore, err = compare(single.Operation, budget); err != nil {
 			return err
@@ -100,6 +104,7 @@ func writeCircuits(w io.Writer, list []*circuitFigures, b bandwidth) error {
 	writeBesideLattigo(t, list, cores)
 	writeBounds(t, list, b, cores)
 	writeShares(t, list)
+	writeReplies(t, list)
 	if err := t.Flush(); err != nil {
 		return err
 	}

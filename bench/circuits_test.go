@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"text/tabwriter"
 	"time"
 
 	"github.com/google/pprof/profile"
@@ -46,7 +47,7 @@ func TestMeasureCircuit(t *testing.T) {
 	if err := writeCircuits(&out, []*circuitFigures{f, f}, bandwidth{1e10, 3e10, 1 << 29}); err != nil {
 		t.Fatal(err)
 	}
-	if got := strings.Count(out.String(), "small"); got != 2*4 {
+	if got := strings.Count(out.String(), "small"); got != 2*5 {
 		t.Errorf("%d lines name the circuit:\n%s", got, out.String())
 	}
 }
@@ -174,5 +175,45 @@ func TestSum(t *testing.T) {
 	}
 	if rate := readRate(slices.Repeat([]uint64{1}, 1<<16), 3); rate <= 0 {
 		t.Errorf("%g bytes a second", rate)
+	}
+}
+
+func TestMeasureReplies(t *testing.T) {
+	p, err := circuit.NewParameters(12, circuit.ConjugateInvariant, []int{30}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := &circuit.Circuit{Parameters: p, Packing: circuit.Slots, Inputs: []circuit.Input{{Scale: 1 << 22}},
+		Nodes:      []circuit.Node{{In: []int{0}, Scale: 1 << 22, Combine: &circuit.Combine{Factors: []float64{-1}}}},
+		Outputs:    []circuit.Output{{Value: 1, Period: 1, ModulusBits: 24}},
+		RingSwitch: &circuit.RingSwitch{LogN: 11, P: 2056193, Digits: 2}}
+	with, err := primitive.NewCircuit(t.Context(), "negation", c, nil, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f, err := measureReplies(t.Context(), with, time.Millisecond)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if f.plain.RingSwitch != nil || f.times.Ours == 0 || f.times.Lattigo == 0 {
+		t.Errorf("%+v", f)
+	}
+	var b strings.Builder
+	table := tabwriter.NewWriter(&b, 0, 0, 1, ' ', 0)
+	writeReplies(table, []*circuitFigures{{name: "negation", replies: f}, {name: "sum"}})
+	if err := table.Flush(); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"negation 2^11", " 6.17 kB ", " 12.3 kB ", "sum      its own"} {
+		if !strings.Contains(b.String(), want) {
+			t.Errorf("no %q in\n%s", want, b.String())
+		}
+	}
+	c.RingSwitch = nil
+	if with, err = primitive.NewCircuit(t.Context(), "negation", c, nil, 1); err != nil {
+		t.Fatal(err)
+	}
+	if f, err := measureReplies(t.Context(), with, time.Millisecond); err != nil || f != nil {
+		t.Errorf("replies that stay: %v, %v", f, err)
 	}
 }

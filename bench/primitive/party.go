@@ -107,6 +107,14 @@ func NewCircuit(ctx context.Context, name string, c *circuit.Circuit, inputs [][
 	return r, nil
 }
 
+// Reply is a whole run as our side of an operation, with what prepares the result for the wire.
+func (r *Circuit) Reply(ctx context.Context) Run {
+	return timed(func() error {
+		_, err := r.Program.Run(ctx, r.Keys, r.party.inputs)
+		return err
+	})
+}
+
 // Errors returns the largest difference of both sides' decrypted answers from those of the circuit in float, as a share
 // of the largest of these.
 func (r *Circuit) Errors(ctx context.Context) (ours, theirs float64, err error) {

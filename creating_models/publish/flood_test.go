@@ -39,8 +39,9 @@ func TestFloodingDrownsTheCircuitsOwnNoise(t *testing.T) {
 		return math.Sqrt(squares / count)
 	}
 	flooded := deviation()
-	// The same circuit without flooding, its replies rounded to no more than the last prime asks for.
+	// The same circuit without flooding, its replies in their ring and rounded to no more than the last prime asks for.
 	c := *m.Compiled.Circuit
+	c.RingSwitch = nil
 	c.Outputs = slices.Clone(c.Outputs)
 	for o := range c.Outputs {
 		c.Outputs[o].Flood = 0
