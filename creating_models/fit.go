@@ -57,7 +57,9 @@ func runFit(ctx context.Context, args []string, stdout io.Writer, stderr *os.Fil
 	if err := result.WriteTable(stdout); err != nil {
 		return err
 	}
-	report, err := publish.Run(ctx, result.Recipe(f.name), publish.Options{
+	recipe := result.Recipe(f.name)
+	recipe.Data = filepath.Base(f.data) + ", " + recipe.Data
+	report, err := publish.Run(ctx, recipe, publish.Options{
 		Out: f.out, EncryptedSamples: f.samples, Prefer: f.options.Prefer, MaxScoreError: f.bound, License: f.license, Progress: steps.Step,
 	})
 	steps.Done()

@@ -5,6 +5,7 @@ import (
 	_ "embed"
 	"fmt"
 	"io"
+	"path/filepath"
 	"strings"
 	"text/template"
 
@@ -68,7 +69,7 @@ func (r *Report) WriteCard(w io.Writer) error {
 	}
 	origin := markdown(strings.Join(r.origin(), ", "))
 	return card.Execute(w, map[string]any{
-		"FrontMatter": front.String(), "Name": markdown(r.Model.Name), "Description": markdown(r.Model.Description), "Kind": markdown(r.kind()),
+		"FrontMatter": front.String(), "Name": markdown(r.Model.Name), "Description": markdown(r.Model.Description), "Kind": markdown(r.Model.Kind),
 		"Answers": r.answers(), "Origin": strings.ToUpper(origin[:1]) + origin[1:], "Regression": r.Regression != nil, "Batch": r.Sizes.Samples > 1,
 		"Features": format.Integer(int64(r.Model.Features)), "Columns": format.Text(strings.Join(r.Model.Columns, ", ")),
 		"Quality": r.quality().markdown(), "Scores": r.Scores.table().markdown(), "Sizes": r.Sizes.table().markdown(),
@@ -93,13 +94,6 @@ func (r *Report) answers() string {
 	return fmt.Sprintf("one of %d classes: %s", len(classes), list)
 }
 
-func (r *Report) kind() string {
-	if r.Model.Kind == "" {
-		return "model"
-	}
-	return r.Model.Kind
-}
-
 func (r *Report) frontMatter() frontMatter {
 	task := "tabular-classification"
 	switch {
@@ -113,10 +107,11 @@ func (r *Report) frontMatter() frontMatter {
 	if f.License == "" {
 		f.License = "unknown"
 	}
-	if tag := slug(r.Model.Kind); tag != "" {
+	if tag := slug(before(r.Model.Kind, ",(")); tag != "" {
 		f.Tags = append(f.Tags, tag)
 	}
-	data := dataSet{Name: r.Model.Dataset, Type: slug(strings.TrimSpace(before(r.Model.Dataset, ",(")))}
+	set := strings.TrimSpace(before(r.Model.Dataset, ",("))
+	data := dataSet{Name: r.Model.Dataset, Type: slug(strings.TrimSuffix(set, filepath.Ext(set)))}
 	if data.Type == "" {
 		data = dataSet{Name: "the publisher's own", Type: "private"}
 	} else {

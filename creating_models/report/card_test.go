@@ -56,7 +56,7 @@ func at(t *testing.T, v any, path ...any) any {
 
 func TestCardHasTheHubsFields(t *testing.T) {
 	r := sample()
-	r.Model.Kind, r.Model.License, r.Model.Images = "Convolutional network", "apache-2.0", true
+	r.Model.Kind, r.Model.License, r.Model.Images = "Convolutional network, 3 layers", "apache-2.0", true
 	front, body := cardOf(t, r)
 	for _, test := range []struct {
 		want any
@@ -97,7 +97,7 @@ func TestCardHasTheHubsFields(t *testing.T) {
 
 func TestCardOfARegression(t *testing.T) {
 	r := sample()
-	r.Classification, r.Model.Dataset, r.Model.License = nil, "", ""
+	r.Classification, r.Model.Dataset, r.Model.License = nil, "Red Wine.csv, 100 rows", ""
 	r.Regression = &Regression{Clear: Fit{100, 2.5, 0.75}, Encrypted: Fit{20, 2.6, 0.5}}
 	front, body := cardOf(t, r)
 	for _, test := range []struct {
@@ -106,6 +106,7 @@ func TestCardOfARegression(t *testing.T) {
 	}{
 		{"unknown", []any{"license"}},
 		{"tabular-regression", []any{"pipeline_tag"}},
+		{"red-wine", []any{"datasets", 0}},
 		{"r_squared", []any{"model-index", 0, "results", 0, "metrics", 2, "type"}},
 		{0.5, []any{"model-index", 0, "results", 0, "metrics", 2, "value"}},
 		{2.6, []any{"model-index", 0, "results", 0, "metrics", 3, "value"}},
@@ -114,8 +115,12 @@ func TestCardOfARegression(t *testing.T) {
 			t.Errorf("%v: %v, want %v", test.path, got, test.want)
 		}
 	}
-	if front["datasets"] != nil || !strings.Contains(body, "## Fit") {
-		t.Errorf("datasets %v, no fit", front["datasets"])
+	if !strings.Contains(body, "## Fit") {
+		t.Error("no fit")
+	}
+	r.Model.Dataset = ""
+	if front, _ := cardOf(t, r); front["datasets"] != nil || at(t, front, "model-index", 0, "results", 0, "dataset", "type") != "private" {
+		t.Errorf("no data: %v", front)
 	}
 }
 
