@@ -30,6 +30,8 @@ func commands() []command {
 	return []command{
 		{"primitives", "operations beside Lattigo and libraries with HEXL", runPrimitives},
 		{"models", "every recipe: accuracy, sizes, times", runModels},
+		{"imported", "models that others trained and published: accuracy, sizes, times", runImported},
+		{"tables", "models fitted to public tables: clear and encrypted metrics beside scikit-learn and XGBoost", runTables},
 		{"batch", "a recipe compiled for batches: samples a second, bytes a sample", runBatch},
 		{"load", "an endpoint under load: requests a second, latencies", runLoad},
 		{"match", "one encrypted template against galleries of up to a hundred thousand", runMatch},

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"cipherpoint/circuit"
+	"cipherpoint/compiler/approximation"
 	"cipherpoint/creating_models/publish"
 	"cipherpoint/creating_models/recipes"
 	"cipherpoint/pipeline"
@@ -42,6 +43,9 @@ type Row struct {
 	estimate  float64 // the compiler's, for one core
 	circuit   *circuit.Circuit
 	inputs    [][]float64 // its, for a test sample
+
+	approximation *approximation.Result
+	approximated  float64 // accuracy in clear with polynomials, on the whole test set
 }
 
 // measure trains, compiles and saves a recipe, then asks encrypted questions of it: in this process on all cores and on
@@ -67,6 +71,8 @@ func measure(ctx context.Context, recipe recipes.Recipe, o publish.Options, dir 
 		ServerMSOneCore: milliseconds(e.OneCore), ServerMSAllCores: milliseconds(e.All),
 		AccuracyClear: m.Hits(m.Clear).Share(), whole: m.Test.Len(), estimate: m.Compiled.Candidates[0].Latency, circuit: m.Compiled.Circuit,
 	}
+	row.approximation = m.Compiled.Approximation
+	row.approximated = m.Hits(m.Polynomial).Share()
 	row.clearSame, row.AccuracyEncrypted = m.Hits(m.Clear[:row.Samples]).Share(), m.Hits(e.Answers).Share()
 	agree := 0
 	for i, s := range m.Simulated[:row.Samples] {

@@ -2,6 +2,7 @@ package compiler
 
 import (
 	"math/bits"
+	"slices"
 
 	"cipherpoint/circuit"
 )
@@ -33,12 +34,13 @@ func Latency(c *circuit.Circuit, node circuit.Node) float64 {
 	ns := 0.0
 	switch {
 	case node.Linear != nil:
-		sources := map[int]bool{}
-		for _, r := range node.Linear.Babies {
-			sources[r.From] = true
-			ns += hoisted
+		babies := node.Linear.Babies
+		ns += float64(len(babies)) * hoisted
+		for i, r := range babies { // digits are made once of each vector that is rotated
+			if !slices.ContainsFunc(babies[:i], func(o circuit.Rotation) bool { return o.From == r.From }) {
+				ns += decompose
+			}
 		}
-		ns += float64(len(sources)) * decompose
 		ns += float64(len(node.Linear.Giants)) * (decompose + hoisted + 2*l*costMove)
 		ns += float64(len(node.Linear.Diagonals)) * l * costProduct
 	case node.Fold != nil:

@@ -2,6 +2,8 @@ package compiler
 
 import (
 	"fmt"
+	"iter"
+	"math/bits"
 	"slices"
 	"sync"
 
@@ -85,7 +87,15 @@ type placement struct {
 	period, rows, copies int
 	babies               int // shifts below this are baby steps
 	baby, giant          []bool
-	position             []int
+	seats
+}
+
+// seats says where the rows stand: each at a residue modulo the number of diagonals at which all its diagonals are
+// allowed, and which has room for as many rows as lie so far apart.
+type seats struct {
+	free    [][]uint64 // of each row: the residues at which it may stand, as bits
+	residue []int      // of each row
+	owners  [][]int    // of each residue: the rows there
 }
 
 func (p *placement) diagonals() int { return min(p.rows, p.period) / p.copies }
@@ -94,17 +104,22 @@ func (p *placement) diagonals() int { return min(p.rows, p.period) / p.copies }
 func (p *placement) width() int { return max(p.rows, p.period) }
 
 func (p *placement) search() {
-	p.baby, p.giant = all(p.babies), all(p.diagonals()/p.babies)
-	p.position = p.match()
-	for _, steps := range [][]bool{p.giant, p.baby} {
-		for i := len(steps) - 1; i > 0; i-- {
-			steps[i] = false
-			if found := p.match(); found != nil {
-				p.position = found
-			} else {
-				steps[i] = true
-			}
-		}
+	d := p.diagonals()
+	p.baby, p.giant = all(p.babies), all(d/p.babies)
+	p.free, p.residue, p.owners = make([][]uint64, p.m.Rows), make([]int, p.m.Rows), make([][]int, d)
+	anywhere := make([]uint64, (d+63)/64)
+	for at := range d {
+		anywhere[at/64] |= 1 << (at % 64)
+	}
+	for r := range p.free {
+		p.free[r], p.residue[r] = anywhere, r%d
+		p.owners[r%d] = append(p.owners[r%d], r)
+	}
+	for i := len(p.giant) - 1; i > 0; i-- {
+		p.giant[i] = !p.without(i*p.babies, 1, p.babies)
+	}
+	for i := len(p.baby) - 1; i > 0; i-- {
+		p.baby[i] = !p.without(i, p.babies, len(p.giant))
 	}
 }
 
@@ -144,72 +159,86 @@ func (p *placement) allowed() []bool {
 	return allowed
 }
 
-// match gives each row a position at which all its diagonals are allowed, or returns nil. It is Kuhn's algorithm with a
-// greedy start over residues modulo the number of diagonals, each of which has room for as many rows as lie so far apart.
-func (p *placement) match() []int {
+// without forbids the diagonals first, first + step, … and seats the rows anew that have to move. It reports false, and
+// changes nothing, where not all of them find a seat.
+func (p *placement) without(first, step, count int) bool {
 	d := p.diagonals()
-	allowed := p.allowed()
-	free := make([][]int32, p.m.Rows)
-	for r := range free {
+	words := len(p.free[0])
+	flat := make([]uint64, len(p.free)*words)
+	next := seats{free: make([][]uint64, len(p.free)), residue: slices.Clone(p.residue), owners: make([][]int, d)}
+	var standing []int
+	for r, free := range p.free {
+		next.free[r] = flat[r*words : (r+1)*words]
+		copy(next.free[r], free)
 		columns, _ := p.m.Row(r)
-	residues:
-		for at := range d {
-			for _, c := range columns {
-				if !allowed[((c-at)%d+d)%d] {
-					continue residues
-				}
+		for _, c := range columns {
+			for k := range count {
+				at := (c - first - k*step) & (d - 1)
+				next.free[r][at/64] &^= 1 << (at % 64)
 			}
-			free[r] = append(free[r], int32(at))
 		}
-		if len(free[r]) == 0 {
-			return nil
+		if at := p.residue[r]; next.free[r][at/64]>>(at%64)&1 == 1 {
+			next.owners[at] = append(next.owners[at], r)
+		} else {
+			standing = append(standing, r)
 		}
 	}
-	room := p.rows / d
-	owner := make([][]int, d)
-	residue := make([]int, p.m.Rows)
-	seen := make([]int, d) // the attempt that last looked at a residue
-	var seat func(r, attempt int) bool
-	seat = func(r, attempt int) bool {
-		for _, at := range free[r] {
-			if len(owner[at]) < room {
-				owner[at] = append(owner[at], r)
-				residue[r] = int(at)
+	seen := make([]int, d)
+	for i, r := range standing {
+		if !next.seat(r, p.rows/d, seen, i+1) {
+			return false
+		}
+	}
+	p.seats = next
+	return true
+}
+
+// seat finds a residue for a row, and others for the rows that have to make way: a step of Kuhn's algorithm. Seen holds
+// the last attempt at which each residue was looked at.
+func (s *seats) seat(row, room int, seen []int, attempt int) bool {
+	for at := range ones(s.free[row]) {
+		if len(s.owners[at]) < room {
+			s.owners[at] = append(s.owners[at], row)
+			s.residue[row] = at
+			return true
+		}
+	}
+	for at := range ones(s.free[row]) {
+		if seen[at] == attempt {
+			continue
+		}
+		seen[at] = attempt
+		for k, other := range s.owners[at] {
+			if s.seat(other, room, seen, attempt) {
+				s.owners[at][k], s.residue[row] = row, at
 				return true
 			}
 		}
-		for _, at := range free[r] {
-			if seen[at] == attempt {
-				continue
-			}
-			seen[at] = attempt
-			for k, other := range owner[at] {
-				if seat(other, attempt) {
-					owner[at][k] = r
-					residue[r] = int(at)
-					return true
+	}
+	return false
+}
+
+// ones lists the places of the bits that are set.
+func ones(words []uint64) iter.Seq[int] {
+	return func(yield func(int) bool) {
+		for i, w := range words {
+			for ; w != 0; w &= w - 1 {
+				if !yield(64*i + bits.TrailingZeros64(w)) {
+					return
 				}
 			}
 		}
-		return false
 	}
-	order := make([]int, p.m.Rows)
-	for r := range order {
-		order[r] = r
-	}
-	slices.SortStableFunc(order, func(a, b int) int { return len(free[a]) - len(free[b]) })
-	for i, r := range order {
-		if !seat(r, i+1) {
-			return nil
-		}
-	}
-	position := make([]int, p.m.Rows)
-	for at, rows := range owner {
+}
+
+func (p *placement) positions() []int {
+	list := make([]int, p.m.Rows)
+	for at, rows := range p.owners {
 		for k, r := range rows {
-			position[r] = at + k*d
+			list[r] = at + k*p.diagonals()
 		}
 	}
-	return position
+	return list
 }
 
 func (p *placement) opening() opening {
@@ -222,7 +251,7 @@ func (p *placement) opening() opening {
 	}
 	return opening{
 		content: content,
-		rows:    &layout{period: p.rows, position: p.position},
+		rows:    &layout{period: p.rows, position: p.positions()},
 		allowed: append(p.allowed(), make([]bool, p.rows-d)...),
 		name:    fmt.Sprintf("%d copies, rows placed in %d", p.copies, p.rows),
 	}

@@ -59,6 +59,7 @@ type Model struct {
 	Known, Test *dataset.Set
 	Compiled    *compiler.Result
 	Clear       [][]float64           // the graph's answers on the test set
+	Polynomial  [][]float64           // those of the graph with polynomials, which runs encrypted
 	Simulated   []compiler.Simulation // the circuit's, with the noise of encryption
 	TrainTime   time.Duration
 	CompileTime time.Duration
@@ -97,6 +98,12 @@ func Build(ctx context.Context, recipe recipes.Recipe, o Options) (*Model, error
 			return nil, fmt.Errorf("compiling: %w", err)
 		}
 		m.Compiled.Pipeline.Columns = recipe.Columns
+		m.Polynomial = m.Clear
+		if len(m.Compiled.Approximation.Replacements) > 0 {
+			if m.Polynomial, err = m.Compiled.Approximation.Graph.RunRows(m.Test.X); err != nil {
+				return nil, err
+			}
+		}
 		progress("simulating the whole test set", 0, 0)
 		if m.Simulated, err = m.Compiled.Simulate(m.Test.X); err != nil {
 			return nil, err
@@ -126,13 +133,11 @@ const compilations = 6
 func (m *Model) classifies() bool { return m.Test.Labels != nil }
 
 func (m *Model) simulatedAgreement() report.Count {
-	agree := report.Count{Of: len(m.Simulated)}
+	noisy := make([][]float64, len(m.Simulated))
 	for i, s := range m.Simulated {
-		if pipeline.Label(s.NoisyAnswer) == pipeline.Label(m.Clear[i]) {
-			agree.Hits++
-		}
+		noisy[i] = s.NoisyAnswer
 	}
-	return agree
+	return agreement(noisy, m.Polynomial)
 }
 
 // Save writes the artifact with the record of what it was made from.
@@ -400,16 +405,24 @@ func (m *Model) quality(r *report.Report, e *Encrypted, noisy [][]float64) {
 		r.Regression = &report.Regression{Clear: m.fit(m.Clear), Simulated: m.fit(noisy), ClearSame: m.fit(same), Encrypted: m.fit(e.Answers)}
 		return
 	}
-	agreement := report.Count{Of: len(e.Answers)}
-	for i, a := range e.Answers {
-		if pipeline.Label(a) == pipeline.Label(m.Clear[i]) {
-			agreement.Hits++
+	r.Classification = &report.Classification{
+		Classes: m.Test.Labels, Clear: m.Hits(m.Clear), Simulated: m.Hits(noisy), ClearSame: m.Hits(same), Encrypted: m.Hits(e.Answers),
+		Agreement: agreement(e.Answers, m.Polynomial), ClearConfusion: m.confusion(same), EncryptedConfusion: m.confusion(e.Answers),
+	}
+	if len(m.Compiled.Approximation.Replacements) > 0 {
+		r.Classification.Polynomial, r.Classification.Kept = m.Hits(m.Polynomial), agreement(m.Polynomial, m.Clear)
+	}
+}
+
+// agreement counts answers with the label of those wanted, of which there may be more.
+func agreement(answers, want [][]float64) report.Count {
+	c := report.Count{Of: len(answers)}
+	for i, a := range answers {
+		if pipeline.Label(a) == pipeline.Label(want[i]) {
+			c.Hits++
 		}
 	}
-	r.Classification = &report.Classification{
-		Classes: m.Test.Labels, Clear: m.Hits(m.Clear), Simulated: m.Hits(noisy), ClearSame: m.Hits(same),
-		Encrypted: m.Hits(e.Answers), Agreement: agreement, ClearConfusion: m.confusion(same), EncryptedConfusion: m.confusion(e.Answers),
-	}
+	return c
 }
 
 // fit compares the first value of each answer with the target.
