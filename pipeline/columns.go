@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 	"unicode"
+	"unicode/utf8"
 )
 
 // ColumnKind says what the cells of a column are.
@@ -18,7 +19,7 @@ const (
 	Number ColumnKind = "number"
 	// Category: a cell gives the index of its text among Values, or -1 where it is not there.
 	Category ColumnKind = "category"
-	// Text: a cell gives for each of Values how often that word occurs in it; see Words.
+	// Text: a cell gives for each of Values how often that word or pair of words occurs in it; see Words.
 	Text ColumnKind = "text"
 )
 
@@ -170,17 +171,15 @@ func ParseNumber(cell string) (float64, error) {
 	return v, nil
 }
 
-// Words lists the words of a text: runs of two or more letters, digits and underscores, in lower case.
+// Words lists the words of a text, runs of two or more letters, digits and underscores, in lower case, and then the pairs of
+// words that follow each other, with a space between them.
 func Words(text string) []string {
 	words := strings.FieldsFunc(strings.ToLower(text), func(r rune) bool {
 		return !unicode.IsLetter(r) && !unicode.IsDigit(r) && r != '_'
 	})
-	return slices.DeleteFunc(words, func(word string) bool {
-		for i := range word {
-			if i > 0 {
-				return false // a second rune
-			}
-		}
-		return true
-	})
+	words = slices.DeleteFunc(words, func(word string) bool { return utf8.RuneCountInString(word) < 2 })
+	for i := range len(words) - 1 {
+		words = append(words, words[i]+" "+words[i+1])
+	}
+	return words
 }

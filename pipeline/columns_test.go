@@ -43,6 +43,17 @@ func TestColumnsEncode(t *testing.T) {
 	}
 }
 
+func TestWords(t *testing.T) {
+	got := Words("It's NOT good - not_so, très à 42!")
+	want := []string{"it", "not", "good", "not_so", "très", "42", "it not", "not good", "good not_so", "not_so très", "très 42"}
+	if !slices.Equal(got, want) {
+		t.Errorf("%q", got)
+	}
+	if got := Words("a."); len(got) != 0 {
+		t.Errorf("%q", got)
+	}
+}
+
 func TestColumnsTable(t *testing.T) {
 	want := [][]float64{{30, 1, 1, 0, 0}, {31, 2, 0, 0, 0}}
 	for name, records := range map[string][][]string{

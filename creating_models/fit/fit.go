@@ -113,7 +113,7 @@ func Fit(ctx context.Context, t *Table, o Options) (*Result, error) {
 	if err != nil {
 		return nil, err
 	}
-	columns, err := columnsOf(known.table)
+	columns, err := columnsOf(known.table, o.Kind.words())
 	if err != nil {
 		return nil, err
 	}

@@ -58,7 +58,7 @@ func TestPreparation(t *testing.T) {
 	if row := prepared(t, table, false)[1]; !math.IsNaN(row[0]) || row[2] != 1 {
 		t.Errorf("for trees: %v", row)
 	}
-	if _, err := columnsOf(&Table{Columns: []Column{{"id", pipeline.Category}}, Rows: [][]string{{"a"}, {"b"}}}); err == nil || !strings.Contains(err.Error(), `"id"`) {
+	if _, err := columnsOf(&Table{Columns: []Column{{"id", pipeline.Category}}, Rows: [][]string{{"a"}, {"b"}}}, 3); err == nil || !strings.Contains(err.Error(), `"id"`) {
 		t.Errorf("a column of names: %v", err)
 	}
 }
@@ -66,7 +66,7 @@ func TestPreparation(t *testing.T) {
 // prepared returns the features of a table's rows.
 func prepared(t *testing.T, table *Table, scaled bool) [][]float64 {
 	t.Helper()
-	columns, err := columnsOf(table)
+	columns, err := columnsOf(table, 3)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -64,6 +64,14 @@ func (k Kind) long() string {
 // grows holds for trees, which take features as they are.
 func (k Kind) grows() bool { return k == Tree || k == Forest || k == Boosting }
 
+// words is how many words of a text the kind takes.
+func (k Kind) words() int {
+	if k == Logistic || k == SVM {
+		return manyWords
+	}
+	return fewWords
+}
+
 // power is that of the variance, for models with a log link.
 func (o Options) power() (power float64, log bool) {
 	switch o.Kind {
@@ -125,7 +133,7 @@ func plain(label string, fit func(*dataset.Set) (*model.Graph, error)) size {
 // penalties tries penalties on squared weights.
 func penalties(fit func(train.Linear, *dataset.Set, train.Family) (*model.Graph, error), family train.Family) []size {
 	var sizes []size
-	for _, l2 := range []float64{1, 0.1, 0.01, 0.001, 1e-4} {
+	for _, l2 := range []float64{1, 0.1, 0.01, 0.001, 1e-4, 1e-5} {
 		sizes = append(sizes, plain(fmt.Sprintf("penalty %g", l2), func(s *dataset.Set) (*model.Graph, error) {
 			return fit(train.Linear{L2: l2}, s, family)
 		}))

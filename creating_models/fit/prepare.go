@@ -10,8 +10,11 @@ import (
 )
 
 const (
-	// maxCategories and maxWords bound what a column becomes: the most frequent are kept.
-	maxCategories, maxWords = 64, 1024
+	// maxCategories and the words bound what a column becomes: the most frequent are kept. A weighted sum of as many words as
+	// there are slots costs no more than one of few; other kinds pay for each.
+	maxCategories, manyWords, fewWords = 64, 4000, 500
+	// maxCells bounds the numbers of a column of text in all rows.
+	maxCells = 1 << 27
 	// rareCategory is how often a category has to occur, as a share of the rows; rarer ones are as none of the others.
 	rareCategory = 0.002
 	// rareWord is in how many rows a word has to occur.
@@ -19,7 +22,7 @@ const (
 )
 
 // columnsOf learns from rows how those of a table are read: which categories and words count.
-func columnsOf(t *Table) (pipeline.Columns, error) {
+func columnsOf(t *Table, words int) (pipeline.Columns, error) {
 	columns := make(pipeline.Columns, len(t.Columns))
 	for k, c := range t.Columns {
 		columns[k] = pipeline.Column{Name: c.Name, Kind: c.Kind}
@@ -39,7 +42,7 @@ func columnsOf(t *Table) (pipeline.Columns, error) {
 					counts[word]++
 				}
 			}
-			columns[k].Values = frequent(counts, rareWord, maxWords)
+			columns[k].Values = frequent(counts, rareWord, min(words, maxCells/len(t.Rows)))
 		}
 		if c.Kind != pipeline.Number && len(columns[k].Values) == 0 {
 			return nil, fmt.Errorf("column %q has no %s that occurs twice: leave it out", c.Name, c.Kind)

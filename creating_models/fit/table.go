@@ -193,8 +193,8 @@ func isNumber(cell string) bool {
 	return err == nil && !math.IsNaN(v)
 }
 
-// fewWords is up to how many words a cell of categories has in the mean.
-const fewWords = 4
+// textWords is from how many words in the mean cells are taken for text.
+const textWords = 4
 
 func kindOf(rows [][]string, k int) pipeline.ColumnKind {
 	number, words, filled := true, 0, 0
@@ -209,7 +209,7 @@ func kindOf(rows [][]string, k int) pipeline.ColumnKind {
 	switch {
 	case filled > 0 && number:
 		return pipeline.Number
-	case words >= fewWords*filled && filled > 0:
+	case words >= textWords*filled && filled > 0:
 		return pipeline.Text
 	}
 	return pipeline.Category

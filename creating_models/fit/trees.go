@@ -45,7 +45,7 @@ func (o Options) treeSizes(set *dataset.Set) []size {
 			trainer = trees.Forest{Growth: growth, Trees: s.trees, Refine: s.refine, Seed: o.Seed}
 		case Boosting:
 			// As much in all, whatever the number of trees.
-			trainer = trees.Boosting{Growth: growth, Rounds: s.trees, Shrinkage: min(0.4, 12/float64(s.trees)), L2: 1, Subsample: 0.8, Seed: o.Seed}
+			trainer = trees.Boosting{Growth: growth, Rounds: s.trees, Shrinkage: min(0.4, 20/float64(s.trees)), L2: 1, Subsample: 0.8, Seed: o.Seed}
 		}
 		label := fmt.Sprintf("depth %d, %d leaves, %d bins", s.depth, s.leaves, s.bins)
 		if s.trees > 1 {

@@ -201,9 +201,9 @@ func (l Linear) check(set *dataset.Set) error {
 func (l Linear) minimize(set *dataset.Set, y []float64, outputs int, loss func(score, slope []float64, y float64) float64,
 ) (weights, bias []float64, err error) {
 	width := set.Width()
-	rows := make([][]float64, set.Len())
+	rows := make([]features, set.Len())
 	for i, row := range set.X {
-		rows[i] = l.Scaling.apply(row)
+		rows[i] = newFeatures(l.Scaling.apply(row))
 	}
 	split := func(p []float64) (weights, bias []float64) { return p[:outputs*width], p[outputs*width:] }
 	objective := func(gradient, p []float64) float64 {
@@ -214,11 +214,11 @@ func (l Linear) minimize(set *dataset.Set, y []float64, outputs int, loss func(s
 		sum := 0.0
 		for i, row := range rows {
 			for o := range score {
-				score[o] = floats.Dot(weights[o*width:(o+1)*width], row) + bias[o]
+				score[o] = row.dot(weights[o*width:(o+1)*width]) + bias[o]
 			}
 			sum += loss(score, slope, y[i])
 			for o, s := range slope {
-				floats.AddScaled(weightSlopes[o*width:(o+1)*width], s, row)
+				row.addTo(weightSlopes[o*width:(o+1)*width], s)
 				biasSlopes[o] += s
 			}
 		}
@@ -251,6 +251,53 @@ func (l Linear) minimize(set *dataset.Set, y []float64, outputs int, loss func(s
 	}
 	weights, bias = split(result.X)
 	return weights, bias, nil
+}
+
+// features are those of one sample; where most are zero, as words and bits of categories are, the others with their places.
+type features struct {
+	places []int32 // nil for all
+	values []float64
+}
+
+func newFeatures(row []float64) features {
+	var f features
+	for _, v := range row {
+		if v != 0 {
+			f.values = append(f.values, v)
+		}
+	}
+	if 2*len(f.values) > len(row) {
+		return features{values: row}
+	}
+	f.places = make([]int32, 0, len(f.values))
+	for j, v := range row {
+		if v != 0 {
+			f.places = append(f.places, int32(j))
+		}
+	}
+	return f
+}
+
+func (f features) dot(weights []float64) float64 {
+	if f.places == nil {
+		return floats.Dot(weights, f.values)
+	}
+	sum := 0.0
+	for i, j := range f.places {
+		sum += weights[j] * f.values[i]
+	}
+	return sum
+}
+
+// addTo adds the features times a factor.
+func (f features) addTo(sums []float64, factor float64) {
+	if f.places == nil {
+		floats.AddScaled(sums, factor, f.values)
+		return
+	}
+	for i, j := range f.places {
+		sums[j] += factor * f.values[i]
+	}
 }
 
 // graph writes the trained model: scaling, linear map, link.
