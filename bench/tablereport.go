@@ -1,7 +1,10 @@
 package main
 
 import (
+	"encoding/json"
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -17,16 +20,60 @@ import (
 // tableReport is the outcome of `bench tables`.
 type tableReport struct {
 	command  string
+	results  string // file, or empty
 	baseline *tables.Baseline
 	rows     []*tableRow
 }
 
+// load reads the figures that were kept, of as many encrypted rows.
+func (r *tableReport) load(samples int) error {
+	data, err := os.ReadFile(r.results)
+	if r.results == "" || errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if err := json.Unmarshal(data, &r.rows); err != nil {
+		return fmt.Errorf("%s: %w", r.results, err)
+	}
+	for _, row := range r.rows {
+		if row.Encrypted != min(samples, row.Unseen) {
+			return fmt.Errorf("%s holds figures of %d encrypted rows", r.results, row.Encrypted)
+		}
+		if _, err := tables.Find(row.Set); err != nil {
+			return fmt.Errorf("%s: %w", r.results, err)
+		}
+	}
+	return nil
+}
+
+// keep writes all figures.
+func (r *tableReport) keep() error {
+	if r.results == "" {
+		return nil
+	}
+	data, err := json.MarshalIndent(r.rows, "", " ")
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(r.results, append(data, '\n'), 0o644)
+}
+
+// sort brings the rows into the order of the data sets and, within each, of the kinds.
+func (r *tableReport) sort() {
+	place := func(row *tableRow) int {
+		return slices.IndexFunc(tables.All(), func(s *tables.Set) bool { return s.Name == row.Set })*100 + slices.Index(tableKinds[row.Set], row.Kind)
+	}
+	slices.SortStableFunc(r.rows, func(a, b *tableRow) int { return place(a) - place(b) })
+}
+
 // elsewhere returns the baseline's model of the same sort, and the one that its own cross-validation prefers.
 func (r *tableReport) elsewhere(row *tableRow) (same, best *tables.BaselineModel) {
-	models := r.baseline.Sets[row.set.Name].Models
+	models := r.baseline.Sets[row.Set].Models
 	for i := range models {
 		m := &models[i]
-		if m.Kind == counterparts[row.kind] {
+		if m.Kind == counterparts[row.Kind] {
 			same = m
 		}
 		if best == nil || m.Validation > best.Validation {
@@ -36,25 +83,25 @@ func (r *tableReport) elsewhere(row *tableRow) (same, best *tables.BaselineModel
 	return same, best
 }
 
-func (r *tableReport) markdown() string {
+// markdown writes the table, with a picture where its file is named.
+func (r *tableReport) markdown(picture string) string {
 	cores := fmt.Sprintf("%d cores", runtime.GOMAXPROCS(0))
 	lines := [][]string{{"data set", "rows", "kind", "metric", "clear, all test rows", "±", "rows encrypted", "in clear", "encrypted", "same labels", "largest error, % of range",
 		"same kind elsewhere", "best elsewhere", "server, one core", cores, "client", "keys", "request", "reply"}}
 	for _, row := range r.rows {
 		same, best := r.elsewhere(row)
-		for k, metric := range row.set.Metrics() {
-			line := []string{"", "", "", metric, figure(metric, tables.Measure(metric, row.clear)), figure(metric, tables.Noise(metric, row.clear)), "",
-				figure(metric, tables.Measure(metric, row.clearSame)), figure(metric, tables.Measure(metric, row.encrypted)), "", "",
-				ofBaseline(same, metric), ofBaseline(best, metric), "", "", "", "", "", ""}
+		for k, m := range row.Metrics {
+			line := []string{"", "", "", m.Name, figure(m.Name, m.Clear), figure(m.Name, m.Noise), "", figure(m.Name, m.ClearSame), figure(m.Name, m.Encrypted), "", "",
+				ofBaseline(same, m.Name), ofBaseline(best, m.Name), "", "", "", "", "", ""}
 			if k == 0 {
-				line[0], line[1], line[2] = row.set.Name, fmt.Sprintf("%d + %d", row.known, row.unseen), string(row.kind)
-				line[6] = fmt.Sprint(len(row.encrypted))
-				if !row.set.Regression {
-					line[9] = fmt.Sprintf("%d of %d", row.sameLabels, len(row.encrypted))
+				line[0], line[1], line[2] = row.Set, fmt.Sprintf("%d + %d", row.Known, row.Unseen), string(row.Kind)
+				line[6] = fmt.Sprint(row.Encrypted)
+				if m.Name != tables.R2 {
+					line[9] = fmt.Sprintf("%d of %d", row.SameLabels, row.Encrypted)
 				}
-				line[10] = fmt.Sprintf("%.2g", 100*row.largest)
-				copy(line[13:], []string{format.Duration(row.oneCore), format.Duration(row.all), format.Duration(row.client),
-					format.Bytes(float64(row.keyBytes)), format.Bytes(float64(row.request)), format.Bytes(float64(row.reply))})
+				line[10] = fmt.Sprintf("%.2g", 100*row.LargestError)
+				copy(line[13:], []string{format.Duration(row.OneCore), format.Duration(row.AllCores), format.Duration(row.Client),
+					format.Bytes(float64(row.KeyBytes)), format.Bytes(float64(row.RequestBytes)), format.Bytes(float64(row.ReplyBytes))})
 			}
 			lines = append(lines, line)
 		}
@@ -69,10 +116,17 @@ of the same rows differ by encryption alone. Elsewhere: scikit-learn %s and XGBo
 
 `, r.baseline.Versions["scikit-learn"], r.baseline.Versions["xgboost"])
 	writeMarkdown(&b, lines)
+	if picture != "" {
+		fmt.Fprintf(&b, "\n![%s](%s)\n", pictureTitle, picture)
+	}
 	b.WriteString("\nWhat was fitted:\n\n")
 	for _, row := range r.rows {
 		same, _ := r.elsewhere(row)
-		fmt.Fprintf(&b, "- %s (%s), %s: %s, N = 2^%d", row.set.Name, row.set.Predicts, row.kind, row.chosen, row.logN)
+		set, err := tables.Find(row.Set)
+		if err != nil {
+			continue
+		}
+		fmt.Fprintf(&b, "- %s (%s), %s: %s, N = 2^%d", row.Set, set.Predicts, row.Kind, row.Chosen, row.LogN)
 		if same != nil {
 			fmt.Fprintf(&b, "; elsewhere %s", same.Model)
 			for _, name := range sortedKeys(same.Parameters) {
@@ -130,28 +184,28 @@ func writeMarkdown(b *strings.Builder, lines [][]string) {
 	}
 }
 
+const pictureTitle = "Encrypted answers beside the best model elsewhere"
+
 // save writes the table and, beside it, a picture: of each set the best encrypted model and the best elsewhere.
-func (r *tableReport) save(path, text string) error {
+func (r *tableReport) save(path string) error {
 	picture := strings.TrimSuffix(path, filepath.Ext(path)) + ".svg"
-	chart := plot.BarChart{ID: "tables", Title: "Encrypted answers beside the best model elsewhere", Axis: plot.Axis{Label: "accuracy, AUC or R²"}}
+	chart := plot.BarChart{ID: "tables", Title: pictureTitle, Axis: plot.Axis{Label: "accuracy, AUC or R²"}}
 	for i := 0; i < len(r.rows); {
-		set := r.rows[i].set
-		metric := set.Metrics()[0]
-		var ours *tableRow
-		for ; i < len(r.rows) && r.rows[i].set == set; i++ {
-			if ours == nil || tables.Measure(metric, r.rows[i].clear) > tables.Measure(metric, ours.clear) {
+		ours := r.rows[i]
+		for ; i < len(r.rows) && r.rows[i].Set == ours.Set; i++ {
+			if r.rows[i].Metrics[0].Clear > ours.Metrics[0].Clear {
 				ours = r.rows[i]
 			}
 		}
-		chart.Bars = append(chart.Bars, plot.Bar{Label: set.Name, Note: fmt.Sprintf("%s, encrypted: %s of %d rows", ours.kind, metric, len(ours.encrypted)),
-			Value: tables.Measure(metric, ours.encrypted), Ours: true})
+		m := ours.Metrics[0]
+		chart.Bars = append(chart.Bars, plot.Bar{Label: ours.Set, Note: fmt.Sprintf("%s, encrypted: %s of %d rows", ours.Kind, m.Name, ours.Encrypted),
+			Value: m.Encrypted, Ours: true})
 		if _, best := r.elsewhere(ours); best != nil {
-			chart.Bars = append(chart.Bars, plot.Bar{Label: best.Model, Note: fmt.Sprintf("in clear: %s of %d rows", metric, ours.unseen), Value: best.Metrics[metric]})
+			chart.Bars = append(chart.Bars, plot.Bar{Label: best.Model, Note: fmt.Sprintf("in clear: %s of %d rows", m.Name, ours.Unseen), Value: best.Metrics[m.Name]})
 		}
 	}
 	if err := os.WriteFile(picture, plot.Bars(chart).Document(), 0o644); err != nil {
 		return err
 	}
-	text = strings.Replace(text, "\nWhat was fitted:", fmt.Sprintf("\n![Encrypted answers beside the best model elsewhere](%s)\n\nWhat was fitted:", filepath.Base(picture)), 1)
-	return os.WriteFile(path, []byte(text), 0o644)
+	return os.WriteFile(path, []byte(r.markdown(filepath.Base(picture))), 0o644)
 }

@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -44,8 +45,10 @@ func runTables(ctx context.Context, args []string, stdout io.Writer, stderr *os.
 	flags := newFlags("tables", stderr)
 	data := flags.String("data", "", "`folder` of data sets; $CIPHERPOINT_DATA by default")
 	only := flags.String("only", "", "data `sets`, separated by commas; all by default")
+	kinds := flags.String("kinds", "", "`kinds` of models, separated by commas; two for each data set by default")
 	samples := flags.Int("samples", 200, "encrypted `rows` of each model")
 	export := flags.String("export", "", "write train.csv and test.csv of each data set to a `folder`, and no more")
+	results := flags.String("results", "", "keep figures in this JSON `file`; what it holds is printed too, and not measured again")
 	out := flags.String("out", "", "write the table to this `file` of Markdown, and a picture beside it")
 	if err := parse(flags, args); err != nil {
 		return err
@@ -60,26 +63,19 @@ func runTables(ctx context.Context, args []string, stdout io.Writer, stderr *os.
 	if folder == "" {
 		return errors.New("data has to name the folder of data sets")
 	}
-	sets := tables.All()
-	if *only != "" {
-		sets = nil
-		for _, name := range strings.Split(*only, ",") {
-			set, err := tables.Find(name)
-			if err != nil {
-				return err
-			}
-			sets = append(sets, set)
-		}
+	sets, err := findTables(*only)
+	if err != nil {
+		return err
 	}
 	if *export != "" {
-		for _, set := range sets {
-			d, err := set.Export(folder, filepath.Join(*export, set.Name))
-			if err != nil {
-				return err
-			}
-			fmt.Fprintf(stdout, "%s: %d rows to learn from, %d to test on\n", set.Name, d.TrainRows, d.TestRows)
-		}
-		return nil
+		return exportTables(sets, folder, *export, stdout)
+	}
+	r := &tableReport{command: tablesCommand(flags), results: *results}
+	if r.baseline, err = tables.LoadBaseline(); err != nil {
+		return err
+	}
+	if err := r.load(*samples); err != nil {
+		return err
 	}
 	dir, err := os.MkdirTemp("", "bench")
 	if err != nil {
@@ -88,68 +84,123 @@ func runTables(ctx context.Context, args []string, stdout io.Writer, stderr *os.
 	defer os.RemoveAll(dir)
 	show := progress.Steps(stderr)
 	defer show.Done()
-	r := &tableReport{command: "go run ./bench tables"}
-	flags.Visit(func(f *flag.Flag) {
-		if value := f.Value.String(); f.Name == "data" {
-			r.command += " --data DIR"
-		} else {
-			r.command += " --" + f.Name + " " + value
-		}
-	})
-	if r.baseline, err = tables.LoadBaseline(); err != nil {
-		return err
-	}
 	for _, set := range sets {
-		rows, err := measureTable(ctx, set, folder, filepath.Join(dir, set.Name), *samples, show.Step)
-		if err != nil {
-			return fmt.Errorf("%s: %w", set.Name, err)
+		list := tableKinds[set.Name]
+		if *kinds != "" {
+			list = nil
+			for _, kind := range strings.Split(*kinds, ",") {
+				list = append(list, fit.Kind(kind))
+			}
 		}
-		r.rows = append(r.rows, rows...)
-	}
-	show.Done()
-	text := r.markdown()
-	if *out != "" {
-		if err := r.save(*out, text); err != nil {
+		if err := r.measure(ctx, set, list, folder, filepath.Join(dir, set.Name), *samples, show.Step); err != nil {
 			return err
 		}
 	}
-	_, err = io.WriteString(stdout, text)
+	show.Done()
+	r.sort()
+	if *out != "" {
+		if err := r.save(*out); err != nil {
+			return err
+		}
+	}
+	_, err = io.WriteString(stdout, r.markdown(""))
 	return err
+}
+
+// findTables returns the data sets that are named, with commas between, or all.
+func findTables(names string) ([]*tables.Set, error) {
+	if names == "" {
+		return tables.All(), nil
+	}
+	var sets []*tables.Set
+	for _, name := range strings.Split(names, ",") {
+		set, err := tables.Find(name)
+		if err != nil {
+			return nil, err
+		}
+		sets = append(sets, set)
+	}
+	return sets, nil
+}
+
+func exportTables(sets []*tables.Set, data, out string, stdout io.Writer) error {
+	for _, set := range sets {
+		d, err := set.Export(data, filepath.Join(out, set.Name))
+		if err != nil {
+			return err
+		}
+		fmt.Fprintf(stdout, "%s: %d rows to learn from, %d to test on\n", set.Name, d.TrainRows, d.TestRows)
+	}
+	return nil
+}
+
+// tablesCommand is the command line without the folders and files of one machine.
+func tablesCommand(flags *flag.FlagSet) string {
+	command := "go run ./bench tables"
+	flags.Visit(func(f *flag.Flag) {
+		switch f.Name {
+		case "data":
+			command += " --data DIR"
+		case "results":
+			command += " --results FILE"
+		case "out":
+			command += " --out " + filepath.Base(f.Value.String())
+		default:
+			command += " --" + f.Name + " " + f.Value.String()
+		}
+	})
+	return command
 }
 
 // tableRow is what was measured of one model of one data set. Times are medians of a request.
 type tableRow struct {
-	set            *tables.Set
-	kind           fit.Kind
-	chosen         string // its size
-	known, unseen  int    // rows
-	clear          []tables.Prediction
-	clearSame      []tables.Prediction // of the rows that were encrypted
-	encrypted      []tables.Prediction
-	sameLabels     int
-	largest        float64 // error of a score, as a share of the range of scores
-	oneCore, all   time.Duration
-	client         time.Duration // encryption and decryption
-	keyBytes       int64
-	request, reply int
-	logN           int
+	Set          string           `json:"set"`
+	Kind         fit.Kind         `json:"kind"`
+	Chosen       string           `json:"chosen"` // its size
+	Known        int              `json:"known"`  // rows
+	Unseen       int              `json:"unseen"`
+	Encrypted    int              `json:"encrypted"`
+	Metrics      []measuredMetric `json:"metrics"`
+	SameLabels   int              `json:"same_labels"`
+	LargestError float64          `json:"largest_error"` // of a score, as a share of the range of scores
+	OneCore      time.Duration    `json:"one_core_ns"`
+	AllCores     time.Duration    `json:"all_cores_ns"`
+	Client       time.Duration    `json:"client_ns"` // encryption and decryption
+	KeyBytes     int64            `json:"key_bytes"`
+	RequestBytes int              `json:"request_bytes"`
+	ReplyBytes   int              `json:"reply_bytes"`
+	LogN         int              `json:"log_n"`
 }
 
-// measureTable goes the whole way with every kind of model of a data set.
-func measureTable(ctx context.Context, set *tables.Set, data, dir string, samples int, step func(string, int, int)) ([]*tableRow, error) {
-	if _, err := set.Export(data, dir); err != nil {
-		return nil, err
-	}
-	var rows []*tableRow
-	for _, kind := range tableKinds[set.Name] {
+// measuredMetric is one metric in clear on all test rows, and on those that were encrypted.
+type measuredMetric struct {
+	Name      string  `json:"name"`
+	Clear     float64 `json:"clear"`
+	Noise     float64 `json:"noise"` // of Clear, over the choice of test rows
+	ClearSame float64 `json:"clear_same"`
+	Encrypted float64 `json:"encrypted"`
+}
+
+// measure goes the whole way with the models of a data set that are not there yet.
+func (r *tableReport) measure(ctx context.Context, set *tables.Set, kinds []fit.Kind, data, dir string, samples int, step func(string, int, int)) error {
+	for _, kind := range kinds {
+		if slices.ContainsFunc(r.rows, func(row *tableRow) bool { return row.Set == set.Name && row.Kind == kind }) {
+			continue
+		}
+		if _, err := set.Export(data, dir); err != nil {
+			return err
+		}
 		named := func(what string, done, of int) { step(fmt.Sprintf("%s, %s: %s", set.Name, kind, what), done, of) }
 		row, err := measureKind(ctx, set, kind, dir, samples, named)
 		if err != nil {
-			return nil, fmt.Errorf("%s: %w", kind, err)
+			return fmt.Errorf("%s: %s: %w", set.Name, kind, err)
 		}
-		rows = append(rows, row)
+		r.rows = append(r.rows, row)
+		if err := r.keep(); err != nil {
+			return err
+		}
 	}
-	return rows, nil
+	return nil
 }
 
 func measureKind(ctx context.Context, set *tables.Set, kind fit.Kind, dir string, samples int, step func(string, int, int)) (*tableRow, error) {
@@ -157,7 +208,6 @@ func measureKind(ctx context.Context, set *tables.Set, kind fit.Kind, dir string
 	if err != nil {
 		return nil, err
 	}
-	row := &tableRow{set: set, kind: kind, chosen: fitted.Candidates[fitted.Chosen].Label}
 	recipe := fitted.Recipe(set.Name + "-" + string(kind))
 	// Files are in an order of their own: the rows that are encrypted are drawn.
 	unseen := fitted.Test.Shuffle(tables.Seed)
@@ -177,16 +227,21 @@ func measureKind(ctx context.Context, set *tables.Set, kind fit.Kind, dir string
 		return nil, err
 	}
 	spec := e.Model.Spec()
-	row.known, row.unseen, row.logN = m.Known.Len(), m.Test.Len(), spec.Signature.Parameters.LogN
-	row.keyBytes, row.request, row.reply = spec.KeyBytes(), spec.RequestBytes(), spec.ReplyBytes()
-	row.oneCore, row.all = publish.Median(e.OneCore), publish.Median(e.All)
-	row.client = publish.Median(e.Encrypt) + publish.Median(e.Decrypt)
-	row.clear = predictions(set, m.Clear, m.Test.Y)
-	row.clearSame = row.clear[:len(e.Answers)]
-	row.encrypted = predictions(set, e.Answers, m.Test.Y)
-	for i, p := range row.encrypted {
-		if p.Class == row.clearSame[i].Class {
-			row.sameLabels++
+	row := &tableRow{
+		Set: set.Name, Kind: kind, Chosen: fitted.Candidates[fitted.Chosen].Label,
+		Known: m.Known.Len(), Unseen: m.Test.Len(), Encrypted: len(e.Answers), LogN: spec.Signature.Parameters.LogN,
+		OneCore: publish.Median(e.OneCore), AllCores: publish.Median(e.All), Client: publish.Median(e.Encrypt) + publish.Median(e.Decrypt),
+		KeyBytes: spec.KeyBytes(), RequestBytes: spec.RequestBytes(), ReplyBytes: spec.ReplyBytes(),
+	}
+	clear, encrypted := predictions(set, m.Clear, m.Test.Y), predictions(set, e.Answers, m.Test.Y)
+	same := clear[:len(encrypted)]
+	for _, name := range set.Metrics() {
+		row.Metrics = append(row.Metrics, measuredMetric{Name: name, Clear: tables.Measure(name, clear), Noise: tables.Noise(name, clear),
+			ClearSame: tables.Measure(name, same), Encrypted: tables.Measure(name, encrypted)})
+	}
+	for i, p := range encrypted {
+		if p.Class == same[i].Class {
+			row.SameLabels++
 		}
 	}
 	least, most := m.Simulated[0].Scores[0], m.Simulated[0].Scores[0]
@@ -194,11 +249,11 @@ func measureKind(ctx context.Context, set *tables.Set, kind fit.Kind, dir string
 		for k, score := range s.Scores {
 			least, most = min(least, score), max(most, score)
 			if i < len(e.Scores) {
-				row.largest = max(row.largest, abs(e.Scores[i][k]-score))
+				row.LargestError = max(row.LargestError, abs(e.Scores[i][k]-score))
 			}
 		}
 	}
-	row.largest /= most - least
+	row.LargestError /= most - least
 	return row, nil
 }
 
@@ -206,6 +261,9 @@ func fitTable(ctx context.Context, set *tables.Set, kind fit.Kind, dir string, s
 	o := fit.Options{Kind: kind, Target: tables.Target, Task: fit.Classification, Seed: tables.Seed, Choose: fit.ChooseBest, Shape: set.Image, Progress: step}
 	if set.Regression {
 		o.Task = fit.Regression
+	}
+	if set.Image != nil { // a network takes as long to train on a part of the images
+		o.Folds, o.CrossRows = 2, 10_000
 	}
 	known, err := fit.ReadCSV(filepath.Join(dir, tables.TrainFile), fit.ReadOptions{Header: fit.HeaderYes})
 	if err != nil {

@@ -1,0 +1,76 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"math"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+
+	"cipherpoint/internal/testdata"
+)
+
+// A data set goes the whole way: split, fitted, compiled, encrypted, and into a table beside the baseline.
+func TestTableTheWholeWay(t *testing.T) {
+	data := testdata.Dir(t)
+	file := filepath.Join(t.TempDir(), "tables.md")
+	var out bytes.Buffer
+	err := run(context.Background(), []string{"tables", "--data", data, "--only", "diabetes-regression", "--samples", "10", "--out", file}, &out, os.Stderr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if strings.Contains(string(text), data) {
+		t.Error("the table tells where the data is")
+	}
+	var models int
+	for line := range strings.Lines(string(text)) {
+		cells := strings.Split(line, "|")
+		if len(cells) < 18 || !strings.Contains(cells[1], "diabetes") {
+			continue
+		}
+		models++
+		for k := range cells {
+			cells[k] = strings.TrimSpace(cells[k])
+		}
+		var figures []float64
+		for _, k := range []int{5, 8, 9} {
+			v, err := strconv.ParseFloat(cells[k], 64)
+			if err != nil {
+				t.Fatal(err)
+			}
+			figures = append(figures, v)
+		}
+		// In cross-validation of the published data least squares explain 0.4 to 0.5 of the variance.
+		if cells[4] != "R2" || figures[0] < 0.3 || figures[0] > 0.6 {
+			t.Errorf("%s: %s is %v on all rows", cells[3], cells[4], figures[0])
+		}
+		// Scores may be off by 1/256 of their range.
+		if cells[7] != "10" || math.Abs(figures[1]-figures[2]) > 0.01 {
+			t.Errorf("%s: of %s rows %s is %v in clear and %v encrypted", cells[3], cells[7], cells[4], figures[1], figures[2])
+		}
+		if !strings.HasSuffix(cells[12], "Ridge") {
+			t.Errorf("%s stands beside %q", cells[3], cells[12])
+		}
+	}
+	if models != 2 {
+		t.Errorf("%d models in:\n%s", models, text)
+	}
+	if svg, err := os.ReadFile(strings.TrimSuffix(file, ".md") + ".svg"); err != nil || !bytes.Contains(svg, []byte("diabetes-regression")) {
+		t.Errorf("picture: %v", err)
+	}
+}
+
+func TestTablesArguments(t *testing.T) {
+	for _, args := range [][]string{{"--only", "unknown", "--data", "."}, {"--samples", "0", "--data", "."}, {"--data", "/does/not/exist"}, {"--data", ".", "--only", "adult"}} {
+		if err := run(context.Background(), append([]string{"tables"}, args...), new(bytes.Buffer), os.Stderr); err == nil {
+			t.Errorf("%q: accepted", args)
+		}
+	}
+}
