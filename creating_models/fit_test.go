@@ -83,8 +83,8 @@ func TestFitGoesTheWholeWay(t *testing.T) {
 		{fit.MLP, "class", "2", 0.75, true},
 	} {
 		t.Run(string(test.kind)+" of "+test.target, func(t *testing.T) {
-			if test.slow && testing.Short() || race.Enabled && test.kind == fit.MLP {
-				t.Skip("takes long, or does not run under the race detector")
+			if test.slow && (testing.Short() || race.Enabled) {
+				t.Skip("takes long")
 			}
 			t.Parallel()
 			ctx := context.Background()

@@ -98,3 +98,14 @@ func TestColumnsValidate(t *testing.T) {
 		t.Errorf("too wide: %v", err)
 	}
 }
+
+func FuzzColumnsEncode(f *testing.F) {
+	f.Add("1", "clerk", "very good")
+	f.Add("\xff", "", "a\x00b")
+	f.Fuzz(func(t *testing.T, number, category, text string) {
+		row, err := someColumns.Encode([]string{number, category, text})
+		if err == nil && len(row) != someColumns.Width() {
+			t.Errorf("%d values", len(row))
+		}
+	})
+}

@@ -43,7 +43,7 @@ func TestParseCSVFindsOut(t *testing.T) {
 		data string
 		o    ReadOptions
 	}{
-		"no row":        {"", ReadOptions{}},
+		"":              {"", ReadOptions{}},
 		"has no rows":   {"a,b\n", ReadOptions{Header: HeaderYes}},
 		"want yes":      {"a,b\n", ReadOptions{Header: "perhaps"}},
 		`no column "z"`: {"a,b\n1,2\n", ReadOptions{Ignore: []string{"z"}}},

@@ -10,7 +10,6 @@ package rows
 import (
 	"bytes"
 	"encoding/binary"
-	"encoding/csv"
 	"errors"
 	"fmt"
 	"math"
@@ -20,6 +19,8 @@ import (
 
 	"github.com/parquet-go/parquet-go"
 	"github.com/sbinet/npyio/npy"
+
+	"cipherpoint/internal/delimited"
 )
 
 // Table is rows of numbers; NaN stands for a missing value.
@@ -248,17 +249,9 @@ func readCells(data []byte) (*cells, error) {
 	return c, err
 }
 
-// readCSV takes a first line without a number in it as names; fields end at commas, semicolons or tabs.
+// readCSV takes a first line without a number in it as names.
 func readCSV(data []byte) (*cells, error) {
-	first, _, _ := bytes.Cut(data, []byte("\n"))
-	r := csv.NewReader(bytes.NewReader(data))
-	for _, separator := range ";\t" {
-		if bytes.ContainsRune(first, separator) && !bytes.ContainsRune(first, ',') {
-			r.Comma = separator
-		}
-	}
-	r.TrimLeadingSpace = r.Comma != '\t'
-	records, err := r.ReadAll()
+	records, err := delimited.Read(data, 0)
 	if err != nil {
 		return nil, err
 	}

@@ -37,7 +37,7 @@ func Read(data []byte, separator rune) ([][]string, error) {
 		}
 	}
 	if len(records) == 0 {
-		return nil, errors.New("no row of separated values")
+		return nil, errors.New("has no rows")
 	}
 	for i, record := range records {
 		if len(record) != len(records[0]) {

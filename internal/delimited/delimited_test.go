@@ -26,7 +26,7 @@ func TestRead(t *testing.T) {
 			t.Errorf("%s: %q, %v; want %q", name, got, err, c.want)
 		}
 	}
-	for text, message := range map[string]string{"": "no row", "\n\n": "no row", "a,b\n1\n": "row 2 has 1"} {
+	for text, message := range map[string]string{"": "has no rows", "\n\n": "has no rows", "a,b\n1\n": "row 2 has 1"} {
 		if _, err := Read([]byte(text), ','); err == nil || !strings.Contains(err.Error(), message) {
 			t.Errorf("%q: %v, want %q", text, err, message)
 		}
