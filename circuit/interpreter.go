@@ -3,6 +3,7 @@ package circuit
 import (
 	"errors"
 	"fmt"
+	"slices"
 )
 
 var errStored = errors.New("the circuit compares with what its users have stored, and computes nothing without")
@@ -55,12 +56,10 @@ func (node *Node) run(values [][]float64) []float64 {
 	case node.Linear != nil:
 		return node.Linear.run(x)
 	case node.Fold != nil:
-		y := append([]float64(nil), x...)
+		y, before := slices.Clone(x), make([]float64, n)
 		for _, s := range node.Fold.Steps {
-			rotated := rotate(y, s)
-			for j := range y {
-				y[j] += rotated[j]
-			}
+			copy(before, y)
+			addRotated(y, before, s)
 		}
 		return y
 	case node.Dot != nil:
@@ -87,22 +86,12 @@ func (node *Node) run(values [][]float64) []float64 {
 }
 
 func (l *Linear) run(x []float64) []float64 {
-	n := len(x)
-	inner := map[int][]float64{}
-	var giants []int // in order of first use, so that the float sum is always taken in the same order
-	for _, d := range l.Diagonals {
-		sum := inner[d.Giant]
-		if sum == nil {
-			sum = make([]float64, n)
-			inner[d.Giant] = sum
-			giants = append(giants, d.Giant)
-		}
+	y, sum := l.Bias.Full(len(x)), make([]float64, len(x))
+	for i, d := range l.Diagonals {
 		d.Values.addProduct(sum, x, d.Baby)
-	}
-	y := l.Bias.Full(n)
-	for _, giant := range giants {
-		for j, v := range rotate(inner[giant], giant) {
-			y[j] += v
+		if i+1 == len(l.Diagonals) || l.Diagonals[i+1].Giant != d.Giant {
+			addRotated(y, sum, d.Giant)
+			clear(sum)
 		}
 	}
 	return y
@@ -145,7 +134,13 @@ func (out *Output) read(x []float64) []float64 {
 	return y
 }
 
-func rotate(x []float64, shift int) []float64 {
+// addRotated adds rot(x, shift) to y.
+func addRotated(y, x []float64, shift int) {
 	shift = mod(shift, len(x))
-	return append(append(make([]float64, 0, len(x)), x[shift:]...), x[:shift]...)
+	for j, v := range x[shift:] {
+		y[j] += v
+	}
+	for j, v := range x[:shift] {
+		y[len(x)-shift+j] += v
+	}
 }

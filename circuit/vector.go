@@ -84,14 +84,28 @@ func (v Vector) MeanSquare() float64 {
 
 // addProduct adds v ⊙ rot(x, shift) to y.
 func (v Vector) addProduct(y, x []float64, shift int) {
+	if v.IsZero() {
+		return
+	}
 	n := len(y)
-	v.each(n, func(j int, value float64) {
-		at := j + shift
-		if at >= n {
-			at -= n
+	for start := 0; start < n; start += v.Period {
+		if v.Index == nil {
+			for k, value := range v.Values {
+				y[start+k] += value * x[turned(start+k+shift, n)]
+			}
+			continue
 		}
-		y[j] += value * x[at]
-	})
+		for k, j := range v.Index {
+			y[start+int(j)] += v.Values[k] * x[turned(start+int(j)+shift, n)]
+		}
+	}
+}
+
+func turned(at, n int) int {
+	if at >= n {
+		return at - n
+	}
+	return at
 }
 
 func (v Vector) validate(n int) error {
