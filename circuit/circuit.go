@@ -149,7 +149,19 @@ type Output struct {
 	Width        int    `json:"width,omitempty"` // ciphertexts, of a batch
 	ModulusBits  int    `json:"modulus_bits"`
 
+	// FirstBits, where not zero, is how many of these bits the first half of the ciphertext has: its rounding is noise as it
+	// is, while that of the second is multiplied by the secret. Not of batches.
+	FirstBits int `json:"first_bits,omitempty"`
+
 	Flood float64 `json:"flood,omitempty"`
+}
+
+// First returns how many bits a coefficient of the first half takes.
+func (out *Output) First() int {
+	if out.FirstBits != 0 {
+		return out.FirstBits
+	}
+	return out.ModulusBits
 }
 
 // MinFlood is the least deviation of an Output's Flood.
@@ -439,6 +451,9 @@ func (c *Circuit) validateOutput(out Output) error {
 	}
 	if logQ := c.Parameters.LogQ(0); out.ModulusBits < 8 || float64(out.ModulusBits) > logQ {
 		return fmt.Errorf("reply modulus 2^%d: want 2^8 to q_0", out.ModulusBits)
+	}
+	if out.FirstBits != 0 && (out.FirstBits < 8 || out.FirstBits > out.ModulusBits || c.Packing == Batch) {
+		return fmt.Errorf("first half of %d bits: want 8 to those of the modulus", out.FirstBits)
 	}
 	// The samplers are made for deviations from 2^6, and a sixteenth of the modulus is too much noise to answer anything.
 	if out.Flood != 0 && !(out.Flood >= MinFlood && out.Flood <= float64(c.Parameters.Q[0])/16) {

@@ -181,12 +181,13 @@ func (m *Matcher) reply(e *evaluator, keys *EvaluationKeys, id ID, products []sq
 	if err != nil {
 		return nil, err
 	}
-	n, bitSize, modulus := m.params.N(), m.signature.Outputs[0].ModulusBits, m.params.q[0]
+	n, out, modulus := m.params.N(), &m.signature.Outputs[0], m.params.q[0]
+	bits := [2]int{out.ModulusBits, out.First()} // of the second and the first part
 	reply := wire.AppendHeader(make([]byte, 0, m.signature.ScoresSize(sizes)), wire.Replies, id, len(sizes))
-	places := make([][2][]byte, len(sizes)) // of the second and the first part
+	places := make([][2][]byte, len(sizes))
 	for i, size := range sizes {
 		for part, count := range []int{n, size} {
-			bytes := wire.PackedSize(count, bitSize)
+			bytes := wire.PackedSize(count, bits[part])
 			places[i][part] = reply[len(reply) : len(reply)+bytes]
 			reply = reply[:len(reply)+bytes]
 		}
@@ -204,9 +205,9 @@ func (m *Matcher) reply(e *evaluator, keys *EvaluationKeys, id ID, products []sq
 		for k := range first {
 			first[k] = c[0][0][k*step]
 		}
-		for place, v := range [][]uint64{c[1][0], first} {
-			switchModulus(v, v, modulus, bitSize)
-			wire.Pack(places[i][place], v, bitSize)
+		for part, v := range [][]uint64{c[1][0], first} {
+			switchModulus(v, v, modulus, bits[part])
+			wire.Pack(places[i][part], v, bits[part])
 		}
 		alone.release(c)
 	})
@@ -223,15 +224,11 @@ func ParseScores(s *Signature, id ID, blocks []int, data []byte) ([]*Reply, erro
 	}
 	data = data[wire.HeaderSize:]
 	replies := make([]*Reply, len(blocks))
-	bitSize := s.Outputs[0].ModulusBits
 	for i, size := range blocks {
 		replies[i] = &Reply{make([]uint64, size), make([]uint64, s.Parameters.N())}
-		for _, values := range [][]uint64{replies[i].Second, replies[i].First} {
-			bytes := wire.PackedSize(len(values), bitSize)
-			if err := wire.Unpack(values, data[:bytes], bitSize, 1<<bitSize); err != nil {
-				return nil, fmt.Errorf("%w: block %d: %w", ErrFormat, i, err)
-			}
-			data = data[bytes:]
+		var err error
+		if data, err = replies[i].unpack(&s.Outputs[0], data); err != nil {
+			return nil, fmt.Errorf("%w: block %d: %w", ErrFormat, i, err)
 		}
 	}
 	return replies, nil

@@ -90,7 +90,7 @@ func appendPacked(data []byte, values []uint64, bitSize int) []byte {
 }
 
 // Reply is an encrypted output: a ciphertext modulo 2^ModulusBits in coefficients, of whose first part only those are
-// there that the client needs (Signature.Kept).
+// there that the client needs (Signature.Kept), and only their highest bits where FirstBits says so.
 type Reply struct {
 	First  []uint64 // the kept coefficients
 	Second []uint64 // all coefficients, of the ring of replies
@@ -102,7 +102,7 @@ func MarshalReplies(s *Signature, id ID, replies []*Reply) []byte {
 	data = wire.AppendHeader(data, wire.Replies, id, len(replies))
 	for i, reply := range replies {
 		data = appendPacked(data, reply.Second, s.Outputs[i].ModulusBits)
-		data = appendPacked(data, reply.First, s.Outputs[i].ModulusBits)
+		data = appendPacked(data, reply.First, s.Outputs[i].First())
 	}
 	return data
 }
@@ -119,14 +119,26 @@ func ParseReplies(s *Signature, id ID, data []byte) ([]*Reply, error) {
 	replies := make([]*Reply, len(s.Outputs))
 	for i, out := range s.Outputs {
 		reply := &Reply{make([]uint64, len(s.Kept(i))), make([]uint64, s.ReplyN())}
-		for _, values := range [][]uint64{reply.Second, reply.First} {
-			size := wire.PackedSize(len(values), out.ModulusBits)
-			if err := wire.Unpack(values, data[:size], out.ModulusBits, 1<<out.ModulusBits); err != nil {
-				return nil, fmt.Errorf("%w: output %d: %w", ErrFormat, i, err)
-			}
-			data = data[size:]
+		var err error
+		if data, err = reply.unpack(&out, data); err != nil {
+			return nil, fmt.Errorf("%w: output %d: %w", ErrFormat, i, err)
 		}
 		replies[i] = reply
 	}
 	return replies, nil
+}
+
+// unpack reads the reply to an output and returns what follows. There is enough data.
+func (r *Reply) unpack(out *Output, data []byte) ([]byte, error) {
+	for _, half := range []struct {
+		values []uint64
+		bits   int
+	}{{r.Second, out.ModulusBits}, {r.First, out.First()}} {
+		size := wire.PackedSize(len(half.values), half.bits)
+		if err := wire.Unpack(half.values, data[:size], half.bits, 1<<half.bits); err != nil {
+			return nil, err
+		}
+		data = data[size:]
+	}
+	return data, nil
 }

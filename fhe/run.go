@@ -105,7 +105,7 @@ func checkKeys(params *Parameters, set circuit.KeySet, keys *EvaluationKeys) err
 	return keys.Covers(set)
 }
 
-// reply switches a ciphertext at level 0 to the modulus 2^ModulusBits, flooded and in the ring of replies where the circuit
+// reply switches a ciphertext at level 0 to the modulus 2^ModulusBits, its first half to 2^FirstBits, flooded and in the ring of replies where the circuit
 // asks for it. What the ring switch does depends on the flooded ciphertext and on the user's key alone, so that it tells
 // the user nothing that flooding hides.
 func (p *Program) reply(e *evaluator, keys *EvaluationKeys, c pair, output int, out circuit.Output) (*Reply, error) {
@@ -141,7 +141,7 @@ func (p *Program) reply(e *evaluator, keys *EvaluationKeys, c pair, output int, 
 		}
 		second = switched[1][0][:r.N()]
 	}
-	switchModulus(reply.First, reply.First, m, out.ModulusBits)
+	switchModulus(reply.First, reply.First, m, out.First())
 	switchModulus(reply.Second, second, m, out.ModulusBits)
 	return reply, nil
 }

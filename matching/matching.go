@@ -48,18 +48,20 @@ import (
 // MaxDimensions of a template.
 const MaxDimensions = 1024
 
-// MaxError is what scores may be wrong by: seven deviations of the noise, and more, of the parameters below.
-const MaxError = 0.01
+// MaxError is what scores may be wrong by: more than ten deviations of the noise of the parameters below, since one part of
+// it, a rounding error times the secret, is several times as wide in some slots as in others.
+const MaxError = 0.005
 
-// The parameters: one ciphertext prime and one special prime at the smallest ring degree, 89 of 106 bits. The scale of a
+// The parameters: one ciphertext prime and one special prime at the smallest ring degree, 91 of 106 bits. The scale of a
 // score is above the prime: with signs at random the coefficients of a block's scores have deviations of at most 2^-6.5,
 // the first 2^-6, and the prime has room for eight of them.
 const (
 	logN         = circuit.MinLogN
-	qBits, pBits = 40, 49
+	qBits, pBits = 42, 49
 	inputScale   = 26
-	scoreScale   = 42
-	replyBits    = 20
+	scoreScale   = 44
+	replyBits    = 22
+	firstBits    = 16
 )
 
 // precision is what templates are rounded to: far below the noise, and zeros pack well.
@@ -124,7 +126,7 @@ func compile(name string, templates [][]float64, prefix *model.Graph) (*Gallery,
 		c.Nodes = append(c.Nodes, circuit.Node{Name: fmt.Sprintf("templates %d", block), In: []int{0},
 			Scale: math.Exp2(scoreScale), Linear: linear(rows, n, period, babies)})
 		output := fmt.Sprintf("scores %d", block)
-		c.Outputs = append(c.Outputs, circuit.Output{Name: output, Value: block + 1, Period: n, ModulusBits: replyBits})
+		c.Outputs = append(c.Outputs, circuit.Output{Name: output, Value: block + 1, Period: n, ModulusBits: replyBits, FirstBits: firstBits})
 		answer := pipeline.Answer{Shape: model.Shape{len(rows)}, Positions: make([]int32, len(rows)), Factor: 1, Factors: make([]float64, len(rows))}
 		for i := range rows {
 			answer.Positions[i], answer.Factors[i] = int32(i), circuit.Sign(i)

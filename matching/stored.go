@@ -11,13 +11,11 @@ import (
 )
 
 // The parameters of galleries that users keep themselves: one ciphertext prime and one special prime at the smallest ring
-// degree, 89 of 106 bits. The scale of a score is above the prime, since signs at random spread the scores over the
-// coefficients: one of them has a deviation of at most 2^-6, and of 2^-6.5 but for the first.
+// degree, 92 of 106 bits. The scale of a score is above the prime, as for galleries in clear.
 const (
-	storedQBits, storedPBits = 40, 49
-	queryScale               = 23.5
-	templateScale            = 18.5
-	storedReplyBits          = 20
+	storedQBits, storedPBits = 43, 49
+	queryScale               = 25
+	templateScale            = 20
 )
 
 // CompileStored compiles a gallery of encrypted templates, which users enrol under their own keys: their dimensions are all
@@ -34,7 +32,7 @@ func CompileStored(name string, dimensions int) (*Gallery, error) {
 	c := &circuit.Circuit{Name: name, Parameters: parameters, Packing: circuit.Slots,
 		Inputs:  []circuit.Input{{Name: "vector", Scale: math.Exp2(queryScale)}, {Name: "templates", Scale: math.Exp2(templateScale), Dimensions: period}},
 		Nodes:   []circuit.Node{{Name: "scores", In: []int{0, 1}, Scale: math.Exp2(queryScale + templateScale), Match: &circuit.Match{}}},
-		Outputs: []circuit.Output{{Name: "scores", Value: 2, Period: n, ModulusBits: storedReplyBits}},
+		Outputs: []circuit.Output{{Name: "scores", Value: 2, Period: n, ModulusBits: replyBits, FirstBits: firstBits}},
 	}
 	query, block := pipeline.Gather{Elements: make([]int32, n)}, pipeline.Answer{Shape: model.Shape{n}, Positions: make([]int32, n), Factor: 1}
 	for j := range n {

@@ -100,7 +100,7 @@ func (k *Key) Decrypt(s *fhe.Signature, model fhe.ID, reply []byte) ([][]float64
 		scale := out.Scale * math.Ldexp(1, out.ModulusBits) / float64(s.Parameters.Q[0])
 		coefficients := make([]float64, len(kept))
 		for j, at := range kept {
-			sum := int64(r.First[j]+product[at]) << (64 - out.ModulusBits) >> (64 - out.ModulusBits)
+			sum := int64(r.First[j]<<(out.ModulusBits-out.First())+product[at]) << (64 - out.ModulusBits) >> (64 - out.ModulusBits)
 			coefficients[j] = float64(sum) / scale
 		}
 		if out.Coefficients != nil {

@@ -171,7 +171,7 @@ func (k *Key) DecryptScores(s *fhe.Signature, model fhe.ID, blocks []int, reply 
 		scale := out.Scale * float64(wire.TemplateLift(n, block)) * math.Ldexp(1, out.ModulusBits) / float64(s.Parameters.Q[0])
 		coefficients := make([]float64, block)
 		for j := range coefficients {
-			sum := int64(r.First[j]+product[j*(n/block)]) << (64 - out.ModulusBits) >> (64 - out.ModulusBits)
+			sum := int64(r.First[j]<<(out.ModulusBits-out.First())+product[j*(n/block)]) << (64 - out.ModulusBits) >> (64 - out.ModulusBits)
 			coefficients[j] = float64(sum) / scale
 		}
 		scores[i] = make([]float64, block)

@@ -26,13 +26,19 @@ type Output struct {
 	Coefficients []int   `json:"coefficients,omitempty"`
 	Width        int     `json:"width,omitempty"`
 	ModulusBits  int     `json:"modulus_bits"`
+	FirstBits    int     `json:"first_bits,omitempty"`
+}
+
+// First returns how many bits a coefficient of the first half takes.
+func (out *Output) First() int {
+	return (&circuit.Output{ModulusBits: out.ModulusBits, FirstBits: out.FirstBits}).First()
 }
 
 // SignatureOf returns a circuit's signature.
 func SignatureOf(c *circuit.Circuit) *Signature {
 	s := &Signature{Parameters: c.Parameters, Packing: c.Packing, Inputs: c.Inputs, RingSwitch: c.RingSwitch}
 	for _, out := range c.Outputs {
-		s.Outputs = append(s.Outputs, Output{out.Name, c.Scale(out.Value), out.Period, out.Coefficients, out.Width, out.ModulusBits})
+		s.Outputs = append(s.Outputs, Output{out.Name, c.Scale(out.Value), out.Period, out.Coefficients, out.Width, out.ModulusBits, out.FirstBits})
 	}
 	return s
 }
@@ -47,7 +53,7 @@ func (s *Signature) Validate() error {
 		}
 		c.Inputs = append(c.Inputs[:len(c.Inputs):len(c.Inputs)], circuit.Input{Scale: 1, Width: out.Width})
 		c.Outputs = append(c.Outputs, circuit.Output{Value: len(c.Inputs) - 1, Period: out.Period, Coefficients: out.Coefficients,
-			Width: out.Width, ModulusBits: out.ModulusBits})
+			Width: out.Width, ModulusBits: out.ModulusBits, FirstBits: out.FirstBits})
 	}
 	if len(s.Inputs) == 0 {
 		return fmt.Errorf("no inputs")
@@ -101,7 +107,7 @@ func (s *Signature) InputSize() int64 {
 func (s *Signature) ReplySize() int64 {
 	total := int64(HeaderSize)
 	for i, out := range s.Outputs {
-		size := int64(PackedSize(s.ReplyN(), out.ModulusBits)) + int64(PackedSize(len(s.Kept(i)), out.ModulusBits))
+		size := int64(PackedSize(s.ReplyN(), out.ModulusBits)) + int64(PackedSize(len(s.Kept(i)), out.First()))
 		if s.Packing == circuit.Batch {
 			size *= int64(out.Width)
 		}

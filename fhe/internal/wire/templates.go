@@ -59,9 +59,9 @@ func TemplateLift(n, block int) uint64 { return 1 << (bits.Len(uint(n/block)-1) 
 
 // ScoresSize returns the bytes of the reply to a query about blocks of templates.
 func (s *Signature) ScoresSize(blocks []int) int64 {
-	total, bitSize := int64(HeaderSize), s.Outputs[0].ModulusBits
+	total, out := int64(HeaderSize), &s.Outputs[0]
 	for _, m := range blocks {
-		total += int64(PackedSize(s.Parameters.N(), bitSize) + PackedSize(m, bitSize))
+		total += int64(PackedSize(s.Parameters.N(), out.ModulusBits) + PackedSize(m, out.First()))
 	}
 	return total
 }
