@@ -56,10 +56,10 @@ func clientOnly(op model.Op) bool {
 }
 
 // canStart holds for operators that the client can run on its features: they treat each feature, or channel, alone, or
-// combine two without parameters.
+// combine some without parameters.
 func canStart(op model.Op) bool {
 	switch op.(type) {
-	case *model.Add, *model.Sub, *model.Multiply:
+	case *model.Add, *model.Sub, *model.Multiply, *model.ArgMax:
 		return true
 	}
 	return model.PerFeature(op)

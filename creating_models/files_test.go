@@ -98,6 +98,7 @@ func TestEveryFile(t *testing.T) {
 				t.Error(err)
 			}
 			if err != nil {
+				t.Log(err)
 				columns = []string{"", "", "", "", "", "", err.Error()}
 			}
 			row = append(row, columns...)

@@ -9,6 +9,7 @@ import (
 	"text/tabwriter"
 
 	"cipherpoint/internal/testdata"
+	"cipherpoint/model"
 	"cipherpoint/model/onnx"
 	"cipherpoint/model/onnx/onnxtest"
 )
@@ -59,10 +60,42 @@ func check(t *testing.T, w *tabwriter.Writer, cases []onnxtest.Case, refused map
 			t.Errorf("%s: %v", c.Name, err)
 			continue
 		}
+		if err := sameServed(&c, m, served); err != nil {
+			t.Errorf("%s: %v", c.Name, err)
+		}
 		outcome := "imported"
 		if len(served.Classes) > 0 {
 			outcome += fmt.Sprintf(", %d classes", len(served.Classes))
 		}
 		fmt.Fprintf(w, "%s\t%d\t%d\t%.3g\t%s\n", c.Name, m.Opset, len(served.Graph.Nodes), worst, outcome)
 	}
+}
+
+// sameServed compares what is served with the file's own output of that name.
+func sameServed(c *onnxtest.Case, m *onnx.Model, served *model.Imported) error {
+	rows, err := c.Rows(m)
+	if err != nil {
+		return err
+	}
+	all, err := m.Graph.RunRows(rows)
+	if err != nil {
+		return err
+	}
+	answers, err := served.Graph.RunRows(rows)
+	if err != nil {
+		return err
+	}
+	at := 0
+	for _, o := range m.Outputs {
+		size := model.Shape(o.Dims).Size()
+		if o.Value == served.Graph.Outputs[0] {
+			for i := range rows {
+				if d := onnxtest.Distance(answers[i][:size], all[i][at:at+size]); !(d <= 1e-3) {
+					return fmt.Errorf("row %d: served %v, the file gives %v", i, answers[i], all[i][at:at+size])
+				}
+			}
+		}
+		at += size
+	}
+	return nil
 }

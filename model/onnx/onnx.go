@@ -28,6 +28,7 @@ import (
 	"google.golang.org/protobuf/encoding/protowire"
 
 	"cipherpoint/model"
+	"cipherpoint/model/trees"
 )
 
 // Options say what the file does not.
@@ -406,6 +407,16 @@ func (m *Model) Serve() (*model.Imported, error) {
 		}
 	} else if len(m.Classes) == 2 && size == 1 {
 		i.Classes = m.Classes
+	}
+	ensembles := 0
+	for _, node := range i.Graph.Nodes {
+		if _, ok := node.Op.(*model.TreeEnsemble); ok {
+			ensembles++
+		}
+	}
+	if ensembles > 1 {
+		i.Graph, err = trees.Join(i.Graph)
+		return i, err
 	}
 	return i, i.Graph.Validate()
 }
