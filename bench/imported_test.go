@@ -5,10 +5,8 @@ import (
 	"path/filepath"
 	"testing"
 
-	"cipherpoint/creating_models/publish"
 	"cipherpoint/internal/race"
 	"cipherpoint/internal/testdata"
-	"cipherpoint/model/dataset"
 )
 
 // TestNetworksOfOthersAnswerEncrypted runs some images through a published network with ReLUs and max pools.
@@ -18,8 +16,11 @@ func TestNetworksOfOthersAnswerEncrypted(t *testing.T) {
 	}
 	const samples = 20
 	dir := testdata.Dir(t)
-	row, err := measure(context.Background(), importedNetwork("mnist-12", dir, samples),
-		publish.Options{Source: dataset.Source{Dir: dir}, EncryptedSamples: samples, Progress: func(string, int, int) {}}, filepath.Join(t.TempDir(), "artifact"))
+	list, err := findPublished("mnist-12")
+	if err != nil {
+		t.Fatal(err)
+	}
+	row, err := list[0].measure(context.Background(), dir, samples, filepath.Join(t.TempDir(), "artifact"), func(string, int, int) {})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -46,6 +46,9 @@ type Row struct {
 
 	approximation *approximation.Result
 	approximated  float64 // accuracy in clear with polynomials, on the whole test set
+
+	scoreRange                         float64 // between the largest and the smallest score
+	simulatedAgreement, simulatedError float64 // of the whole test set
 }
 
 // measure trains, compiles and saves a recipe, then asks encrypted questions of it: in this process on all cores and on
@@ -74,7 +77,18 @@ func measure(ctx context.Context, recipe recipes.Recipe, o publish.Options, dir 
 	row.approximation = m.Compiled.Approximation
 	row.approximated = m.Hits(m.Polynomial).Share()
 	row.clearSame, row.AccuracyEncrypted = m.Hits(m.Clear[:row.Samples]).Share(), m.Hits(e.Answers).Share()
-	agree := 0
+	low, high, agree := math.Inf(1), math.Inf(-1), 0
+	for i, s := range m.Simulated {
+		for k, v := range s.Scores {
+			low, high = min(low, v), max(high, v)
+			row.simulatedError = max(row.simulatedError, math.Abs(s.NoisyScores[k]-v))
+		}
+		if pipeline.Label(s.NoisyAnswer) == pipeline.Label(m.Clear[i]) {
+			agree++
+		}
+	}
+	row.scoreRange, row.simulatedAgreement = high-low, float64(agree)/float64(row.whole)
+	agree = 0
 	for i, s := range m.Simulated[:row.Samples] {
 		for k := range s.Scores {
 			row.MaxScoreError = max(row.MaxScoreError, math.Abs(e.Scores[i][k]-s.Scores[k]))

@@ -36,8 +36,8 @@ import (
 	"cipherpoint/pipeline"
 )
 
-// calibrationRows is how many training rows the compiler sees.
-const calibrationRows = 1024
+// CalibrationRows is how many training rows the compiler sees.
+const CalibrationRows = 1024
 
 // Options steer a run. Progress may be nil; it is told the step and, where of is positive, how much of it is done.
 type Options struct {
@@ -94,7 +94,7 @@ func Build(ctx context.Context, recipe recipes.Recipe, o Options) (*Model, error
 	options := compiler.Options{Grid: grid, Classes: m.Known.Labels, Prefer: o.Prefer, MaxScoreError: o.MaxScoreError, Flood: o.Flood, Packing: o.Packing,
 		Progress: func(step string) { progress(step, 0, 0) }}
 	for range compilations {
-		if m.Compiled, err = compiler.Compile(graph, m.Known.X[:min(calibrationRows, m.Known.Len())], options); err != nil {
+		if m.Compiled, err = compiler.Compile(graph, m.Known.X[:min(CalibrationRows, m.Known.Len())], options); err != nil {
 			return nil, fmt.Errorf("compiling: %w", err)
 		}
 		m.Compiled.Pipeline.Columns = recipe.Columns
