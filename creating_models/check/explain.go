@@ -98,6 +98,10 @@ func (r *replay) explain(i int) (Disagreement, error) {
 		}
 	}
 	c := r.course(from, to)
+	noiseAlone := r.classifies() && from.label == to.label // no label is wrong, the noise is larger than stated
+	if noiseAlone {
+		c = r.course(r.circuit[i], to)
+	}
 	d.Score = r.name(c)
 	d.FloatScore, d.SimulatedScore, d.EncryptedScore = c.at(r.compared(from)), c.at(r.compared(r.simulated[i])), math.NaN()
 	if encrypted {
@@ -110,8 +114,8 @@ func (r *replay) explain(i int) (Disagreement, error) {
 	noise := steps[len(steps)-1]
 	whole := c.at(r.compared(to)) - c.at(r.compared(from))
 	blame := farthest(steps, whole)
-	if r.classifies() && from.label == to.label {
-		blame, whole = noise, noise.move // no label is wrong, the noise alone is too large
+	if noiseAlone {
+		blame, whole = noise, noise.move
 	}
 	if blame.cause == Precision {
 		// Noise that is far wider than elsewhere has a reason: out of range, polynomials are steep and multiply it, and values

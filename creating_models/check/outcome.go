@@ -1,6 +1,7 @@
 package check
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"math"
@@ -57,19 +58,26 @@ func (o *Outcome) Ratio() float64 { return o.Measured.Typical / o.Predicted.Typi
 
 // Broken says what the artifact does not keep, or returns nil.
 func (o *Outcome) Broken() error {
-	switch {
-	case !(o.Stated <= o.Bound):
-		return fmt.Errorf("the largest error of an encrypted score is %.3g: at most %.3g is stated", o.Stated, o.Bound)
-	case len(o.Classes) > 0 && implausible(o.Circuit.Hits, o.Circuit.Of, o.LabelChanges):
-		return fmt.Errorf("polynomials keep %v labels: they may change %s", o.Circuit, format.Share(o.LabelChanges))
-	case len(o.Classes) > 0 && Implausible(o.EncryptedNoise.Hits, o.EncryptedNoise.Of):
-		return fmt.Errorf("encrypted, %v labels are those without noise: at least %s are stated", o.EncryptedNoise, format.Share(MinAgreement))
-	case len(o.Classes) > 0 && Implausible(o.SimulatedNoise.Hits, o.SimulatedNoise.Of):
-		return fmt.Errorf("simulated, %v labels are those without noise: at least %s are stated", o.SimulatedNoise, format.Share(MinAgreement))
-	case o.Encrypted.Of >= fewest && !(o.Ratio() >= 0.5 && o.Ratio() <= 2):
-		return fmt.Errorf("the error of encryption is %.2f times the predicted one: want a factor of two at most", o.Ratio())
+	var problems []error
+	add := func(pattern string, args ...any) { problems = append(problems, fmt.Errorf(pattern, args...)) }
+	if !(o.Stated <= o.Bound) {
+		add("the largest error of an encrypted score is %.3g: at most %.3g is stated", o.Stated, o.Bound)
 	}
-	return nil
+	if len(o.Classes) > 0 {
+		if implausible(o.Circuit.Hits, o.Circuit.Of, o.LabelChanges) {
+			add("polynomials keep %v labels: they may change %s", o.Circuit, format.Share(o.LabelChanges))
+		}
+		if Implausible(o.SimulatedNoise.Hits, o.SimulatedNoise.Of) {
+			add("simulated, %v labels are those without noise: at least %s are stated", o.SimulatedNoise, format.Share(MinAgreement))
+		}
+		if Implausible(o.EncryptedNoise.Hits, o.EncryptedNoise.Of) {
+			add("encrypted, %v labels are those without noise: at least %s are stated", o.EncryptedNoise, format.Share(MinAgreement))
+		}
+	}
+	if o.Encrypted.Of >= fewest && !(o.Ratio() >= 0.5 && o.Ratio() <= 2) {
+		add("the error of encryption is %.2f times the predicted one: want a factor of two at most", o.Ratio())
+	}
+	return errors.Join(problems...)
 }
 
 // differs reports whether an answer to row i is not the original's: another label, or an error above what is stated.
