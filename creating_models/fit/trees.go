@@ -9,8 +9,8 @@ import (
 	"cipherpoint/model/trees"
 )
 
-// bins is into how many a feature is divided at most, and fewBins is cheaper for the client.
-const bins, fewBins = 64, 16
+// bins is into how many a feature is divided at most; fewBins are cheaper for the client, manyBins tell places on a map apart.
+const bins, fewBins, manyBins = 64, 16, 128
 
 // treeSizes tries depths, leaves, trees and bins. Depth sets the levels of the circuit; leaves set its work.
 func (o Options) treeSizes(set *dataset.Set) []size {
@@ -28,7 +28,7 @@ func (o Options) treeSizes(set *dataset.Set) []size {
 			{60, 4, 0, 12, bins, 1}, {60, 6, 0, 24, bins, 100}}
 	case Boosting:
 		shapes = []shape{{20, 2, 0, 4, bins, 0}, {60, 2, 0, 4, bins, 0}, {60, 3, 0, 6, fewBins, 0}, {60, 3, 0, 6, bins, 0}, {100, 4, 0, 8, bins, 0},
-			{200, 4, 0, 8, bins, 0}, {300, 6, 0, 24, bins, 0}}
+			{200, 4, 0, 8, bins, 0}, {300, 6, 0, 24, manyBins, 0}}
 	}
 	var sizes []size
 	for _, s := range shapes {
