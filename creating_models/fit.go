@@ -57,6 +57,12 @@ func runFit(ctx context.Context, args []string, stdout io.Writer, stderr *os.Fil
 	if err := result.WriteTable(stdout); err != nil {
 		return err
 	}
+	if err := writePlaces(stdout, result.Graph); err != nil {
+		return err
+	}
+	for _, line := range result.Disclosed() {
+		fmt.Fprintf(stdout, "clients learn %s\n", line)
+	}
 	recipe := result.Recipe(f.name)
 	recipe.Data = filepath.Base(f.data) + ", " + recipe.Data
 	report, err := publish.Run(ctx, recipe, publish.Options{

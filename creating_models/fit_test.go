@@ -159,7 +159,7 @@ func TestFitCommand(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{"penalty 0.0001", "chosen", "R²", "table-ridge"} {
+	for _, want := range []string{"penalty 0.0001", "chosen", "R²", "table-ridge", "on the client before encryption: Imputer, Scale", "clients learn medians, means and deviations of 2 numbers"} {
 		if !strings.Contains(stdout.String(), want) {
 			t.Errorf("%q is missing in %s", want, stdout.String())
 		}

@@ -253,13 +253,18 @@ func (p *publication) describe(w io.Writer) error {
 	for _, note := range p.model.Notes {
 		fmt.Fprintf(w, "note: %s\n", note)
 	}
-	places, err := compiler.Places(p.model.Graph)
+	return writePlaces(w, p.model.Graph)
+}
+
+// writePlaces prints who does what of a model.
+func writePlaces(w io.Writer, g *model.Graph) error {
+	places, err := compiler.Places(g)
 	if err != nil {
 		return err
 	}
 	for _, place := range []compiler.Place{compiler.BeforeEncryption, compiler.Encrypted, compiler.AfterDecryption} {
 		var nodes []string
-		for i, node := range p.model.Graph.Nodes {
+		for i, node := range g.Nodes {
 			if places[i] == place {
 				nodes = append(nodes, node.Op.Kind())
 			}

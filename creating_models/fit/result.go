@@ -7,6 +7,7 @@ import (
 
 	"cipherpoint/internal/format"
 	"cipherpoint/internal/plot"
+	"cipherpoint/pipeline"
 )
 
 // WriteTable prints the candidates with their scores and prices.
@@ -30,6 +31,39 @@ func (r *Result) WriteTable(w io.Writer) error {
 			format.Bytes(float64(c.KeyBytes)), format.Bytes(float64(c.RequestBytes)), format.Bytes(float64(c.ReplyBytes)), c.LogN, note)
 	}
 	return t.Flush()
+}
+
+// Disclosed lists what client.zip, which is public, tells of the rows that the model learnt from.
+func (r *Result) Disclosed() []string {
+	var list []string
+	tell := func(n int, format string) {
+		if n > 0 {
+			list = append(list, fmt.Sprintf(format, n))
+		}
+	}
+	count := map[pipeline.ColumnKind]int{}
+	for _, c := range r.Columns {
+		count[c.Kind] += max(1, len(c.Values))
+	}
+	switch {
+	case r.Kind == CNN:
+	case r.Kind.grows():
+		edges := 0
+		for _, feature := range r.Grid {
+			edges += len(feature)
+		}
+		tell(edges, "a grid of quantiles, %d edges in all, not which of them the trees use")
+	case r.Columns == nil:
+		tell(r.Known.Width(), "medians, means and deviations of %d features")
+	default:
+		tell(count[pipeline.Number], "medians, means and deviations of %d numbers")
+	}
+	tell(count[pipeline.Category], "%d frequent categories")
+	tell(count[pipeline.Text], "%d frequent words and pairs of words")
+	if r.Kind == Neighbours {
+		list = append(list, "the classes or values of the gallery's templates")
+	}
+	return list
 }
 
 // Figures draws what is missing to a perfect score against latency and against bytes of keys.
