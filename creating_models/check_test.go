@@ -73,3 +73,16 @@ func TestCheckCommand(t *testing.T) {
 		}
 	}
 }
+
+// TestShippedArtifactKeepsWhatItStates replays the artifact that the sources come with, which has its card.
+func TestShippedArtifactKeepsWhatItStates(t *testing.T) {
+	const dir = "../compiled_model"
+	var text bytes.Buffer
+	if err := run(context.Background(), []string{"check", dir, "--samples", "20"}, &text, null(t)); err != nil {
+		t.Errorf("%v\n%s", err, text.String())
+	}
+	card, err := os.ReadFile(filepath.Join(dir, "README.md"))
+	if err != nil || !strings.HasPrefix(string(card), "---\nlicense: apache-2.0\n") {
+		t.Errorf("no card: %v", err)
+	}
+}
