@@ -118,6 +118,10 @@ func (o Options) bound(answers [][]float64) float64 {
 // large: about a tenth of these labels change.
 const maxUnsafe = 0.002
 
+// maxHalvings bounds how often the error allowed is halved for the sake of labels: ties, as of the votes in a forest, stay
+// unsafe however small it is.
+const maxHalvings = 6
+
 // judge runs the model up to its scores on all rows: the largest ones have to fit the last modulus, and they tell the
 // bound on the error. Where the caller states none, a classifier's is halved until nearly all labels are safe.
 func (k *compilation) judge(g *model.Graph, rows [][]float64) error {
@@ -143,7 +147,7 @@ func (k *compilation) judge(g *model.Graph, rows [][]float64) error {
 	}
 	o := k.options
 	k.bound = o.bound(scores)
-	for o.MaxScoreError == 0 && len(o.Classes) > 0 && k.bound > 0 {
+	for halvings := 0; o.MaxScoreError == 0 && len(o.Classes) > 0 && halvings < maxHalvings; halvings++ {
 		unsafe, err := unsafeLabels(suffix, scores, k.bound/2)
 		if err != nil {
 			return err
@@ -158,8 +162,12 @@ func (k *compilation) judge(g *model.Graph, rows [][]float64) error {
 
 // unsafeLabels counts the rows whose label an error of this size could change.
 func unsafeLabels(suffix *model.Graph, scores [][]float64, size float64) (int, error) {
+	direct, err := largestWins(suffix, scores)
+	if err != nil {
+		return 0, err
+	}
 	unsafe := 0
-	if len(scores[0]) > 1 {
+	if direct {
 		for _, row := range scores {
 			sorted := slices.Sorted(slices.Values(row))
 			if sorted[len(sorted)-1]-sorted[len(sorted)-2] < 2*size {
@@ -168,20 +176,49 @@ func unsafeLabels(suffix *model.Graph, scores [][]float64, size float64) (int, e
 		}
 		return unsafe, nil
 	}
-	moved := make([][]float64, 0, 2*len(scores))
+	// Each score in turn is moved, of many some.
+	const most = 16
+	var moved [][]float64
+	step := (len(scores[0]) + most - 1) / most
 	for _, row := range scores {
-		moved = append(moved, []float64{row[0] - size}, []float64{row[0] + size})
+		moved = append(moved, row)
+		for k := 0; k < len(row); k += step {
+			for _, by := range []float64{-size, size} {
+				other := slices.Clone(row)
+				other[k] += by
+				moved = append(moved, other)
+			}
+		}
 	}
 	answers, err := suffix.RunRows(moved)
 	if err != nil {
 		return 0, err
 	}
-	for i := 0; i < len(answers); i += 2 {
-		if pipeline.Label(answers[i]) != pipeline.Label(answers[i+1]) {
+	each := len(moved) / len(scores)
+	for i := 0; i < len(answers); i += each {
+		label := pipeline.Label(answers[i])
+		if slices.ContainsFunc(answers[i+1:i+each], func(a []float64) bool { return pipeline.Label(a) != label }) {
 			unsafe++
 		}
 	}
 	return unsafe, nil
+}
+
+// largestWins holds where the label is that of the largest score.
+func largestWins(suffix *model.Graph, scores [][]float64) (bool, error) {
+	if len(scores[0]) == 1 {
+		return false, nil
+	}
+	answers, err := suffix.RunRows(scores)
+	if err != nil {
+		return false, err
+	}
+	for i, row := range scores {
+		if len(answers[i]) != len(row) || answers[i][pipeline.Label(row)] < slices.Max(answers[i]) {
+			return false, nil
+		}
+	}
+	return true, nil
 }
 
 // calibrationRows is how many of the caller's rows are run through each packing.
@@ -231,7 +268,7 @@ func Compile(g *model.Graph, rows [][]float64, o Options) (*Result, error) {
 	if o.Packing == PackBatch {
 		err = k.batchable()
 	} else {
-		err = s.encrypted.tooLarge()
+		err = s.encrypted.servable()
 	}
 	if err != nil {
 		return nil, err

@@ -115,7 +115,7 @@ func (p *program) foldOnce() (bool, error) {
 		o := &p.ops[i]
 		switch {
 		case o.maps != nil:
-			if o.joinTerms() {
+			if o.joinTerms() || o.dropZeros() {
 				changed = true
 			}
 			for k, v := range o.in {

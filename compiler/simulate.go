@@ -45,6 +45,15 @@ func (r *Result) Simulate(rows [][]float64) ([]Simulation, error) {
 	return results, nil
 }
 
+// Tied returns how many rows have a label that hangs on rounding, as where trees' votes are equal: no precision helps.
+func (r *Result) Tied(rows []Simulation) (int, error) {
+	scores := make([][]float64, len(rows))
+	for i, s := range rows {
+		scores[i] = s.Scores
+	}
+	return unsafeLabels(r.Pipeline.Suffix, scores, 1e-9*spread(scores))
+}
+
 // Unsafe returns how many rows have a label that depends on the noise: simulated rows whose label a third of the largest
 // simulated error, about two deviations, could change.
 func (r *Result) Unsafe(rows []Simulation) (int, error) {

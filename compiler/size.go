@@ -2,6 +2,7 @@ package compiler
 
 import (
 	"fmt"
+	"slices"
 
 	"cipherpoint/circuit"
 	"cipherpoint/model"
@@ -11,7 +12,7 @@ import (
 const mostElements = 1 << circuit.MaxLogN
 
 // tooLarge refuses a model whose activations or max pools take more elements than a ciphertext has slots, before polynomials
-// are looked for. Linear layers are folded first and checked after; see program.tooLarge.
+// are looked for. Linear layers are folded first and checked after; see program.servable.
 func tooLarge(g *model.Graph) error {
 	shapes, err := g.Shapes()
 	if err != nil {
@@ -46,12 +47,32 @@ func tooLarge(g *model.Graph) error {
 	return nil
 }
 
-// tooLarge refuses a value that no ciphertext holds.
-func (p *program) tooLarge() error {
+// servable refuses values that no ciphertext holds, and ones that depend on no input.
+func (p *program) servable() error {
 	for v := range len(p.inputs) + len(p.ops) {
-		if value := p.value(v); value.shape.Size() > mostElements {
+		value := p.value(v)
+		if value.shape.Size() > mostElements {
 			return fmt.Errorf("value %q has %d elements, and a ciphertext holds %d: use smaller inputs or layers, or fewer trees", value.name, value.shape.Size(), mostElements)
+		}
+		if o := p.producer(v); o != nil && len(o.maps) == 1 && isZero(o.maps[0]) {
+			return fmt.Errorf("value %q is the same for all inputs: there is nothing to compute encrypted", value.name)
 		}
 	}
 	return nil
+}
+
+func isZero(m *model.Sparse) bool {
+	return !slices.ContainsFunc(m.Value, func(v float64) bool { return v != 0 })
+}
+
+// dropZeros leaves out operands that count for nothing, as where a tensor was only stretched to another's shape.
+func (o *op) dropZeros() bool {
+	for k, m := range o.maps {
+		if len(o.in) > 1 && isZero(m) {
+			o.in, o.maps = slices.Delete(o.in, k, k+1), slices.Delete(o.maps, k, k+1)
+			o.dropZeros()
+			return true
+		}
+	}
+	return false
 }

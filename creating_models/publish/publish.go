@@ -93,10 +93,15 @@ func Build(ctx context.Context, recipe recipes.Recipe, o Options) (*Model, error
 	start = time.Now()
 	options := compiler.Options{Grid: grid, Classes: m.Known.Labels, Prefer: o.Prefer, MaxScoreError: o.MaxScoreError, Flood: o.Flood, Packing: o.Packing,
 		Progress: func(step string) { progress(step, 0, 0) }}
-	for range compilations {
-		if m.Compiled, err = compiler.Compile(graph, m.Known.X[:min(CalibrationRows, m.Known.Len())], options); err != nil {
+	for tried := range compilations {
+		compiled, err := compiler.Compile(graph, m.Known.X[:min(CalibrationRows, m.Known.Len())], options)
+		if err != nil && tried > 0 {
+			break // a smaller error cannot be had
+		}
+		if err != nil {
 			return nil, fmt.Errorf("compiling: %w", err)
 		}
+		m.Compiled = compiled
 		m.Compiled.Pipeline.Columns = recipe.Columns
 		m.Polynomial = m.Clear
 		if len(m.Compiled.Approximation.Replacements) > 0 {
@@ -116,6 +121,13 @@ func Build(ctx context.Context, recipe recipes.Recipe, o Options) (*Model, error
 			return nil, err
 		}
 		if m.simulatedAgreement().Share() >= check.MinAgreement && float64(unsafe) <= (1-check.MinAgreement)/4*float64(len(m.Simulated)) {
+			break
+		}
+		tied, err := m.Compiled.Tied(m.Simulated)
+		if err != nil {
+			return nil, err
+		}
+		if tied > 0 && unsafe <= tied {
 			break
 		}
 		// Some samples are closer to the boundary of two classes than the error allowed.
@@ -414,16 +426,21 @@ func (m *Model) quality(r *report.Report, e *Encrypted, noisy [][]float64) {
 	}
 }
 
-// agreement counts answers with the label of those wanted, of which there may be more.
+// agreement counts answers with the label of those wanted, of which there may be more, or with one that ties with it, as
+// trees' votes do.
 func agreement(answers, want [][]float64) report.Count {
 	c := report.Count{Of: len(answers)}
 	for i, a := range answers {
-		if pipeline.Label(a) == pipeline.Label(want[i]) {
+		label, best := pipeline.Label(a), pipeline.Label(want[i])
+		if label == best || len(a) > 1 && want[i][label] >= want[i][best]-tie*math.Abs(want[i][best]) {
 			c.Hits++
 		}
 	}
 	return c
 }
+
+// tie is the difference of two scores, relative to them, below which rounding decides.
+const tie = 1e-9
 
 // fit compares the first value of each answer with the target.
 func (m *Model) fit(answers [][]float64) report.Fit {
