@@ -14,7 +14,8 @@
 // trees the grid of quantiles, of nearest neighbours the classes or values of the gallery (not its rows).
 //
 // The scores of cross-validation choose among sizes; only the test rows, which nothing is learnt from, tell how good the
-// chosen model is.
+// chosen model is. Categories, words and scales are learnt from all other rows, without their targets, before these are
+// divided into folds.
 package fit
 
 import (
