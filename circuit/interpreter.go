@@ -40,11 +40,31 @@ func (c *Circuit) RunObserved(observe func(value int, vector []float64), inputs 
 			observe(at, values[at])
 		}
 	}
+	return c.read(values), nil
+}
+
+// Vary returns the outputs for another vector in the place of one value. Values are those of a run (RunObserved), of which
+// only what depends on that one is computed again.
+func (c *Circuit) Vary(values [][]float64, value int, vector []float64) [][]float64 {
+	varied := slices.Clone(values)
+	varied[value] = vector
+	changed := make([]bool, len(values))
+	changed[value] = true
+	for i, node := range c.Nodes {
+		at := len(c.Inputs) + i
+		if at > value && slices.ContainsFunc(node.In, func(v int) bool { return changed[v] }) {
+			changed[at], varied[at] = true, node.run(varied)
+		}
+	}
+	return c.read(varied)
+}
+
+func (c *Circuit) read(values [][]float64) [][]float64 {
 	outputs := make([][]float64, len(c.Outputs))
 	for i, out := range c.Outputs {
 		outputs[i] = out.read(values[out.Value])
 	}
-	return outputs, nil
+	return outputs
 }
 
 func (node *Node) run(values [][]float64) []float64 {

@@ -261,7 +261,7 @@ func Compile(g *model.Graph, rows [][]float64, o Options) (*Result, error) {
 	if err != nil {
 		return nil, err
 	}
-	k := &compilation{split: s, options: o, weights: weights, progress: o.progress}
+	k := &compilation{split: s, options: o, weights: weights, progress: o.progress, profiles: map[int][][]styled{}}
 	if len(o.Classes) == 0 {
 		k.approximated = approximated.Loss
 	}
@@ -296,8 +296,9 @@ type compilation struct {
 	bound    float64       // on the error of a score, as stated
 	// approximated is what approximation has taken of the bound, on the rows set aside.
 	approximated float64
-	target       float64   // what is searched for: less than the bound where simulation shows more noise than predicted
-	largest      []float64 // score of each output
+	target       float64            // what is searched for: less than the bound where simulation shows more noise than predicted
+	largest      []float64          // score of each output
+	profiles     map[int][][]styled // by log2 of the ring degree
 	candidates   []Candidate
 }
 
@@ -387,23 +388,17 @@ func (k *compilation) compare() error {
 			break
 		}
 		k.progress(fmt.Sprintf("searching ring degree 2^%d", logN))
-		packings, err := k.packings(logN)
+		profiled, err := k.profiled(logN)
 		if err != nil {
 			return err
 		}
-		results := make([][]Candidate, len(packings))
-		errs := make([]error, len(packings))
+		results := make([][]Candidate, len(profiled))
 		var wait sync.WaitGroup
-		for i, p := range packings {
-			wait.Go(func() { results[i], errs[i] = k.explore(p) })
+		for i, styles := range profiled {
+			wait.Go(func() { results[i] = k.explore(styles) })
 		}
 		wait.Wait()
-		for i := range packings {
-			if errs[i] != nil {
-				return errs[i]
-			}
-			k.candidates = append(k.candidates, results[i]...)
-		}
+		k.candidates = append(k.candidates, slices.Concat(results...)...)
 	}
 	if len(k.candidates) == 0 {
 		return fmt.Errorf("no parameters up to ring degree 2^%d keep the scores within the error allowed: allow a larger one, or use fewer layers and lower degrees",
@@ -470,18 +465,34 @@ func nominalCost(c *circuit.Circuit) float64 {
 	return cost
 }
 
-// explore measures a packing once and searches the parameters for each style of rotations.
-func (k *compilation) explore(p *packing) ([]Candidate, error) {
+// profiled returns the packings at a ring degree, each in all styles of rotations, with their profiles. What is searched
+// for may change from round to round, but not these.
+func (k *compilation) profiled(logN int) ([][]styled, error) {
+	if known := k.profiles[logN]; known != nil {
+		return known, nil
+	}
+	packings, err := k.packings(logN)
+	if err != nil {
+		return nil, err
+	}
+	profiled, errs := make([][]styled, len(packings)), make([]error, len(packings))
+	var wait sync.WaitGroup
+	for i, p := range packings {
+		wait.Go(func() { profiled[i], errs[i] = k.profile(p) })
+	}
+	wait.Wait()
+	k.profiles[logN] = profiled
+	return profiled, cmp.Or(errs...)
+}
+
+// profile measures a packing once for all styles of rotations.
+func (k *compilation) profile(p *packing) ([]styled, error) {
 	f, err := measure(p, k.spreadOut(p), k.largest)
 	if err != nil {
 		return nil, err
 	}
 	if k.options.Packing == PackBatch {
-		list := search([]styled{{packing: p, profile: f}}, demands{bound: k.target, weights: k.weights})
-		for i := range list {
-			list[i].Packing = "batch"
-		}
-		return list, nil
+		return []styled{{packing: p, profile: f}}, nil
 	}
 	var styles []styled
 	for _, style := range rotationStyles {
@@ -500,15 +511,22 @@ func (k *compilation) explore(p *packing) ([]Candidate, error) {
 		other.profileLinears(&own)
 		styles = append(styles, styled{packing: other, profile: &own, steps: steps, style: style})
 	}
+	return styles, nil
+}
+
+// explore searches the parameters for each style of rotations of a packing.
+func (k *compilation) explore(styles []styled) []Candidate {
 	list := search(styles, demands{bound: k.target, flood: k.options.Flood, weights: k.weights})
 	for i := range list {
-		d := list[i].packing.decision
-		list[i].Packing = fmt.Sprintf("%s; babies %s, giants %s", openingNames(d), d.style[0], d.style[1])
+		if list[i].Packing = "batch"; k.options.Packing != PackBatch {
+			d := list[i].packing.decision
+			list[i].Packing = fmt.Sprintf("%s; babies %s, giants %s", openingNames(d), d.style[0], d.style[1])
+		}
 		if by := list[i].replies.by; by != nil {
 			list[i].Packing += fmt.Sprintf("; replies in degree 2^%d", by.LogN)
 		}
 	}
-	return list, nil
+	return list
 }
 
 func openingNames(d decision) string {

@@ -84,15 +84,17 @@ type linearProfile struct {
 	giants   float64 // number of giant rotations
 }
 
+// varied is how many rows are run again with noise on each value.
+const varied = 6
+
 // measure profiles a packing on a few rows; largest are the outputs' largest scores on more.
 func measure(p *packing, rows [][][]float64, largest []float64) (*profile, error) {
 	c := p.circuit
 	values, n := c.Values(), float64(c.Parameters.Slots())
 	batch := c.Packing == circuit.Batch
-	f := &profile{mixes: profileMixes(c), rms: make([]float64, values), max: make([]float64, values), transfer: make([]float64, values),
+	f := &profile{mixes: profileMixes(c), rms: make([]float64, values), max: make([]float64, values),
 		means: make([]float64, len(c.Outputs)), linear: map[int]linearProfile{}}
-	clean := make([][]float64, len(rows))
-	for i, row := range rows {
+	for _, row := range rows {
 		out, err := c.RunObserved(func(v int, x []float64) {
 			for _, xj := range x {
 				f.rms[v] += xj * xj
@@ -111,29 +113,16 @@ func measure(p *packing, rows [][][]float64, largest []float64) (*profile, error
 				}
 			}
 		}
-		clean[i] = p.scores(out)
+		f.scores = append(f.scores, p.scores(out))
 	}
-	f.scores = clean
 	for o := range c.Outputs {
 		f.means[o] = max(f.means[o], largest[o]/p.outputs[o].Factor*float64(period(c, o))/n)
 	}
 	for v := range f.rms {
 		f.rms[v] = math.Sqrt(f.rms[v] / float64(c.Width(v)*len(rows)))
 	}
-	f.repeated = make([]float64, values)
-	random := rand.New(rand.NewPCG(1, 1))
-	for target := range values {
-		var err error
-		d := deviation{white: 1, steps: p.foldSteps(target)}
-		if f.transfer[target], err = p.transfer(rows, clean, target, d, f.rms[target], random); err != nil {
-			return nil, err
-		}
-		if period := p.linearPeriod(target); period > 0 {
-			d := deviation{repeated: 1, period: period}
-			if f.repeated[target], err = p.transfer(rows, clean, target, d, f.rms[target], random); err != nil {
-				return nil, err
-			}
-		}
+	if err := p.transfers(f, rows[:min(varied, len(rows))]); err != nil {
+		return nil, err
 	}
 	p.profileLinears(f)
 	return f, nil
@@ -158,27 +147,43 @@ func (p *packing) foldSteps(value int) []int {
 	return nil
 }
 
-// transfer measures how far noise of deviation one on one value moves the worst score.
-func (p *packing) transfer(rows [][][]float64, clean [][]float64, target int, noise deviation, rms float64, random *rand.Rand) (float64, error) {
-	const trials = 6
-	std := 1e-4 * max(rms, 1e-6)
-	noise.white *= std
-	noise.repeated *= std
-	squares := make([]float64, len(clean[0]))
-	for i := range min(trials, len(rows)) {
-		out, err := p.circuit.RunObserved(func(v int, x []float64) {
-			if v == target {
-				noise.addTo(x, random)
-			}
-		}, rows[i]...)
-		if err != nil {
-			return 0, err
+// transfers measures how far noise of deviation one on each value moves the worst score.
+func (p *packing) transfers(f *profile, rows [][][]float64) error {
+	c, random := p.circuit, rand.New(rand.NewPCG(1, 1))
+	values := make([][]float64, c.Values())
+	white, repeated := make([][]float64, len(values)), make([][]float64, len(values)) // squares, of each score
+	add := func(to *[]float64, clean []float64, v int, noise deviation) {
+		std := 1e-4 * max(f.rms[v], 1e-6)
+		noise.white *= std
+		noise.repeated *= std
+		x := slices.Clone(values[v])
+		noise.addTo(x, random)
+		if *to == nil {
+			*to = make([]float64, len(clean))
 		}
-		for k, s := range p.scores(out) {
-			squares[k] += (s - clean[i][k]) * (s - clean[i][k]) / (std * std * float64(min(trials, len(rows))))
+		for k, s := range p.scores(c.Vary(values, v, x)) {
+			(*to)[k] += (s - clean[k]) * (s - clean[k]) / (std * std * float64(len(rows)))
 		}
 	}
-	return math.Sqrt(slices.Max(squares)), nil
+	for i, row := range rows {
+		if _, err := c.RunObserved(func(v int, x []float64) { values[v] = x }, row...); err != nil {
+			return err
+		}
+		for v := range values {
+			add(&white[v], f.scores[i], v, deviation{white: 1, steps: p.foldSteps(v)})
+			if period := p.linearPeriod(v); period > 0 {
+				add(&repeated[v], f.scores[i], v, deviation{repeated: 1, period: period})
+			}
+		}
+	}
+	f.transfer, f.repeated = make([]float64, len(values)), make([]float64, len(values))
+	for v := range values {
+		f.transfer[v] = math.Sqrt(slices.Max(white[v]))
+		if repeated[v] != nil {
+			f.repeated[v] = math.Sqrt(slices.Max(repeated[v]))
+		}
+	}
+	return nil
 }
 
 // deviation is the noise that a value introduces.
