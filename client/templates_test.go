@@ -135,6 +135,28 @@ func TestEnrolledTemplatesAreMatched(t *testing.T) {
 		t.Errorf("templates that are not those enrolled: %v", err)
 	}
 
+	var small []client.Enrolment
+	for i := range 3 {
+		ids, vectors := people(r, 1000+i, 1, dimensions)
+		clear[ids[0]] = vectors[0]
+		enrolment, err := m.Enrol(t.Context(), c, ids, vectors)
+		if err != nil {
+			t.Fatal(err)
+		}
+		small = append(small, enrolment)
+	}
+	merged, err := m.Merge(t.Context(), c, small)
+	if err != nil {
+		t.Fatal(err)
+	}
+	enrolments = append(enrolments, merged)
+	if got := ask(c, "person 1001"); got[0].ID != "person 1001" {
+		t.Errorf("the best match for person 1001 is %s", got[0].ID)
+	}
+	if _, err := m.Match(t.Context(), c, uid, small, clear["person 1001"], 1); client.CodeOf(err) != client.UnknownKey {
+		t.Errorf("merged files are still there: %v", err)
+	}
+
 	// What does not belong together.
 	refused := func(what string, want client.Code, err error) {
 		t.Helper()
