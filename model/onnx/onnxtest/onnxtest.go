@@ -18,6 +18,7 @@ import (
 	"strings"
 	"testing"
 
+	"cipherpoint/model/dataset"
 	"cipherpoint/model/onnx"
 )
 
@@ -204,8 +205,8 @@ func (c *Case) image(index int) ([]float64, error) {
 	return image, nil
 }
 
-// More returns n further rows like the stored ones: the last images of MNIST's test set, integers that are stored, or
-// normal numbers with the mean and deviation of each column or, of fewer than eight rows, of all numbers.
+// More returns about n further rows like the stored ones: the last images of MNIST's test set, the flowers of Iris, integers
+// that are stored, or normal numbers with the mean and deviation of each column or, of fewer than eight rows, of all numbers.
 func (c *Case) More(rows [][]float64, n int) ([][]float64, error) {
 	more := make([][]float64, n)
 	if c.images {
@@ -216,6 +217,9 @@ func (c *Case) More(rows [][]float64, n int) ([][]float64, error) {
 			}
 		}
 		return more, nil
+	}
+	if flowers, err := dataset.Iris(); err == nil && within(rows, flowers.X) {
+		return flowers.X, nil
 	}
 	random := rand.New(rand.NewPCG(1, 2))
 	if all := slices.Concat(rows...); !slices.ContainsFunc(all, func(x float64) bool { return x != math.Trunc(x) }) {
@@ -243,6 +247,18 @@ func (c *Case) More(rows [][]float64, n int) ([][]float64, error) {
 		}
 	}
 	return more, nil
+}
+
+// within holds if every row is one of a set, to single precision.
+func within(rows, set [][]float64) bool {
+	for _, row := range rows {
+		if !slices.ContainsFunc(set, func(other []float64) bool {
+			return slices.EqualFunc(row, other, func(a, b float64) bool { return math.Abs(a-b) < 1e-5 })
+		}) {
+			return false
+		}
+	}
+	return true
 }
 
 func moments(list []float64) (mean, deviation float64) {
