@@ -142,6 +142,9 @@ func TestAnswersTooLargeForThePrimesAreFound(t *testing.T) {
 }
 
 func TestCoarseApproximationIsFoundAtItsLayer(t *testing.T) {
+	if testing.Short() {
+		t.Skip("compiles for some seconds")
+	}
 	r := rand.New(rand.NewPCG(2, 2))
 	data := rows(r, 128, 1, 1, 1, 1)
 	// The first activation is so nearly linear that a coarse polynomial does.
@@ -157,6 +160,9 @@ func TestCoarseApproximationIsFoundAtItsLayer(t *testing.T) {
 }
 
 func TestTooFewBitsAreFound(t *testing.T) {
+	if testing.Short() {
+		t.Skip("compiles for some seconds")
+	}
 	r := rand.New(rand.NewPCG(3, 3))
 	data := rows(r, 200, 1, 1, 1, 1)
 	sum := model.Tensor{Shape: model.Shape{1, 4}, Data: []float64{0.5, -0.5, 0.5, -0.5}} // of squares: as often above as below zero
