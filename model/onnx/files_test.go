@@ -2,6 +2,7 @@ package onnx_test
 
 import (
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -32,6 +33,15 @@ func TestFiles(t *testing.T) {
 	}
 	w.Flush()
 	t.Log("\n" + table.String())
+}
+
+// TestExported imports files that onnxtest/generate.py made.
+func TestExported(t *testing.T) {
+	cases := onnxtest.Find(t, filepath.Join("testdata", "exported"), "")
+	if len(cases) < 10 {
+		t.Fatalf("%d files", len(cases))
+	}
+	check(t, tabwriter.NewWriter(io.Discard, 0, 0, 2, ' ', 0), cases, nil)
 }
 
 func check(t *testing.T, w *tabwriter.Writer, cases []onnxtest.Case, refused map[string]string) {
