@@ -28,7 +28,7 @@ type templateBlock struct {
 
 // templatePiece is how many points of a ciphertext are kept together. The matching pieces of all rotations of a query of
 // 128 dimensions take half of a second cache of 2 MB.
-const templatePiece = 512
+const templatePiece = wire.BatchBlock
 
 // Bytes returns the memory that the templates take.
 func (t *Templates) Bytes() int64 { return t.bytes }
@@ -95,7 +95,7 @@ func ReadTemplates(r io.Reader, params *Parameters, dimensions int, id ID, pool 
 			if wire.Unpack(vectors[0], packed[c*packedSize:][:packedSize], bitSize, modulus.Q()) != nil {
 				damaged.Store(true)
 			}
-			expander.Uniform(vectors[1], modulus.Q(), wire.TemplateDomain, item+c, 0, 0)
+			expander.UniformBlocks(vectors[1], modulus.Q(), wire.TemplateDomain, item+c, 0)
 			for piece := range block.pieces {
 				for part, v := range vectors {
 					modulus.Pack(block.pieces[piece][part][c], v[piece*templatePiece:(piece+1)*templatePiece])

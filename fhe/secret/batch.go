@@ -52,7 +52,7 @@ func (k *Key) EncryptBatch(s *fhe.Signature, model fhe.ID, inputs [][][]float64,
 		scratch := sync.Pool{New: func() any { return kernel.NewVectors(in.Level+2, n) }}
 		pool.Do(in.Width, func(e int) {
 			polys := scratch.Get().([][]uint64)
-			k.encryptVector(packed[e*size:(e+1)*size], expander, first+e, vectors[e], in, polys)
+			k.encryptVector(packed[e*size:(e+1)*size], expander, wire.BatchDomain, first+e, vectors[e], in, polys)
 			scratch.Put(polys)
 		})
 		first += in.Width
@@ -70,8 +70,8 @@ func (k *Key) checkBatch(s *fhe.Signature) error {
 	return nil
 }
 
-// encryptVector writes the packed first half of a ciphertext.
-func (k *Key) encryptVector(packed []byte, expander wire.Expander, item int, vector []float64, in circuit.Input, scratch [][]uint64) {
+// encryptVector writes the packed first half of a ciphertext of a batch or of templates.
+func (k *Key) encryptVector(packed []byte, expander wire.Expander, domain wire.Domain, item int, vector []float64, in circuit.Input, scratch [][]uint64) {
 	n := k.params.N()
 	moduli := k.params.Moduli(in.Level, 0)
 	values := make([]float64, n)
@@ -85,9 +85,7 @@ func (k *Key) encryptVector(packed []byte, expander wire.Expander, item int, vec
 		residues(product, noise, m)
 		m.Add(b, b, product)
 		m.Forward(b, b)
-		for block := range n / wire.BatchBlock {
-			expander.Uniform(product[block*wire.BatchBlock:(block+1)*wire.BatchBlock], m.Q(), wire.BatchDomain, item, block, limb)
-		}
+		expander.UniformBlocks(product, m.Q(), domain, item, limb)
 		m.Mul(product, product, k.limbs[limb])
 		m.Sub(b, b, product)
 		bitSize := bits.Len64(m.Q())

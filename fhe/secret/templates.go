@@ -10,7 +10,6 @@ import (
 
 	"cipherpoint/circuit"
 	"cipherpoint/fhe"
-	"cipherpoint/fhe/internal/random"
 	"cipherpoint/fhe/internal/wire"
 	"cipherpoint/fhe/kernel"
 )
@@ -61,7 +60,7 @@ func (k *Key) EncryptTemplates(s *fhe.Signature, set fhe.ID, templates [][]float
 				}
 			}
 			polys := scratch.Get().([][]uint64)
-			k.encryptTemplates(packed[c*size:(c+1)*size], expander, item+c, v, stored.Scale, polys)
+			k.encryptVector(packed[c*size:(c+1)*size], expander, wire.TemplateDomain, item+c, v, *stored, polys)
 			scratch.Put(polys)
 		})
 		first, item = first+block, item+ciphertexts
@@ -78,23 +77,6 @@ func (k *Key) stored(s *fhe.Signature) (*circuit.Input, error) {
 		return nil, errNoTemplates
 	}
 	return stored, nil
-}
-
-// encryptTemplates writes the packed first half of a ciphertext.
-func (k *Key) encryptTemplates(packed []byte, expander wire.Expander, item int, v []float64, scale float64, scratch [][]uint64) {
-	n, m := k.params.N(), k.params.Moduli(0, 0)[0]
-	b, product := scratch[0], scratch[1]
-	k.params.Encoder().Encode(scratch[:1], k.params.Moduli(0, 0), circuit.Vector{Period: n, Values: v}, scale)
-	noise := make([]int8, n)
-	random.New().Gaussian(noise)
-	residues(product, noise, m)
-	m.Add(b, b, product)
-	m.Forward(b, b)
-	expander.Uniform(product, m.Q(), wire.TemplateDomain, item, 0, 0)
-	m.Mul(product, product, k.limbs[0])
-	m.Sub(b, b, product)
-	wire.Pack(packed, b, bits.Len64(m.Q()))
-	clear(noise)
 }
 
 // DecryptTemplates decrypts a file of templates that EncryptTemplates wrote and returns all that it has room for: those
@@ -133,7 +115,7 @@ func (k *Key) DecryptTemplates(s *fhe.Signature, set fhe.ID, file []byte) ([][]f
 				return nil, fmt.Errorf("%w: %w", fhe.ErrFormat, err)
 			}
 			file = file[size:]
-			expander.Uniform(vectors[1], m.Q(), wire.TemplateDomain, item, 0, 0)
+			expander.UniformBlocks(vectors[1], m.Q(), wire.TemplateDomain, item, 0)
 			item++
 			m.Mul(vectors[1], vectors[1], k.limbs[0])
 			m.Add(vectors[0], vectors[0], vectors[1])

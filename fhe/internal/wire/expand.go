@@ -24,7 +24,7 @@ const (
 	// BatchDomain is for ciphertexts of batches: item is the ciphertext's index, digit the block of BatchBlock values, so
 	// that parts can be expanded in any order.
 	BatchDomain Domain = 3
-	// TemplateDomain is for stored templates: item is the ciphertext's index.
+	// TemplateDomain is for stored templates, as BatchDomain is for batches.
 	TemplateDomain Domain = 4
 )
 
@@ -38,6 +38,13 @@ func NewExpander(seed Seed) Expander {
 		panic(err) // the key length is right
 	}
 	return Expander{block}
+}
+
+// UniformBlocks is Uniform for the ciphertexts of batches and templates, in blocks of BatchBlock values.
+func (e Expander) UniformBlocks(values []uint64, modulus uint64, domain Domain, item, limb int) {
+	for block := range len(values) / BatchBlock {
+		e.Uniform(values[block*BatchBlock:(block+1)*BatchBlock], modulus, domain, item, block, limb)
+	}
 }
 
 // BatchBlock is how many values of a batch's ciphertext are expanded at once. It divides the degree of every ring.
