@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"testing"
 
+	"cipherpoint/circuit"
 	"cipherpoint/fhe"
 	"cipherpoint/fhe/secret"
 )
@@ -22,35 +23,86 @@ func unitVector(r *rand.Rand, dimensions int) []float64 {
 	return v
 }
 
+// user is both ends of a gallery.
+type user struct {
+	*Gallery
+	t      *testing.T
+	params *fhe.Parameters
+	key    *secret.Key
+	keys   *fhe.EvaluationKeys
+	pool   *fhe.Pool
+}
+
+func newUser(t *testing.T, g *Gallery, err error) *user {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+	u := &user{Gallery: g, t: t, pool: fhe.NewPool(2)}
+	if u.params, err = fhe.NewParameters(g.Circuit.Parameters); err != nil {
+		t.Fatal(err)
+	}
+	if u.key, err = secret.GenerateKey(u.params); err != nil {
+		t.Fatal(err)
+	}
+	var file bytes.Buffer
+	if err := u.key.WriteEvaluationKeys(t.Context(), &file, g.Circuit.Keys(), fhe.ID{}, u.pool, nil); err != nil {
+		t.Fatal(err)
+	}
+	if u.keys, err = fhe.ReadKeys(&file, u.params, g.Circuit.Keys(), fhe.ID{}, nil); err != nil {
+		t.Fatal(err)
+	}
+	return u
+}
+
+// encrypt returns the request for a vector, and what the prefix makes of it.
+func (u *user) encrypt(x []float64) (request []byte, encoded []float64) {
+	u.t.Helper()
+	vectors, err := u.Pipeline.Encode(x)
+	if err != nil {
+		u.t.Fatal(err)
+	}
+	full := circuit.Vector{Period: len(vectors[0]), Values: vectors[0]}.Full(u.params.N())
+	request, err = u.key.Encrypt(fhe.SignatureOf(u.Circuit), fhe.ID{}, [][]float64{full})
+	if err != nil {
+		u.t.Fatal(err)
+	}
+	return request, vectors[0]
+}
+
+// ask returns the scores of a gallery in clear, and the answer.
+func (u *user) ask(program *fhe.Program, request []byte) (scores, answer []float64) {
+	u.t.Helper()
+	s := program.Signature()
+	inputs, err := fhe.ParseInputs(u.params, s, fhe.ID{}, request)
+	if err != nil {
+		u.t.Fatal(err)
+	}
+	replies, err := program.Run(u.t.Context(), u.keys, inputs)
+	if err != nil {
+		u.t.Fatal(err)
+	}
+	out, err := u.key.Decrypt(s, fhe.ID{}, fhe.MarshalReplies(s, fhe.ID{}, replies))
+	if err != nil {
+		u.t.Fatal(err)
+	}
+	scores, answer, err = u.Pipeline.Decode(out)
+	if err != nil {
+		u.t.Fatal(err)
+	}
+	return scores, answer
+}
+
 func TestScoresAreInnerProducts(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 1))
-	for _, size := range []struct{ templates, dimensions int }{{1, 1}, {5, 3}, {300, 16}, {5000, 50}, {4097, 128}} {
+	for _, size := range []struct{ templates, dimensions int }{{1, 1}, {5, 3}, {300, 16}, {5000, 50}, {4097, 128}, {17 * 4096, 16}} {
 		templates := make([][]float64, size.templates)
 		for i := range templates {
 			templates[i] = unitVector(r, size.dimensions)
 		}
 		g, err := Compile("gallery", templates)
-		if err != nil {
-			t.Fatal(err)
-		}
-		params, err := fhe.NewParameters(g.Circuit.Parameters)
-		if err != nil {
-			t.Fatal(err)
-		}
-		key, err := secret.GenerateKey(params)
-		if err != nil {
-			t.Fatal(err)
-		}
-		pool := fhe.NewPool(1)
-		var file bytes.Buffer
-		if err := key.WriteEvaluationKeys(t.Context(), &file, g.Circuit.Keys(), fhe.ID{}, pool, nil); err != nil {
-			t.Fatal(err)
-		}
-		keys, err := fhe.ReadKeys(&file, params, g.Circuit.Keys(), fhe.ID{}, nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		program, err := fhe.NewProgram(t.Context(), g.Circuit, pool)
+		u := newUser(t, g, err)
+		program, err := fhe.NewProgram(t.Context(), g.Circuit, u.pool)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -60,38 +112,8 @@ func TestScoresAreInnerProducts(t *testing.T) {
 		for i := range long {
 			long[i] = 30 * query[i]
 		}
-		vectors, err := g.Pipeline.Encode(long)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for i, v := range vectors {
-			full := make([]float64, params.N())
-			for j := range full {
-				full[j] = v[j%len(v)]
-			}
-			vectors[i] = full
-		}
-		s := program.Signature()
-		request, err := key.Encrypt(s, fhe.ID{}, vectors)
-		if err != nil {
-			t.Fatal(err)
-		}
-		inputs, err := fhe.ParseInputs(params, s, fhe.ID{}, request)
-		if err != nil {
-			t.Fatal(err)
-		}
-		replies, err := program.Run(t.Context(), keys, inputs)
-		if err != nil {
-			t.Fatal(err)
-		}
-		out, err := key.Decrypt(s, fhe.ID{}, fhe.MarshalReplies(s, fhe.ID{}, replies))
-		if err != nil {
-			t.Fatal(err)
-		}
-		_, scores, err := g.Pipeline.Decode(out)
-		if err != nil {
-			t.Fatal(err)
-		}
+		request, _ := u.encrypt(long)
+		scores, _ := u.ask(program, request)
 		if len(scores) != size.templates {
 			t.Fatalf("%d scores for %d templates", len(scores), size.templates)
 		}

@@ -1,15 +1,12 @@
 package matching
 
 import (
-	"bytes"
 	"math"
 	"math/rand/v2"
 	"slices"
 	"testing"
 
-	"cipherpoint/circuit"
 	"cipherpoint/fhe"
-	"cipherpoint/fhe/secret"
 	"cipherpoint/pipeline"
 )
 
@@ -34,27 +31,8 @@ func TestNeighboursAreThoseInClear(t *testing.T) {
 	scale := []float64{1, 0.01, 100, 0.2, 1}
 	const k = 5
 	g, err := CompileNeighbours("blobs", rows, answers, scale, k)
-	if err != nil {
-		t.Fatal(err)
-	}
-	params, err := fhe.NewParameters(g.Circuit.Parameters)
-	if err != nil {
-		t.Fatal(err)
-	}
-	key, err := secret.GenerateKey(params)
-	if err != nil {
-		t.Fatal(err)
-	}
-	pool := fhe.NewPool(2)
-	var file bytes.Buffer
-	if err := key.WriteEvaluationKeys(t.Context(), &file, g.Circuit.Keys(), fhe.ID{}, pool, nil); err != nil {
-		t.Fatal(err)
-	}
-	keys, err := fhe.ReadKeys(&file, params, g.Circuit.Keys(), fhe.ID{}, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	program, err := fhe.NewProgram(t.Context(), g.Circuit, pool)
+	u := newUser(t, g, err)
+	program, err := fhe.NewProgram(t.Context(), g.Circuit, u.pool)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -72,31 +50,8 @@ func TestNeighboursAreThoseInClear(t *testing.T) {
 	queries, _ := blobs(r, 60)
 	same, right := 0, 0
 	for i, x := range queries {
-		vectors, err := g.Pipeline.Encode(x)
-		if err != nil {
-			t.Fatal(err)
-		}
-		s := program.Signature()
-		request, err := key.Encrypt(s, fhe.ID{}, [][]float64{circuit.Vector{Period: len(vectors[0]), Values: vectors[0]}.Full(params.N())})
-		if err != nil {
-			t.Fatal(err)
-		}
-		inputs, err := fhe.ParseInputs(params, s, fhe.ID{}, request)
-		if err != nil {
-			t.Fatal(err)
-		}
-		replies, err := program.Run(t.Context(), keys, inputs)
-		if err != nil {
-			t.Fatal(err)
-		}
-		out, err := key.Decrypt(s, fhe.ID{}, fhe.MarshalReplies(s, fhe.ID{}, replies))
-		if err != nil {
-			t.Fatal(err)
-		}
-		scores, got, err := g.Pipeline.Decode(out)
-		if err != nil {
-			t.Fatal(err)
-		}
+		request, encoded := u.encrypt(x)
+		scores, got := u.ask(program, request)
 		distances := make([]float64, len(rows))
 		for j, row := range rows {
 			for c := range row {
@@ -104,7 +59,7 @@ func TestNeighboursAreThoseInClear(t *testing.T) {
 			}
 		}
 		// The client's vector ends in lift over the length that it was divided by.
-		length := lift / vectors[0][len(scale)]
+		length := lift / encoded[len(scale)]
 		for j, d := range distances {
 			if want := (length*length - lift*lift + middle + d) / (2 * length * longest); math.Abs(scores[j]-want) > MaxError {
 				t.Fatalf("row %d: score %d is %.4f, want %.4f", i, j, scores[j], want)

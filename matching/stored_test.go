@@ -8,7 +8,6 @@ import (
 
 	"cipherpoint/circuit"
 	"cipherpoint/fhe"
-	"cipherpoint/fhe/secret"
 )
 
 func TestStoredScoresAreInnerProducts(t *testing.T) {
@@ -22,27 +21,8 @@ func TestStoredScoresAreInnerProducts(t *testing.T) {
 	} {
 		r := rand.New(rand.NewPCG(1, 1))
 		g, err := CompileStored("gallery", size.dimensions)
-		if err != nil {
-			t.Fatal(err)
-		}
-		params, err := fhe.NewParameters(g.Circuit.Parameters)
-		if err != nil {
-			t.Fatal(err)
-		}
-		key, err := secret.GenerateKey(params)
-		if err != nil {
-			t.Fatal(err)
-		}
-		pool := fhe.NewPool(2)
-		var file bytes.Buffer
-		if err := key.WriteEvaluationKeys(t.Context(), &file, g.Circuit.Keys(), fhe.ID{}, pool, nil); err != nil {
-			t.Fatal(err)
-		}
-		keys, err := fhe.ReadKeys(&file, params, g.Circuit.Keys(), fhe.ID{}, nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		matcher, err := fhe.NewMatcher(g.Circuit, pool)
+		u := newUser(t, g, err)
+		matcher, err := fhe.NewMatcher(g.Circuit, u.pool)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -61,14 +41,14 @@ func TestStoredScoresAreInnerProducts(t *testing.T) {
 				}
 				list[i] = append(append([]float64(nil), v...), make([]float64, stored.Dimensions-size.dimensions)...)
 			}
-			file, err := key.EncryptTemplates(s, set, list, pool)
+			file, err := u.key.EncryptTemplates(s, set, list, u.pool)
 			if err != nil {
 				t.Fatal(err)
 			}
 			if err := fhe.CheckTemplatesSize(s.Parameters, stored.Dimensions, int64(len(file))); err != nil {
 				t.Fatal(err)
 			}
-			back, err := key.DecryptTemplates(s, set, file)
+			back, err := u.key.DecryptTemplates(s, set, file)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -83,7 +63,7 @@ func TestStoredScoresAreInnerProducts(t *testing.T) {
 					}
 				}
 			}
-			read, err := fhe.ReadTemplates(bytes.NewReader(file), params, stored.Dimensions, set, pool)
+			read, err := fhe.ReadTemplates(bytes.NewReader(file), u.params, stored.Dimensions, set, u.pool)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -93,19 +73,12 @@ func TestStoredScoresAreInnerProducts(t *testing.T) {
 			}
 			templates, ready, blocks = append(templates, list), append(ready, read), append(blocks, sizes...)
 		}
-		vectors, err := g.Pipeline.Encode(query)
+		request, _ := u.encrypt(query)
+		reply, err := matcher.Run(t.Context(), u.keys, fhe.ID{}, request, ready)
 		if err != nil {
 			t.Fatal(err)
 		}
-		request, err := key.Encrypt(s, fhe.ID{}, vectors)
-		if err != nil {
-			t.Fatal(err)
-		}
-		reply, err := matcher.Run(t.Context(), keys, fhe.ID{}, request, ready)
-		if err != nil {
-			t.Fatal(err)
-		}
-		scores, err := key.DecryptScores(s, fhe.ID{}, blocks, reply)
+		scores, err := u.key.DecryptScores(s, fhe.ID{}, blocks, reply)
 		if err != nil {
 			t.Fatal(err)
 		}
