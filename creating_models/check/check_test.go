@@ -2,6 +2,7 @@ package check
 
 import (
 	"context"
+	"encoding/json"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -9,6 +10,7 @@ import (
 	"testing"
 
 	"cipherpoint/compiler"
+	"cipherpoint/compiler/approximation"
 	"cipherpoint/deployment"
 	"cipherpoint/model"
 )
@@ -218,7 +220,7 @@ func TestWhatIsNoArtifactIsRefused(t *testing.T) {
 	r := rand.New(rand.NewPCG(6, 6))
 	data := rows(r, 64, 1, 1)
 	linear := func() *model.Builder { return model.New("linear", model.Shape{2}).Dense(random(r, 1, 1, 2), nil) }
-	dir, _ := artifact(t, linear(), data, compiler.Options{})
+	dir, record := artifact(t, linear(), data, compiler.Options{})
 	other, _ := artifact(t, linear(), data, compiler.Options{})
 	path := filepath.Join(dir, RecordFile)
 	good, err := os.ReadFile(path)
@@ -226,6 +228,11 @@ func TestWhatIsNoArtifactIsRefused(t *testing.T) {
 		t.Fatal(err)
 	}
 	foreign, err := os.ReadFile(filepath.Join(other, RecordFile))
+	if err != nil {
+		t.Fatal(err)
+	}
+	record.Polynomial, record.Replacements = record.Graph, []approximation.Replacement{{Node: "x", Nodes: []string{"x"}, New: []string{"y"}}}
+	replaced, err := json.Marshal(record)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -239,6 +246,7 @@ func TestWhatIsNoArtifactIsRefused(t *testing.T) {
 		{"of another model", foreign, data},
 		{RecordFile, []byte("{}"), data},
 		{RecordFile, []byte("no json"), data},
+		{"unknown ones", replaced, data},
 	} {
 		if err := os.WriteFile(path, test.record, 0o644); err != nil {
 			t.Fatal(err)

@@ -1,6 +1,7 @@
 package check
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 
@@ -48,8 +49,9 @@ func newLayers(r *Record, scores []string) (*layers, bool, error) {
 	if slices.ContainsFunc(scores, func(name string) bool { return !values[name] }) {
 		l.outputs = r.Graph.Outputs
 	}
+	known := slices.Equal(l.outputs, scores)
 	if r.Polynomial == nil {
-		return l, len(l.outputs) == len(scores), nil
+		return l, known, nil
 	}
 	for _, node := range r.Polynomial.Nodes {
 		l.polynomial[node.Name] = node
@@ -57,14 +59,11 @@ func newLayers(r *Record, scores []string) (*layers, bool, error) {
 	made := map[string]int{} // unit by the value that it makes, in any order of the elements
 	for _, replacement := range r.Replacements {
 		u := unit{Replacement: replacement, refitted: map[string]model.Op{}}
-		for _, name := range slices.Concat(u.Nodes, u.New) {
-			_, before := l.original[name]
-			if _, after := l.polynomial[name]; !before && !after {
-				return nil, false, fmt.Errorf("%s: no node %q", RecordFile, name)
-			}
+		missing := func(nodes map[string]model.Node) func(name string) bool {
+			return func(name string) bool { return len(nodes[name].Inputs) == 0 }
 		}
-		if len(u.Nodes) == 0 || len(u.New) == 0 {
-			return nil, false, fmt.Errorf("%s: nothing replaces %q", RecordFile, u.Node)
+		if len(u.Nodes) == 0 || len(u.New) == 0 || slices.ContainsFunc(u.Nodes, missing(l.original)) || slices.ContainsFunc(u.New, missing(l.polynomial)) {
+			return nil, false, fmt.Errorf("%s: no nodes, or unknown ones, in the place of %q", RecordFile, u.Node)
 		}
 		u.input, u.output = l.original[u.Nodes[0]].Inputs[0], l.original[u.Nodes[len(u.Nodes)-1]].Output
 		u.findPolynomials(l)
@@ -84,7 +83,7 @@ func newLayers(r *Record, scores []string) (*layers, bool, error) {
 			made[node.Output] = k
 		}
 	}
-	return l, slices.Equal(l.outputs, scores), nil
+	return l, known, nil
 }
 
 func (u *unit) findPolynomials(l *layers) {
@@ -187,8 +186,8 @@ func (c *choice) Eval(in []model.Tensor) (model.Tensor, error) {
 			continue
 		}
 		windows, err := p.pool.Windows(x.Shape)
-		if err != nil {
-			return y, err
+		if err != nil || len(windows) != len(y.Data) {
+			return y, errors.Join(errors.New("windows of the pool do not fit"), err)
 		}
 		for k, window := range windows {
 			if slices.ContainsFunc(window, func(e int) bool { return p.outside(x.Data[e]) }) {
