@@ -17,5 +17,6 @@
 // which must refuse what does not belong to it instead of computing on it.
 //
 // Memory: the handler holds at most Options.KeyCacheBytes of expanded keys (or one key, where a single one is larger),
-// and beside them those that running requests use: at most Options.Workers.
+// and beside them those that running requests use: at most Options.Workers. Of templates, a request holds at most
+// Options.KeyCacheBytes, or a single file.
 package handler

@@ -50,10 +50,14 @@ func (h *EndpointHandler) infer(ctx context.Context, keys Keys, uids []string, i
 		return h.model.Infer(ctx, keys, input)
 	}
 	templates := make([]Keys, len(uids))
+	held := int64(0)
 	for i, uid := range uids {
 		var err error
 		if templates[i], err = h.keysOf(ctx, h.templateSet, uid); err != nil {
 			return nil, err
+		}
+		if held += templates[i].Bytes(); i > 0 && held > h.options.KeyCacheBytes {
+			return nil, Errorf(TooLarge, "these templates take more memory than there is for one request: compare with fewer at a time")
 		}
 	}
 	return h.gallery.Match(ctx, keys, templates, input)

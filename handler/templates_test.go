@@ -96,6 +96,16 @@ func TestTemplatesCountAsKeys(t *testing.T) {
 	f.fails(r, handler.TooManyKeys)
 }
 
+func TestTemplatesOfARequestAreBounded(t *testing.T) {
+	f, g, set := inGallery(t, handler.Options{KeyCacheBytes: 700}) // a file takes 500
+	r := handler.Request{Method: handler.Inference, UID: f.upload(g.NewKey("owner")), EncryptedInputs: [][]byte{g.NewInput("x")}}
+	one, two := f.enrol(set, g.NewTemplates("one")), f.enrol(set, g.NewTemplates("two"))
+	r.Templates = []string{one}
+	f.must(r)
+	r.Templates = []string{one, two}
+	f.fails(r, handler.TooLarge)
+}
+
 func TestOthersTakeNoTemplates(t *testing.T) {
 	f := newFixture(t, handler.Options{})
 	g := handlertest.Gallery{Model: f.model}
