@@ -84,6 +84,10 @@ type matchFigures struct {
 }
 
 func match(ctx context.Context, kind string, size, dimensions, queries int, noise float64, progress func(string, int, int)) (*matchFigures, error) {
+	if need, free := matchMemory(size, dimensions), freeMemory(); free > 0 && need > free {
+		return nil, fmt.Errorf("%d templates of %d dimensions, with both ends here, take %s of memory: %s are free", size, dimensions,
+			format.Bytes(float64(need)), format.Bytes(float64(free)))
+	}
 	r := rand.New(rand.NewPCG(1, uint64(size)))
 	templates := make([][]float64, size)
 	for i := range templates {
@@ -148,6 +152,27 @@ func match(ctx context.Context, kind string, size, dimensions, queries int, nois
 	}
 	f.oneCore, f.allCores, f.client = median(one), median(all), median(own)
 	return f, nil
+}
+
+// matchMemory is what a benchmark takes at most: in bytes a value, 8 for templates, 8 for weights or 5 for a file, 5 or 11
+// encoded.
+func matchMemory(size, dimensions int) int64 {
+	return 24*int64(size)*int64(dimensions) + maxEnrolled
+}
+
+// freeMemory is what the machine has for new processes, 0 where it does not say.
+func freeMemory() int64 {
+	info, err := os.ReadFile("/proc/meminfo")
+	if err != nil {
+		return 0
+	}
+	for line := range strings.Lines(string(info)) {
+		if rest, found := strings.CutPrefix(line, "MemAvailable:"); found {
+			kib, _ := strconv.ParseInt(strings.TrimSpace(strings.TrimSuffix(strings.TrimSpace(rest), "kB")), 10, 64)
+			return kib << 10
+		}
+	}
+	return 0
 }
 
 // compare counts a query whose template is known.
