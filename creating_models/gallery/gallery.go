@@ -272,7 +272,7 @@ func (p *Report) WriteText(w io.Writer) error {
 	}
 	fmt.Fprintf(w, "Keys %s, request %s, reply %s for %s templates\n", format.Bytes(float64(p.spec.KeyBytes())), format.Bytes(float64(p.spec.RequestBytes())),
 		format.Bytes(float64(p.spec.ReplyBytes())), format.Integer(int64(min(len(p.templates), p.perReply()))))
-	_, err := fmt.Fprintf(w, "Encrypted, the best match is the one in clear for %d of %d samples; largest error of a score %.4f, %.2f promised\nEndpoint's time %s\nwritten to %s\n",
+	_, err := fmt.Fprintf(w, "Encrypted, the best match is the one in clear for %d of %d samples; largest error of a score %.4f, %.3f promised\nEndpoint's time %s\nwritten to %s\n",
 		p.same, p.options.Samples, p.largest, matching.MaxError, format.Duration(p.median), p.options.Out)
 	return err
 }
