@@ -30,6 +30,7 @@ import (
 	"cipherpoint/creating_models/recipes"
 	"cipherpoint/creating_models/report"
 	"cipherpoint/deployment"
+	"cipherpoint/fhe"
 	"cipherpoint/fhe/kernel"
 	"cipherpoint/model"
 	"cipherpoint/model/dataset"
@@ -364,7 +365,7 @@ func (m *Model) report(e *Encrypted, dir string) (*report.Report, error) {
 		Parameters: report.Parameters{LogN: p.LogN, Ring: string(p.Ring), QBits: bitsOf(p.Q), PBits: bitsOf(p.P), LogQP: p.LogQP(),
 			LogQPLimit: circuit.MaxLogQP(p.LogN), SecurityBits: circuit.SecurityBits, Slots: p.Slots(), Levels: p.MaxLevel(),
 			Flood: m.Compiled.Flood, Advantage: m.Compiled.Advantage(1000),
-			Thresholds: m.Compiled.Thresholds()},
+			Thresholds: m.Compiled.Thresholds(), Replies: switched(c)},
 		Times: report.Times{Train: m.TrainTime, Compile: m.CompileTime, KeyGen: timing(e.KeyGen), Encrypt: timing(e.Encrypt),
 			ServerOneCore: timing(e.OneCore), ServerAllCores: timing(e.All), Decrypt: timing(e.Decrypt)},
 		Machine: report.Machine{CPU: CPUName(), Cores: runtime.GOMAXPROCS(0), Features: []string{kernel.Features()}},
@@ -408,6 +409,19 @@ func (m *Model) report(e *Encrypted, dir string) (*report.Report, error) {
 	r.Sizes = report.Sizes{Keys: spec.Keys.Count(), KeyBytes: spec.KeyBytes(), Samples: spec.BatchSize(), RequestBytes: int64(spec.RequestBytes()), ReplyBytes: int64(spec.ReplyBytes()),
 		ClientZip: sizes[deployment.ClientFile], ServerZip: sizes[deployment.ServerFile]}
 	return r, r.Check()
+}
+
+// switched says what it costs and saves to switch a circuit's replies to another ring; nil where they are not.
+func switched(c *circuit.Circuit) *report.Replies {
+	by := c.RingSwitch
+	if by == nil {
+		return nil
+	}
+	plain := *c
+	plain.RingSwitch = nil
+	return &report.Replies{LogN: by.LogN, LogQP: by.LogQP(c.Parameters), LogQPLimit: circuit.MaxLogQP(by.LogN),
+		KeyBytes: fhe.KeysSize(c.Parameters, c.Keys()) - fhe.KeysSize(c.Parameters, plain.Keys()),
+		Bytes:    fhe.SignatureOf(c).ReplySize(), PlainBytes: fhe.SignatureOf(&plain).ReplySize()}
 }
 
 // quality compares the answers with the truth: labels of a classifier, else the first value of each answer.

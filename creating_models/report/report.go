@@ -177,6 +177,16 @@ type Parameters struct {
 	Advantage float64
 	// Thresholds says what clients learn of the thresholds of trees; empty leaves it out.
 	Thresholds string
+	// Replies is the ring that replies are switched to, nil where they stay in that of the circuit.
+	Replies *Replies
+}
+
+// Replies is what switching replies to a ring of lower degree costs and saves.
+type Replies struct {
+	LogN              int
+	LogQP, LogQPLimit float64 // of the modulus of the key for it, and the largest with 128 bits of security
+	KeyBytes          int64   // of that key
+	Bytes, PlainBytes int64   // of a reply, and without the switch
 }
 
 // Candidate is a parameter set that the compiler considered.

@@ -45,7 +45,8 @@ func sample() *Report {
 		},
 		Scores: scores,
 		Parameters: Parameters{LogN: 13, Ring: "conjugate-invariant", QBits: q(49, 3, 38), PBits: []int{49}, LogQP: 211.7,
-			LogQPLimit: 214, SecurityBits: 128, Slots: 8192, Levels: 3},
+			LogQPLimit: 214, SecurityBits: 128, Slots: 8192, Levels: 3,
+			Replies: &Replies{LogN: 11, LogQP: 50, LogQPLimit: 53, KeyBytes: 51_200, Bytes: 5_407, PlainBytes: 21_535}},
 		Candidates: []Candidate{
 			{LogN: 13, Ring: "conjugate-invariant", QBits: q(49, 3, 38), PBits: []int{49}, Latency: ms(7.4), KeyBytes: 3_214_112,
 				MessageBytes: 98_304, PrecisionBits: 14.2, SecurityBits: 128, Outcome: Chosen, Why: "fastest within the bound"},

@@ -235,6 +235,11 @@ func (p Parameters) table() table {
 		t.add("replies", fmt.Sprintf("re-randomised, noise 2^%d times the circuit's own: costs %d bits of precision", p.Flood, p.Flood))
 		t.add("", fmt.Sprintf("1,000 replies tell models of equal scores apart with an advantage of at most %s", format.Number(p.Advantage)))
 	}
+	if s := p.Replies; s != nil {
+		t.add("replies in", fmt.Sprintf("a ring of degree %s: %s instead of %s, for a key of %s with log₂ QP %.1f, at most %s",
+			format.Power(2, s.LogN), format.Bytes(float64(s.Bytes)), format.Bytes(float64(s.PlainBytes)), format.Bytes(float64(s.KeyBytes)),
+			s.LogQP, format.Number(s.LogQPLimit)))
+	}
 	if p.Thresholds != "" {
 		t.add("thresholds", p.Thresholds)
 	}
