@@ -17,6 +17,9 @@ type arena struct {
 	free [][]uint64
 }
 
+// slab is how many vectors are made at a time: those that are beside each other in memory have been laid out for the caches.
+const slab = 32
+
 // poly returns a polynomial with arbitrary content.
 func (a *arena) poly(limbs int) poly {
 	p := make(poly, limbs)
@@ -25,8 +28,10 @@ func (a *arena) poly(limbs int) poly {
 	copy(p, a.free[len(a.free)-reused:])
 	a.free = a.free[:len(a.free)-reused]
 	a.mu.Unlock()
-	if reused < limbs {
-		copy(p[reused:], kernel.NewVectors(limbs-reused, a.n))
+	if missing := limbs - reused; missing > 0 {
+		fresh := kernel.NewVectors(max(missing, slab), a.n)
+		copy(p[reused:], fresh)
+		a.release(fresh[missing:])
 	}
 	return p
 }

@@ -177,48 +177,58 @@ func (e *evaluator) divide(d *division, c pair) pair {
 	if len(d.divisor) == 0 {
 		return c
 	}
-	quotient, rest := c.cut(len(d.inverse))
-	e.remainders(d, rest, func(limb int, remainders [2][]uint64) {
-		e.pool.Do(2, func(part int) {
-			v := quotient[part][limb]
-			d.moduli[limb].SubMulScalar(v, v, remainders[part], d.inverse[limb])
-		})
+	return pair(e.quotients(d, c[:]...))
+}
+
+// quotients is divide for any number of polynomials.
+func (e *evaluator) quotients(d *division, list ...poly) []poly {
+	stay := len(d.inverse)
+	quotients, rest := make([]poly, len(list)), make([]poly, len(list))
+	for i, c := range list {
+		quotients[i], rest[i] = c[:stay:stay], c[stay:]
+	}
+	e.remainders(d, rest, func(limb int, remainders [][]uint64) {
+		for i, r := range remainders {
+			v := quotients[i][limb]
+			d.moduli[limb].SubMulScalar(v, v, r, d.inverse[limb])
+		}
 	})
-	e.release(rest)
-	return quotient
+	e.arena.release(rest...)
+	return quotients
 }
 
-// cut returns the first limbs and the others.
-func (c pair) cut(limbs int) (pair, pair) {
-	return pair{c[0][:limbs:limbs], c[1][:limbs:limbs]}, pair{c[0][limbs:], c[1][limbs:]}
-}
-
-// remainders calls f for each limb that stays when a pair is divided, with the remainders there of the limbs that do not,
-// each part read as one centred number. What these hold is lost, and the vectors after the call.
-func (e *evaluator) remainders(d *division, rest pair, f func(limb int, remainders [2][]uint64)) {
+// remainders calls f for each limb that stays when polynomials are divided, with their remainders there: the limbs that
+// do not stay, read as one centred number. What these hold is lost, and the remainders after the call.
+func (e *evaluator) remainders(d *division, rest []poly, f func(limb int, remainders [][]uint64)) {
 	stay, drop := len(d.inverse), len(d.divisor)
-	e.pool.Do(2*drop, func(task int) {
+	e.pool.Do(len(rest)*drop, func(task int) {
 		v := rest[task/drop][task%drop]
 		d.divisor[task%drop].Inverse(v, v)
 	})
-	if d.extension == nil {
-		e.pool.Do(stay, func(limb int) {
-			remainders := e.arena.poly(2)
-			e.pool.Do(2, func(part int) { d.moduli[limb].ForwardLifted(remainders[part], rest[part][0], d.divisor[0]) })
-			f(limb, [2][]uint64(remainders))
-			e.arena.release(remainders)
-		})
-		return
-	}
-	extended := e.pair(stay)
-	for part := range rest {
-		e.extend(d.extension, extended[part], rest[part])
+	extended := make([]poly, len(rest))
+	for i := range rest {
+		if d.extension != nil {
+			extended[i] = e.arena.poly(stay)
+			e.extend(d.extension, extended[i], rest[i])
+		}
 	}
 	e.pool.Do(stay, func(limb int) {
-		e.pool.Do(2, func(part int) { d.moduli[limb].Forward(extended[part][limb], extended[part][limb]) })
-		f(limb, [2][]uint64{extended[0][limb], extended[1][limb]})
+		m := d.moduli[limb]
+		if d.extension == nil {
+			remainders := e.arena.poly(len(rest))
+			e.pool.Do(len(rest), func(i int) { m.ForwardLifted(remainders[i], rest[i][0], d.divisor[0]) })
+			f(limb, remainders)
+			e.arena.release(remainders)
+			return
+		}
+		remainders := make([][]uint64, len(rest))
+		e.pool.Do(len(rest), func(i int) {
+			remainders[i] = extended[i][limb]
+			m.Forward(remainders[i], remainders[i])
+		})
+		f(limb, remainders)
 	})
-	e.release(extended)
+	e.arena.release(extended...)
 }
 
 // rotate writes rot(c, step) for each of the pairs from its decomposed second part.
@@ -230,7 +240,7 @@ func (e *evaluator) rotate(c pair, d *decomposition, key *SwitchingKey, permutat
 	limbs := d.level + 1
 	rest, rotated := e.pair(d.special), e.pair(limbs)
 	e.pool.Do(d.special, func(i int) { e.switchLimb(d, limbs+i, key, rest[0][i], rest[1][i]) })
-	e.remainders(division, rest, func(limb int, remainders [2][]uint64) {
+	e.remainders(division, rest[:], func(limb int, remainders [][]uint64) {
 		switched, m := e.arena.poly(2), d.moduli[limb]
 		e.switchLimb(d, limb, key, switched[0], switched[1])
 		more := [2][]uint64{c[0][limb], nil}

@@ -33,6 +33,12 @@ func (p *Program) Value(keys *EvaluationKeys, inputs []*Ciphertext, value int) (
 	return values[value][0], values[value][1], nil
 }
 
+// HoistsTwice reports whether a node is a linear map whose babies stay times the special primes.
+func (p *Program) HoistsTwice(node int) bool {
+	o, ok := p.nodes[node].(*linear)
+	return ok && o.special > 0
+}
+
 // Rows returns a key's parts: of each limb, of each part, of each digit. Step 0 stands for relinearisation.
 func (k *EvaluationKeys) Rows(step int) [][2][][]uint64 {
 	key := k.relinearisation

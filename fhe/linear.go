@@ -16,9 +16,11 @@ import (
 // 2020/1203, algorithm 6), together with the primes of the rescaling where this is the result.
 type linear struct {
 	finish
-	babies *babies
-	giants []turns // in reverse order: what goes to a place is complete before it is turned itself
-	sums   []sum
+	babies  *babies
+	giants  []turns // in reverse order: what goes to a place is complete before it is turned itself
+	places  []int   // shifts of the babies that sums read
+	sums    []sum
+	special int // primes that the babies stay times, see runTwiceHoisted; 0 for none
 }
 
 // babies are the rotations of a value, which all its maps at one level share that want the same ones.
@@ -60,8 +62,17 @@ type sum struct {
 // terms are those terms of a sum whose plaintexts have runs of the same length.
 type terms struct {
 	run    int
-	babies []int        // shifts
+	babies []int        // by their places
 	limbs  [][][]uint64 // of each limb, the plaintexts
+}
+
+// newSums returns memory for all sums, by giant step.
+func (o *linear) newSums(e *evaluator, limbs int) map[int]pair {
+	sums := make(map[int]pair, len(o.sums))
+	for _, s := range o.sums {
+		sums[s.giant] = e.pair(limbs)
+	}
+	return sums
 }
 
 // add adds a term.
@@ -89,6 +100,7 @@ func (b *builder) buildLinear(node circuit.Node) (operation, error) {
 		return nil, err
 	}
 	scale := p.circuit.PlaintextScale(node, 0)
+	o.special = b.hoistsTwice(node)
 	at := map[int]int{}
 	for _, d := range node.Linear.Diagonals {
 		if d.Values.IsZero() {
@@ -100,7 +112,12 @@ func (b *builder) buildLinear(node circuit.Node) (operation, error) {
 			at[d.Giant] = i
 			o.sums = append(o.sums, sum{giant: d.Giant})
 		}
-		o.sums[i].add(d.Baby, b.plaintext(d.Values, scale, node.Level))
+		place := slices.Index(o.places, d.Baby)
+		if place < 0 {
+			place = len(o.places)
+			o.places = append(o.places, d.Baby)
+		}
+		o.sums[i].add(place, b.plaintext(d.Values, scale, node.Level, o.special))
 	}
 	return o, nil
 }
@@ -149,6 +166,13 @@ func (b *builder) turns(list []circuit.Rotation, backwards bool) ([]turns, error
 }
 
 func (o *linear) run(e *evaluator, keys *EvaluationKeys, operands []pair) (pair, error) {
+	if o.special > 0 && o.fit(keys) {
+		result, err := o.runTwiceHoisted(e, keys, operands[0])
+		if err != nil {
+			return pair{}, err
+		}
+		return o.apply(e, result, o.special)
+	}
 	held, err := e.hold(o.babies, keys, operands[0], o.level)
 	if err != nil {
 		return pair{}, err
@@ -269,32 +293,36 @@ var termLists = sync.Pool{New: func() any { return new([2][][]uint64) }}
 
 // innerSums returns the sums over the babies, by giant step.
 func (o *linear) innerSums(e *evaluator, babies map[int]pair) map[int]pair {
-	sums := make(map[int]pair, len(o.sums))
-	for _, s := range o.sums {
-		sums[s.giant] = e.pair(o.level + 1)
-	}
+	sums := o.newSums(e, o.level+1)
 	moduli := e.params.Moduli(o.level, 0)
 	pieces := e.params.N() / innerPiece
 	e.pool.Do(len(moduli)*pieces, func(task int) {
-		limb, start := task/pieces, task%pieces*innerPiece
-		end := start + innerPiece
-		m := moduli[limb]
-		lists := termLists.Get().(*[2][][]uint64)
-		defer termLists.Put(lists)
-		for _, s := range o.sums {
-			c := sums[s.giant]
-			for i, t := range s.terms {
-				first, second := lists[0][:0], lists[1][:0]
-				for _, shift := range t.babies {
-					x := babies[shift]
-					first, second = append(first, x[0][limb][start:end]), append(second, x[1][limb][start:end])
-				}
-				m.InnerProduct2Packed(c[0][limb][start:end], c[1][limb][start:end], first, second, t.limbs[limb], start, t.run, i > 0)
-				lists[0], lists[1] = first, second
-			}
+		limb := task / pieces
+		first, second := make([][]uint64, len(o.places)), make([][]uint64, len(o.places))
+		for i, shift := range o.places {
+			first[i], second[i] = babies[shift][0][limb], babies[shift][1][limb]
 		}
+		o.sumPiece(moduli[limb], limb, task%pieces, first, second, sums)
 	})
 	return sums
+}
+
+// sumPiece writes a piece of a limb of all sums over the babies there.
+func (o *linear) sumPiece(m *kernel.Modulus, limb, piece int, first, second [][]uint64, sums map[int]pair) {
+	start, end := piece*innerPiece, (piece+1)*innerPiece
+	lists := termLists.Get().(*[2][][]uint64)
+	defer termLists.Put(lists)
+	for _, s := range o.sums {
+		c := sums[s.giant]
+		for i, t := range s.terms {
+			a0, a1 := lists[0][:0], lists[1][:0]
+			for _, baby := range t.babies {
+				a0, a1 = append(a0, first[baby][start:end]), append(a1, second[baby][start:end])
+			}
+			m.InnerProduct2Packed(c[0][limb][start:end], c[1][limb][start:end], a0, a1, t.limbs[limb], start, t.run, i > 0)
+			lists[0], lists[1] = a0, a1
+		}
+	}
 }
 
 // turnGiants rotates the sums of a group to where they go and adds them there. What comes to place 0 is left times the
@@ -349,25 +377,11 @@ func (e *evaluator) turnGiants(group turns, keys *EvaluationKeys, sums map[int]p
 	return special, nil
 }
 
-// addTurned returns the sum of rotations times the special primes. Each worker adds up its own share; sums modulo primes
-// are the same in any order.
+// addTurned returns the sum of rotations times the special primes.
 func (e *evaluator) addTurned(g *gadget, d *division, list []turn, chosen []int, keys *EvaluationKeys, sums map[int]pair) pair {
-	limbs := len(g.moduli)
-	var mu sync.Mutex
-	var idle []pair
-	e.pool.Do(len(chosen), func(i int) {
+	return e.addUp(g, len(chosen), func(i int, total pair) {
 		t := &list[chosen[i]]
 		c := sums[t.shift]
-		mu.Lock()
-		var total pair
-		fresh := len(idle) == 0
-		if !fresh {
-			total, idle = idle[len(idle)-1], idle[:len(idle)-1]
-		}
-		mu.Unlock()
-		if fresh {
-			total = e.zero(limbs)
-		}
 		digits := e.digits(g, c[1])
 		e.switchKey(digits, keys.rotations[t.step], func(limb int, switched [2][]uint64) {
 			m, first := g.moduli[limb], total[0][limb]
@@ -379,12 +393,32 @@ func (e *evaluator) addTurned(g *gadget, d *division, list []turn, chosen []int,
 			m.AddPermuted(total[1][limb], switched[1], nil, 0, t.permutation)
 		})
 		e.releaseDecomposition(digits)
+	})
+}
+
+// addUp returns the sum of what calls of add add to a total. Each worker has one of its own; sums modulo primes are the
+// same in any order.
+func (e *evaluator) addUp(g *gadget, n int, add func(i int, total pair)) pair {
+	var mu sync.Mutex
+	var idle []pair
+	e.pool.Do(n, func(i int) {
+		mu.Lock()
+		var total pair
+		fresh := len(idle) == 0
+		if !fresh {
+			total, idle = idle[len(idle)-1], idle[:len(idle)-1]
+		}
+		mu.Unlock()
+		if fresh {
+			total = e.zero(len(g.moduli))
+		}
+		add(i, total)
 		mu.Lock()
 		idle = append(idle, total)
 		mu.Unlock()
 	})
 	total := idle[0]
-	e.pool.Do(2*limbs, func(task int) {
+	e.pool.Do(2*len(g.moduli), func(task int) {
 		part, limb := task%2, task/2
 		for _, other := range idle[1:] {
 			g.moduli[limb].Add(total[part][limb], total[part][limb], other[part][limb])

@@ -34,38 +34,31 @@ func (p *plaintext) values(dst []uint64, m *kernel.Modulus, limb int) {
 type plaintextKey struct {
 	content [sha256.Size]byte
 	scale   float64
-	limbs   int
+	level   int
+	special int
 }
 
-// plaintext returns the plaintext that the builder's work will make of a vector, at a scale, modulo q_0 … q_level.
-func (b *builder) plaintext(v circuit.Vector, scale float64, level int) *plaintext {
-	key := plaintextKey{fingerprint(v), scale, level + 1}
+// plaintext returns the plaintext that the builder's work will make of a vector, at a scale, modulo q_0 … q_level and so
+// many special primes.
+func (b *builder) plaintext(v circuit.Vector, scale float64, level, special int) *plaintext {
+	key := plaintextKey{fingerprint(v), scale, level, special}
 	if known := b.known[key]; known != nil {
 		return known
 	}
 	p := b.program
 	n := p.params.N()
-	result := &plaintext{run: 1}
-	if p.circuit.Packing == circuit.Slots {
-		result.run = n / v.Period
-	}
-	if result.run < 8 {
-		result.run = 1
-	}
-	// At least a cache line, which is what vectors are aligned to.
-	result.run = min(result.run, n/8)
-	size := n / result.run
+	result := &plaintext{run: p.run(v)}
+	size, moduli := n/result.run, p.params.Moduli(level, special)
 	if result.run == 1 {
 		size = 0
-		for _, m := range p.params.Moduli(level, 0) {
+		for _, m := range moduli {
 			size = max(size, m.PackedLen(n))
 		}
 	}
-	result.limbs = kernel.NewVectors(level+1, size)
+	result.limbs = b.vectors(len(moduli), size)
 	b.known[key] = result
-	p.bytes += int64(level+1) * int64(size) * 8
+	p.bytes += int64(len(moduli)) * int64(size) * 8
 	b.work = append(b.work, func(scratch poly) {
-		moduli := p.params.Moduli(level, 0)
 		p.params.encoder.Encode(scratch, moduli, v, scale)
 		for limb, m := range moduli {
 			m.Forward(scratch[limb], scratch[limb])
@@ -80,6 +73,28 @@ func (b *builder) plaintext(v circuit.Vector, scale float64, level int) *plainte
 	})
 	return result
 }
+
+// run returns how many places each value of a vector's plaintext stands for.
+func (p *Program) run(v circuit.Vector) int {
+	n := p.params.N()
+	if p.circuit.Packing != circuit.Slots || v.IsZero() || n/v.Period < 8 {
+		return 1
+	}
+	return min(n/v.Period, n/8) // at least a cache line, which is what vectors are aligned to
+}
+
+// vectors returns memory for plaintexts: many vectors beside each other are laid out so that caches hold them together.
+func (b *builder) vectors(count, n int) [][]uint64 {
+	if len(b.free[n]) < count {
+		b.free[n] = kernel.NewVectors(count*plaintextSlab, n)
+	}
+	v := b.free[n][:count:count]
+	b.free[n] = b.free[n][count:]
+	return v
+}
+
+// plaintextSlab is for how many plaintexts memory is made at a time: what none needs is never touched.
+const plaintextSlab = 32
 
 func fingerprint(v circuit.Vector) [sha256.Size]byte {
 	b := make([]byte, 0, 16+4*len(v.Index)+8*len(v.Values))

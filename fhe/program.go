@@ -39,7 +39,7 @@ func NewProgram(ctx context.Context, c *circuit.Circuit, pool *Pool) (*Program, 
 	}
 	p := &Program{params: params, circuit: c, signature: SignatureOf(c), keys: c.Keys(), pool: pool}
 	p.arenas.New = func() any { return &arena{n: params.N()} }
-	b := &builder{program: p, known: map[plaintextKey]*plaintext{}}
+	b := &builder{program: p, known: map[plaintextKey]*plaintext{}, free: map[int][][]uint64{}}
 	for i, node := range c.Nodes {
 		op, err := b.build(node)
 		if err != nil {
@@ -55,7 +55,7 @@ func NewProgram(ctx context.Context, c *circuit.Circuit, pool *Pool) (*Program, 
 	scratch := &arena{n: params.N()}
 	pool.Do(len(b.work), func(i int) {
 		if ctx.Err() == nil {
-			polys := scratch.poly(c.Parameters.MaxLevel() + 1)
+			polys := scratch.poly(len(params.q) + len(params.p))
 			b.work[i](polys)
 			scratch.release(polys)
 		}
@@ -108,6 +108,7 @@ type builder struct {
 	known   map[plaintextKey]*plaintext
 	work    []func(scratch poly) // encodes them
 	shared  []sharing
+	free    map[int][][]uint64 // vectors for plaintexts, by length
 }
 
 func (b *builder) build(node circuit.Node) (operation, error) {
@@ -120,7 +121,7 @@ func (b *builder) build(node circuit.Node) (operation, error) {
 	case node.Dot != nil:
 		return &dot{
 			finish:  b.buildFinish(node, node.Dot.Bias),
-			weights: b.plaintext(node.Dot.Weights, c.PlaintextScale(node, 0), node.Level),
+			weights: b.plaintext(node.Dot.Weights, c.PlaintextScale(node, 0), node.Level, 0),
 		}, nil
 	case node.Combine != nil:
 		return b.buildCombine(node)
@@ -141,7 +142,7 @@ type finish struct {
 func (b *builder) buildFinish(node circuit.Node, bias circuit.Vector) finish {
 	f := finish{level: node.Level, rescale: node.Rescale}
 	if !bias.IsZero() {
-		f.bias = b.plaintext(bias, node.Scale, node.Level-node.Rescale)
+		f.bias = b.plaintext(bias, node.Scale, node.Level-node.Rescale, 0)
 	}
 	return f
 }

@@ -4,14 +4,19 @@ import (
 	"math/rand/v2"
 
 	"cipherpoint/circuit"
+	"cipherpoint/fhe/kernel"
 )
 
-// Dense is a dense size×size matrix times a vector that is repeated over the slots, at the top level and rescaled: as
-// many baby as giant steps. Full diagonals have values that do not repeat as the vector's do: these can be kept in no
-// compact form, as Lattigo keeps none.
+// Dense is a dense size×size matrix times a vector that is repeated over the slots, at the top level and rescaled.
+// Full diagonals have values that do not repeat as the vector's do: these can be kept in no compact form, as Lattigo keeps
+// none. There are four times as many baby as giant steps, which is the cheapest but where full diagonals come from memory
+// faster than babies are made: as many of both.
 func Dense(p circuit.Parameters, size int, full bool) *circuit.Circuit {
-	babies := 1
-	for babies*babies < size {
+	babies, ratio := 1, 4
+	if full && kernel.Features() != "purego" {
+		ratio = 1
+	}
+	for babies*babies < ratio*size {
 		babies *= 2
 	}
 	period := size

@@ -82,7 +82,8 @@ func TestOperations(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if count := dense.Keys.Set().Count(); count != 6 {
+			linear := dense.Program.Circuit().Nodes[0].Linear
+			if count := dense.Keys.Set().Count(); count != len(linear.Babies)+len(linear.Giants) {
 				t.Errorf("%d keys", count)
 			}
 			if ours, theirs, err := dense.Errors(t.Context()); err != nil || ours > 1e-2 || theirs > 1e-2 {
