@@ -7,6 +7,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"text/tabwriter"
 
@@ -218,6 +219,9 @@ func writeFaithfulness(w io.Writer, table []Row) error {
 
 // writeReplacements prints what polynomials stand for, and the accuracy with them in clear.
 func writeReplacements(w io.Writer, table []Row) error {
+	if !slices.ContainsFunc(table, func(r Row) bool { return len(r.approximation.Replacements) > 0 }) {
+		return nil
+	}
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(t, "\nmodel\taccuracy with polynomials, in clear\tin the place of\tby\tdegrees\trange\tvalues outside\tlayers fitted anew")
 	for _, row := range table {

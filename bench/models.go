@@ -178,9 +178,11 @@ func writeTables(w io.Writer, rows []Row) error {
 	if err := t.Flush(); err != nil {
 		return err
 	}
-	fmt.Fprintln(w, "\nPublished, as far as a task is comparable:")
+	header := "\nPublished, as far as a task is comparable:\n"
 	for _, r := range rows {
 		if peer := peers[r.Recipe]; peer != "" {
+			fmt.Fprint(w, header)
+			header = ""
 			fmt.Fprintf(w, "  %-18s %s\n", r.Recipe, peer)
 		}
 	}

@@ -54,9 +54,11 @@ func (r *Result) Tied(rows []Simulation) (int, error) {
 	return unsafeLabels(r.Pipeline.Suffix, scores, 1e-9*spread(scores))
 }
 
-// Unsafe returns how many rows have a label that depends on the noise: simulated rows whose label a third of the largest
-// simulated error, about two deviations, could change.
-func (r *Result) Unsafe(rows []Simulation) (int, error) {
+// Excess returns the power of two by which errors of scores have to be smaller, so that no more than the allowed number of
+// the simulated rows has a label that hangs on the noise: one that a third of the largest simulated error, about two
+// deviations, could change.
+func (r *Result) Excess(rows []Simulation, allowed float64) (float64, error) {
+	const most = 64
 	largest := 0.0
 	scores := make([][]float64, len(rows))
 	for i, s := range rows {
@@ -65,7 +67,12 @@ func (r *Result) Unsafe(rows []Simulation) (int, error) {
 			largest = max(largest, math.Abs(s.NoisyScores[k]-s.Scores[k]))
 		}
 	}
-	return unsafeLabels(r.Pipeline.Suffix, scores, largest/3)
+	for excess := 1.0; ; excess *= 2 {
+		unsafe, err := unsafeLabels(r.Pipeline.Suffix, scores, largest/3/excess)
+		if err != nil || float64(unsafe) <= allowed || excess == most {
+			return excess, err
+		}
+	}
 }
 
 func (r *Result) simulateRow(row []float64, noise noiseModel, seed uint64) (s Simulation, err error) {

@@ -117,22 +117,19 @@ func Build(ctx context.Context, recipe recipes.Recipe, o Options) (*Model, error
 		if !m.classifies() {
 			break // no label hangs on the noise
 		}
-		unsafe, err := m.Compiled.Unsafe(m.Simulated)
-		if err != nil {
-			return nil, err
-		}
-		if m.simulatedAgreement().Share() >= check.MinAgreement && float64(unsafe) <= (1-check.MinAgreement)/4*float64(len(m.Simulated)) {
-			break
-		}
 		tied, err := m.Compiled.Tied(m.Simulated)
 		if err != nil {
 			return nil, err
 		}
-		if tied > 0 && unsafe <= tied {
+		excess, err := m.Compiled.Excess(m.Simulated, max(float64(tied), (1-check.MinAgreement)/4*float64(len(m.Simulated))))
+		if err != nil {
+			return nil, err
+		}
+		if excess == 1 && (tied > 0 || m.simulatedAgreement().Share() >= check.MinAgreement) {
 			break
 		}
 		// Some samples are closer to the boundary of two classes than the error allowed.
-		options.MaxScoreError = m.Compiled.MaxScoreError / 2
+		options.MaxScoreError = m.Compiled.MaxScoreError / max(2, excess)
 	}
 	m.CompileTime = time.Since(start)
 	return m, nil
