@@ -320,7 +320,11 @@ func (k *compilation) calibrate(rows [][]float64) error {
 			return fmt.Errorf("client's side of the model: %w", err)
 		}
 		var vectors [][]float64
-		for _, t := range tensors {
+		for j, t := range tensors {
+			if at := slices.IndexFunc(t.Data, func(v float64) bool { return math.IsNaN(v) || math.IsInf(v, 0) }); at >= 0 {
+				return fmt.Errorf("client's side of the model: value %q is %v on calibration row %d: only finite numbers can be encrypted",
+					k.split.prefix.Outputs[j], t.Data[at], i*len(rows)/min(calibrationRows, len(rows))+1)
+			}
 			vectors = append(vectors, t.Data)
 		}
 		k.encoded = append(k.encoded, vectors)
