@@ -266,6 +266,7 @@ func TestRingSwitchIsValidated(t *testing.T) {
 		"wide period":    {func(c *Circuit) { c.Outputs[0].Period = 4096 }, "period 4096 is above"},
 		"insecure":       {func(c *Circuit) { c.RingSwitch.P = 16760833 }, ErrInsecure.Error()},
 		"larger ring":    {func(c *Circuit) { c.RingSwitch.LogN = 12 }, "ring degree 2^12"},
+		"negative":       {func(c *Circuit) { c.RingSwitch.LogN = -1 }, "ring degree 2^-1"},
 		"no prime":       {func(c *Circuit) { c.RingSwitch.P = 0 }, "0 bits"},
 		"not for slots":  {func(c *Circuit) { c.Packing, c.Parameters.Ring = Coefficients, Standard }, "packing"},
 		"too many parts": {func(c *Circuit) { c.RingSwitch.Digits = 100 }, "100 digits"},

@@ -81,10 +81,13 @@ func (c *Circuit) validateRingSwitch() error {
 	if c.Packing != Slots {
 		return fmt.Errorf("replies of packing %q stay in their ring", c.Packing)
 	}
+	if err := c.RingSwitch.Validate(c.Parameters); err != nil {
+		return err
+	}
 	for i, out := range c.Outputs {
 		if out.Period > c.RingSwitch.N() {
 			return fmt.Errorf("output %d: period %d is above the degree of the ring of replies, %d", i, out.Period, c.RingSwitch.N())
 		}
 	}
-	return c.RingSwitch.Validate(c.Parameters)
+	return nil
 }
