@@ -123,7 +123,7 @@ func (p *program) foldOnce() (bool, error) {
 				if before == nil || len(before.in) != 1 || before.product || before.pool.isApart() {
 					continue
 				}
-				if before.maps != nil && uses[v] > 1 {
+				if before.maps != nil && uses[v] > 1 && !p.shortens(o) {
 					continue // computed once, used often
 				}
 				merged, bias, err := before.then(o.maps[k])
@@ -155,6 +155,19 @@ func (p *program) foldOnce() (bool, error) {
 		}
 	}
 	return changed, nil
+}
+
+// shortens holds where all operands are linear maps of one and the same value: the operation then reads that itself, a
+// level earlier, though others read the operands, too.
+func (p *program) shortens(o *op) bool {
+	for _, v := range o.in {
+		first, before := p.producer(o.in[0]), p.producer(v)
+		if before == nil || before.maps == nil || len(before.in) != 1 || before.in[0] != first.in[0] || before.pool.isApart() ||
+			o.shape.Size() > before.shape.Size() {
+			return false
+		}
+	}
+	return true
 }
 
 // then returns the matrix and bias of the linear map m after this operation of one operand.

@@ -63,8 +63,8 @@ var refusedFiles = map[string]string{
 //
 // A folder of other ONNX files may be named in CIPHERPOINT_ONNX, to be tried instead; they may be refused.
 func TestEveryFile(t *testing.T) {
-	if race.Enabled {
-		t.Skip("compiles for minutes")
+	if testing.Short() || race.Enabled {
+		t.Skip("compiles for a minute")
 	}
 	data := testdata.Dir(t)
 	further := os.Getenv("CIPHERPOINT_ONNX")
