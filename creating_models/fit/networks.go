@@ -15,14 +15,14 @@ import (
 const (
 	leastBatch, mostBatch    = 16, 64
 	networkSteps, imageSteps = 3000, 10000
-	leastEpochs              = 8
+	leastEpochs              = 12
 	networkMost, imageMost   = 150, 40 // epochs
 )
 
 // mlpSizes tries widths of one hidden layer of squares, which is of degree 2, and two such layers, of degree 4.
 func (o Options) mlpSizes() []size {
 	var sizes []size
-	for _, widths := range [][]int{{4}, {8}, {16}, {32}, {64}, {16, 16}} {
+	for _, widths := range [][]int{{4}, {8}, {16}, {32}, {64}, {128}, {16, 16}} {
 		label := strings.Join(strings.Fields(strings.Trim(fmt.Sprint(widths), "[]")), " + ")
 		sizes = append(sizes, plain(fmt.Sprintf("%s units, degree %d", label, 1<<len(widths)), func(s *dataset.Set) (*model.Graph, error) {
 			var layers []train.Layer
