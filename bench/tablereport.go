@@ -112,7 +112,8 @@ func (r *tableReport) markdown(picture string) string {
 asked about rows of test.csv by the client's code through the server's: encrypted, computed on, decrypted. The first metric of each
 set is the one that it is judged by; ± is one standard deviation over the choice of test rows, by the bootstrap. Clear and encrypted
 of the same rows differ by encryption alone. Elsewhere: scikit-learn %s and XGBoost %s on the same files, tuned by cross-validation
-(bench/tables/baseline.py), of the same kind and of the kind with the best cross-validation.
+(bench/tables/baseline.py), of the same kind and of the kind with the best cross-validation. Times are medians of a request, and
+longer than need be where the machine had other work.
 
 `, r.baseline.Versions["scikit-learn"], r.baseline.Versions["xgboost"])
 	writeMarkdown(&b, lines)
