@@ -49,6 +49,9 @@ type Options struct {
 	// Flood hides the weights from whom the replies are for: replies are re-randomised, and normal noise 2^Flood times
 	// as wide as the circuit's own is added. It costs Flood bits of precision everywhere, so 0, the default, is off.
 	Flood int
+	// Headroom is how far below the bound the largest error on the few simulated rows stays, since more rows have larger
+	// ones; 0 means DefaultHeadroom.
+	Headroom float64
 	// Packing says how many samples a ciphertext holds; one by default.
 	Packing Packing
 	// Progress is told what the compiler is at.
@@ -352,9 +355,8 @@ func (k *compilation) spreadOut(p *packing) [][][]float64 {
 // packingsTried is the number of packings at each ring degree whose parameters are searched, out of all by nominal cost.
 const packingsTried = 4
 
-// simulatedHeadroom is how far below the bound the largest error on the few simulated rows has to stay, since more rows
-// have larger ones.
-const simulatedHeadroom = 1.75
+// DefaultHeadroom is that of Options.
+const DefaultHeadroom = 1.75
 
 var errNoisy = errors.New("simulated noise is above what was predicted")
 
@@ -617,7 +619,7 @@ func (k *compilation) build(c *Candidate) (*Result, error) {
 	if err != nil {
 		return nil, err
 	}
-	if largest*simulatedHeadroom > k.room() {
+	if largest*cmp.Or(k.options.Headroom, DefaultHeadroom) > k.room() {
 		return nil, fmt.Errorf("%w: %.3g, with a bound of %.3g", errNoisy, largest, k.room())
 	}
 	return result, nil

@@ -5,10 +5,12 @@ import (
 	"math"
 	"math/rand/v2"
 	"runtime"
+	"slices"
 	"sync"
 	"sync/atomic"
 
 	"cipherpoint/circuit"
+	"cipherpoint/model"
 )
 
 // Simulation is what a circuit would answer for one row.
@@ -54,25 +56,52 @@ func (r *Result) Tied(rows []Simulation) (int, error) {
 	return unsafeLabels(r.Pipeline.Suffix, scores, 1e-9*spread(scores))
 }
 
-// Excess returns the power of two by which errors of scores have to be smaller, so that no more than the allowed number of
-// the simulated rows has a label that hangs on the noise: one that a third of the largest simulated error, about two
-// deviations, could change.
+// Excess returns the power of two by which errors of scores have to be smaller, so that the noise is expected to change no
+// more than the allowed number of the simulated rows' labels.
 func (r *Result) Excess(rows []Simulation, allowed float64) (float64, error) {
 	const most = 64
-	largest := 0.0
 	scores := make([][]float64, len(rows))
+	squares := make([]float64, len(rows[0].Scores))
 	for i, s := range rows {
 		scores[i] = s.Scores
+		for k := range s.Scores {
+			squares[k] += (s.NoisyScores[k] - s.Scores[k]) * (s.NoisyScores[k] - s.Scores[k])
+		}
+	}
+	deviation := math.Sqrt(slices.Max(squares) / float64(len(rows)))
+	for excess := 1.0; ; excess *= 2 {
+		changed, err := expectedChanges(r.Pipeline.Suffix, scores, deviation/excess)
+		if err != nil || changed <= allowed || excess == most {
+			return excess, err
+		}
+	}
+}
+
+// expectedChanges returns how many rows' labels normal noise on the scores is expected to change: of those that an error of
+// so many deviations could change, but no smaller one, the share that is that far to one side.
+func expectedChanges(suffix *model.Graph, scores [][]float64, deviation float64) (float64, error) {
+	const step, most = 0.25, 4
+	changed, before := 0.0, 0
+	for z := step; z <= most; z += step {
+		unsafe, err := unsafeLabels(suffix, scores, z*deviation)
+		if err != nil {
+			return 0, err
+		}
+		changed += float64(unsafe-before) * math.Erfc((z-step/2)/math.Sqrt2) / 2
+		before = unsafe
+	}
+	return changed, nil
+}
+
+// LargestError returns the largest error that simulated noise makes on a score.
+func LargestError(rows []Simulation) float64 {
+	largest := 0.0
+	for _, s := range rows {
 		for k := range s.Scores {
 			largest = max(largest, math.Abs(s.NoisyScores[k]-s.Scores[k]))
 		}
 	}
-	for excess := 1.0; ; excess *= 2 {
-		unsafe, err := unsafeLabels(r.Pipeline.Suffix, scores, largest/3/excess)
-		if err != nil || float64(unsafe) <= allowed || excess == most {
-			return excess, err
-		}
-	}
+	return largest
 }
 
 func (r *Result) simulateRow(row []float64, noise noiseModel, seed uint64) (s Simulation, err error) {

@@ -12,6 +12,7 @@ package publish
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"fmt"
 	"math"
@@ -62,6 +63,7 @@ type Model struct {
 	Clear       [][]float64           // the graph's answers on the test set
 	Polynomial  [][]float64           // those of the graph with polynomials, which runs encrypted
 	Simulated   []compiler.Simulation // the circuit's, with the noise of encryption
+	largest     float64               // error of a simulated score
 	TrainTime   time.Duration
 	CompileTime time.Duration
 }
@@ -113,6 +115,11 @@ func Build(ctx context.Context, recipe recipes.Recipe, o Options) (*Model, error
 		progress("simulating the whole test set", 0, 0)
 		if m.Simulated, err = m.Compiled.Simulate(m.Test.X); err != nil {
 			return nil, err
+		}
+		if m.largest = compiler.LargestError(m.Simulated); m.largest > m.Compiled.MaxScoreError {
+			// The whole test set has larger errors than the rows that the compiler saw let expect.
+			options.Headroom = 1.25 * cmp.Or(options.Headroom, compiler.DefaultHeadroom) * m.largest / m.Compiled.MaxScoreError
+			continue
 		}
 		if !m.classifies() {
 			break // no label hangs on the noise
@@ -325,6 +332,8 @@ func Run(ctx context.Context, recipe recipes.Recipe, o Options) (*report.Report,
 func (m *Model) verify(r *report.Report) error {
 	agree := m.simulatedAgreement()
 	switch {
+	case m.largest > m.Compiled.MaxScoreError:
+		return fmt.Errorf("the largest error of a score with simulated noise is %.3g: at most %.3g is promised", m.largest, m.Compiled.MaxScoreError)
 	case m.classifies() && agree.Share() < check.MinAgreement:
 		return fmt.Errorf("with simulated noise %d of %d labels are the model's: at least %.1f %% are promised", agree.Hits, agree.Of, 100*check.MinAgreement)
 	case m.classifies() && check.Implausible(r.Classification.Agreement.Hits, r.Classification.Agreement.Of):
@@ -341,13 +350,9 @@ func (m *Model) report(e *Encrypted, dir string) (*report.Report, error) {
 	c := m.Compiled.Circuit
 	p := c.Parameters
 	noisy := make([][]float64, len(m.Simulated))
-	largest := 0.0
 	var pairs []report.Pair
 	for i, s := range m.Simulated {
 		noisy[i] = s.NoisyAnswer
-		for k := range s.Scores {
-			largest = max(largest, math.Abs(s.NoisyScores[k]-s.Scores[k]))
-		}
 		if i < len(e.Scores) {
 			for k := range s.Scores {
 				pairs = append(pairs, report.Pair{Clear: s.Scores[k], Encrypted: e.Scores[i][k]})
@@ -358,7 +363,7 @@ func (m *Model) report(e *Encrypted, dir string) (*report.Report, error) {
 		Model: report.Model{Name: m.Recipe.Name, Description: m.Recipe.Description, Dataset: m.Recipe.Data, Recipe: m.Recipe.Name,
 			Seed: m.Recipe.Seed, Features: m.Test.Width(), Trained: m.Known.Len(),
 			Kind: m.Recipe.Kind, Images: len(m.Test.Shape) == 3},
-		Scores: report.Scores{Name: "score", Pairs: pairs, Bound: m.Compiled.MaxScoreError, Predicted: largest},
+		Scores: report.Scores{Name: "score", Pairs: pairs, Bound: m.Compiled.MaxScoreError, Predicted: m.largest},
 		Parameters: report.Parameters{LogN: p.LogN, Ring: string(p.Ring), QBits: bitsOf(p.Q), PBits: bitsOf(p.P), LogQP: p.LogQP(),
 			LogQPLimit: circuit.MaxLogQP(p.LogN), SecurityBits: circuit.SecurityBits, Slots: p.Slots(), Levels: p.MaxLevel(),
 			Flood: m.Compiled.Flood, Advantage: m.Compiled.Advantage(1000),
