@@ -10,10 +10,16 @@ import (
 
 var hasIFMA = cpu.X86.HasAVX512F && cpu.X86.HasAVX512DQ && cpu.X86.HasAVX512VL && cpu.X86.HasAVX512IFMA && cpu.X86.HasAVX512VBMI
 
+// hasFMA is what the code on doubles needs; it serves machines without IFMA.
+var hasFMA = cpu.X86.HasAVX2 && cpu.X86.HasFMA
+
 // Features names the implementation that serves primes below 2^50 on this machine.
 func Features() string {
 	if hasIFMA {
 		return "avx512ifma"
+	}
+	if hasFMA {
+		return "avx2"
 	}
 	return "purego"
 }
@@ -29,6 +35,7 @@ type acceleration struct {
 	vectorTerms      int        // how many products a vector sum holds
 	forward, inverse []uint64   // N twiddle factors, then floor(w * 2^52 / q) for each; nil for small rings
 	plan             plan
+	doubles          *doubles // instead of all this, on machines without IFMA; nil where it does not serve
 }
 
 // vectorised reports whether the vector code serves a prime.
@@ -36,6 +43,9 @@ func vectorised(q uint64) bool { return hasIFMA && q>>maxVectorBits == 0 }
 
 func (m *Modulus) accelerate() {
 	if !vectorised(m.q) {
+		if hasFMA {
+			m.accelerateDoubles()
+		}
 		return
 	}
 	m.enabled = true

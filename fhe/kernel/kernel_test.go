@@ -66,17 +66,6 @@ func samples(n int, q uint64, random *rand.Rand) map[string][]uint64 {
 	}
 }
 
-// implementations returns the modulus as this machine runs it and, if that differs, in plain Go.
-func implementations(m *Modulus) map[string]*Modulus {
-	all := map[string]*Modulus{Features(): m}
-	if Features() != "purego" {
-		plain := *m
-		plain.acceleration = acceleration{}
-		all["purego"] = &plain
-	}
-	return all
-}
-
 func newRandom() *rand.Rand { return rand.New(rand.NewPCG(1, 2)) }
 
 func randomVector(n int, q uint64, random *rand.Rand) []uint64 {

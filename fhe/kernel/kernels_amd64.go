@@ -238,3 +238,103 @@ func forwardFoldedLift(dst *uint64, src *uint64, part uint64, table *uint64, tab
 //
 //go:noescape
 func mixVector(dst *uint64, src *uint64, columns *uint32, scalars *uint64, count uint64, shift uint64, rows *[8]uint32, offsets *[8]uint64, constants *[3]uint64)
+
+// forwardDoubles8First runs the stages that join 8 parts of each block, from words.
+//
+//go:noescape
+func forwardDoubles8First(dst *uint64, src *uint64, part uint64, blocks uint64, root uint64, table *float64, tableSize uint64, c *[4][4]float64)
+
+// forwardDoubles8 runs the stages that join 8 parts of each block.
+//
+//go:noescape
+func forwardDoubles8(dst *uint64, src *uint64, part uint64, blocks uint64, root uint64, table *float64, tableSize uint64, c *[4][4]float64)
+
+// inverseDoubles8 runs the stages that join 8 parts of each block.
+//
+//go:noescape
+func inverseDoubles8(dst *uint64, src *uint64, part uint64, blocks uint64, root uint64, table *float64, tableSize uint64, c *[4][4]float64)
+
+// inverseDoubles8Last runs the stages that join 8 parts of each block, and scales, to words.
+//
+//go:noescape
+func inverseDoubles8Last(dst *uint64, src *uint64, part uint64, blocks uint64, root uint64, table *float64, tableSize uint64, c *[4][4]float64)
+
+// forwardDoubles4First runs the stages that join 4 parts of each block, from words.
+//
+//go:noescape
+func forwardDoubles4First(dst *uint64, src *uint64, part uint64, blocks uint64, root uint64, table *float64, tableSize uint64, c *[4][4]float64)
+
+// forwardDoubles4 runs the stages that join 4 parts of each block.
+//
+//go:noescape
+func forwardDoubles4(dst *uint64, src *uint64, part uint64, blocks uint64, root uint64, table *float64, tableSize uint64, c *[4][4]float64)
+
+// inverseDoubles4 runs the stages that join 4 parts of each block.
+//
+//go:noescape
+func inverseDoubles4(dst *uint64, src *uint64, part uint64, blocks uint64, root uint64, table *float64, tableSize uint64, c *[4][4]float64)
+
+// inverseDoubles4Last runs the stages that join 4 parts of each block, and scales, to words.
+//
+//go:noescape
+func inverseDoubles4Last(dst *uint64, src *uint64, part uint64, blocks uint64, root uint64, table *float64, tableSize uint64, c *[4][4]float64)
+
+// forwardDoublesLast runs the last four stages, inside blocks of 16 values, to words.
+//
+//go:noescape
+func forwardDoublesLast(dst *uint64, blocks uint64, root uint64, table *float64, tableSize uint64, c *[4][4]float64)
+
+// inverseDoublesFirst runs the first four stages, inside blocks of 16 values, from words.
+//
+//go:noescape
+func inverseDoublesFirst(dst *uint64, src *uint64, blocks uint64, root uint64, table *float64, tableSize uint64, c *[4][4]float64)
+
+// foldForwardDoubles adds to coefficients, words, their mirror images times w; the caller does the first 8 and the middle.
+//
+//go:noescape
+func foldForwardDoubles(dst *uint64, src *uint64, size uint64, w *[2]float64, c *[4][4]float64)
+
+// foldInverseDoubles is foldForwardDoubles that ends with words.
+//
+//go:noescape
+func foldInverseDoubles(dst *uint64, src *uint64, size uint64, w *[2]float64, c *[4][4]float64)
+
+// mulDoubles writes a*b mod q.
+//
+//go:noescape
+func mulDoubles(dst *uint64, a *uint64, b *uint64, count uint64, c *[4][4]float64)
+
+// tensorDoubles writes a0*b0, a0*b1+a1*b0 and a1*b1 mod q.
+//
+//go:noescape
+func tensorDoubles(d0 *uint64, d1 *uint64, d2 *uint64, a0 *uint64, a1 *uint64, b0 *uint64, b1 *uint64, count uint64, c *[4][4]float64)
+
+// mulScalarDoubles writes a*w mod q.
+//
+//go:noescape
+func mulScalarDoubles(dst *uint64, a *uint64, count uint64, w *[2]float64, c *[4][4]float64)
+
+// mulScalarAddDoubles adds a*w to dst mod q.
+//
+//go:noescape
+func mulScalarAddDoubles(dst *uint64, a *uint64, count uint64, w *[2]float64, c *[4][4]float64)
+
+// subMulScalarDoubles writes (a-b)*w mod q.
+//
+//go:noescape
+func subMulScalarDoubles(dst *uint64, a *uint64, b *uint64, count uint64, w *[2]float64, c *[4][4]float64)
+
+// liftDoubles reads src as centred modulo p: what is above p[0] stands for itself minus p[1].
+//
+//go:noescape
+func liftDoubles(dst *uint64, src *uint64, count uint64, p *[2]float64, c *[4][4]float64)
+
+// sumDoubles2 writes from0 (or zero) plus the sum of a0[k]*b[k], and the same for a1, mod q. Offsets are in bytes.
+//
+//go:noescape
+func sumDoubles2(dst0 *uint64, dst1 *uint64, from0 *uint64, from1 *uint64, a0 *[]uint64, a1 *[]uint64, b *[]uint64, terms uint64, offset uint64, count uint64, c *[4][4]float64, start uint64)
+
+// sumDoubles2Runs is sumDoubles2 of factors b with one word for each run of 8<<shift values, from place 8*position on.
+//
+//go:noescape
+func sumDoubles2Runs(dst0 *uint64, dst1 *uint64, from0 *uint64, from1 *uint64, a0 *[]uint64, a1 *[]uint64, b *[]uint64, terms uint64, offset uint64, count uint64, c *[4][4]float64, position uint64, shift uint64)

@@ -66,6 +66,8 @@ func (m *Modulus) innerProduct2(dst0, dst1 []uint64, a0, a1, b [][]uint64) {
 				start, end, &running[0], &m.constants)
 		})
 		done = n
+	} else if m.doubles != nil {
+		done = m.doubles.sums2(dst0, dst1, a0, a1, b, 0, 1, false)
 	}
 	m.sums2Generic(dst0, dst1, a0, a1, b, done, 0, 1, false)
 }
@@ -95,7 +97,11 @@ func (m *Modulus) packedBits() int {
 
 func (m *Modulus) innerProduct2Packed(dst0, dst1 []uint64, a0, a1, b [][]uint64, start, run int, add bool) {
 	if !m.enabled || len(dst0) == 0 || len(b) == 0 {
-		m.sums2Generic(dst0, dst1, a0, a1, b, 0, start, run, add)
+		done := 0
+		if m.doubles != nil {
+			done = m.doubles.sums2(dst0, dst1, a0, a1, b, start, run, add)
+		}
+		m.sums2Generic(dst0, dst1, a0, a1, b, done, start, run, add)
 		return
 	}
 	shift := uint64(bits.TrailingZeros(uint(run / 8)))
@@ -113,8 +119,8 @@ func (m *Modulus) innerProduct2Packed(dst0, dst1 []uint64, a0, a1, b [][]uint64,
 }
 
 func (m *Modulus) packed2InnerProduct(dst0, dst1 []uint64, a0, a1, b [][]uint64) {
-	if !m.enabled || len(dst0) == 0 || len(b) == 0 {
-		m.sums2Generic(dst0, dst1, a0, a1, b, 0, 0, 1, false)
+	if !m.enabled || len(dst0) == 0 || len(b) == 0 { // vectors are packed one word a value
+		m.innerProduct2(dst0, dst1, a0, a1, b)
 		return
 	}
 	var running [4 * sumPart]uint64

@@ -80,7 +80,11 @@ func newPlan(q uint64, logN int, conjugateInvariant bool) plan {
 
 func (m *Modulus) forwardTransform(dst, src []uint64) {
 	if m.acceleration.forward == nil {
-		m.forwardGeneric(dst, src)
+		if m.doubles.transforms() {
+			m.forwardDoubles(dst, src)
+		} else {
+			m.forwardGeneric(dst, src)
+		}
 		return
 	}
 	c, size := &m.constants, uint64(len(dst))
@@ -102,7 +106,12 @@ func (m *Modulus) forwardTransform(dst, src []uint64) {
 
 func (m *Modulus) forwardLifted(dst, src []uint64, from *Modulus) {
 	if m.acceleration.forward == nil {
-		m.forwardLiftedGeneric(dst, src, from.q)
+		if m.doubles.transforms() {
+			m.lift(dst, src, from.q)
+			m.forwardDoubles(dst, dst)
+		} else {
+			m.forwardLiftedGeneric(dst, src, from.q)
+		}
 		return
 	}
 	if !m.plan.folded || from.q>>maxVectorBits != 0 {
@@ -202,7 +211,11 @@ func (m *Modulus) forwardPass(p pass, dst, src []uint64, blocks, root uint64) {
 
 func (m *Modulus) inverseTransform(dst, src []uint64) {
 	if m.acceleration.inverse == nil {
-		m.inverseGeneric(dst, src)
+		if m.doubles.transforms() {
+			m.inverseDoubles(dst, src)
+		} else {
+			m.inverseGeneric(dst, src)
+		}
 		return
 	}
 	c, table, size := &m.constants, &m.acceleration.inverse[0], uint64(len(dst))

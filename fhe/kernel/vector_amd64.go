@@ -39,7 +39,10 @@ func (m *Modulus) neg(dst, a []uint64) {
 
 func (m *Modulus) mul(dst, a, b []uint64) {
 	count, done := m.whole(len(dst))
-	if count > 0 {
+	switch {
+	case m.doubles != nil:
+		done = m.doubles.mul(dst, a, b)
+	case count > 0:
 		mulVector(&dst[0], &a[0], &b[0], count, &m.constants)
 	}
 	m.mulGeneric(dst[done:], a[done:], b[done:])
@@ -55,7 +58,10 @@ func (m *Modulus) addScalar(dst, a []uint64, c uint64) {
 
 func (m *Modulus) mulScalar(dst, a []uint64, c scalar) {
 	count, done := m.whole(len(dst))
-	if count > 0 {
+	switch {
+	case m.doubles != nil:
+		done = m.doubles.mulScalar(dst, a, m.centred(c.value))
+	case count > 0:
 		mulScalarVector(&dst[0], &a[0], count, c.value, c.shoup>>12, &m.constants)
 	}
 	mulScalarGeneric(dst[done:], a[done:], c, m.q)
@@ -63,7 +69,10 @@ func (m *Modulus) mulScalar(dst, a []uint64, c scalar) {
 
 func (m *Modulus) mulScalarAdd(dst, a []uint64, c scalar) {
 	count, done := m.whole(len(dst))
-	if count > 0 {
+	switch {
+	case m.doubles != nil:
+		done = m.doubles.mulScalarAdd(dst, a, m.centred(c.value))
+	case count > 0:
 		mulScalarAddVector(&dst[0], &a[0], count, c.value, c.shoup>>12, &m.constants)
 	}
 	mulScalarAddGeneric(dst[done:], a[done:], c, m.q)
@@ -71,7 +80,10 @@ func (m *Modulus) mulScalarAdd(dst, a []uint64, c scalar) {
 
 func (m *Modulus) subMulScalar(dst, a, b []uint64, c scalar) {
 	count, done := m.whole(len(dst))
-	if count > 0 {
+	switch {
+	case m.doubles != nil:
+		done = m.doubles.subMulScalar(dst, a, b, m.centred(c.value))
+	case count > 0:
 		subMulScalarVector(&dst[0], &a[0], &b[0], count, c.value, c.shoup>>12, &m.constants)
 	}
 	subMulScalarGeneric(dst[done:], a[done:], b[done:], c, m.q)
@@ -79,10 +91,12 @@ func (m *Modulus) subMulScalar(dst, a, b []uint64, c scalar) {
 
 func (m *Modulus) lift(dst, src []uint64, p uint64) {
 	count, done := m.whole(len(dst))
-	if p>>maxVectorBits != 0 {
-		count, done = 0, 0
-	}
-	if count > 0 {
+	switch {
+	case p>>maxVectorBits != 0:
+		done = 0
+	case m.doubles != nil:
+		done = m.doubles.lift(dst, src, p)
+	case count > 0:
 		liftVector(&dst[0], &src[0], count, p/2, m.Reduce(p), &m.constants)
 	}
 	m.liftGeneric(dst[done:], src[done:], p)
@@ -90,7 +104,10 @@ func (m *Modulus) lift(dst, src []uint64, p uint64) {
 
 func (m *Modulus) tensor(d0, d1, d2, a0, a1, b0, b1 []uint64) {
 	count, done := m.whole(len(d0))
-	if count > 0 {
+	switch {
+	case m.doubles != nil:
+		done = m.doubles.tensor(d0, d1, d2, a0, a1, b0, b1)
+	case count > 0:
 		tensorVector(&d0[0], &d1[0], &d2[0], &a0[0], &a1[0], &b0[0], &b1[0], count, &m.constants)
 	}
 	m.tensorGeneric(d0[done:], d1[done:], d2[done:], a0[done:], a1[done:], b0[done:], b1[done:])
@@ -98,7 +115,10 @@ func (m *Modulus) tensor(d0, d1, d2, a0, a1, b0, b1 []uint64) {
 
 func (m *Modulus) tensorSquare(d0, d1, d2, a0, a1 []uint64) {
 	count, done := m.whole(len(d0))
-	if count > 0 {
+	switch {
+	case m.doubles != nil:
+		done = m.doubles.tensor(d0, d1, d2, a0, a1, a0, a1)
+	case count > 0:
 		tensorVector(&d0[0], &d1[0], &d2[0], &a0[0], &a1[0], &a0[0], &a1[0], count, &m.constants)
 	}
 	m.tensorSquareGeneric(d0[done:], d1[done:], d2[done:], a0[done:], a1[done:])

@@ -1,4 +1,4 @@
-// Command _asm generates the AVX-512 IFMA assembly of package kernel; run "go generate" there.
+// Command _asm generates the assembly of package kernel; run "go generate" there.
 package main
 
 import (
@@ -16,6 +16,8 @@ func main() {
 	sums()
 	foldedPasses()
 	mix()
+	doubleTransforms()
+	doubleVectors()
 	Generate()
 }
 
