@@ -152,13 +152,7 @@ func BenchmarkExtension(b *testing.B) {
 		}
 	})
 	for implementation := range implementations(ms[0]) {
-		pick := func(ms []*Modulus) (picked []*Modulus) {
-			for _, m := range ms {
-				picked = append(picked, implementations(m)[implementation])
-			}
-			return picked
-		}
-		e, err := NewExtension(pick(from), pick(to))
+		e, err := NewExtension(implementedBy(implementation, from), implementedBy(implementation, to))
 		if err != nil {
 			b.Fatal(err)
 		}

@@ -2,7 +2,11 @@
 
 package kernel
 
-import "math/bits"
+import (
+	"math"
+	"math/bits"
+	"slices"
+)
 
 // The methods here do as many values as fill whole registers and return how many that is.
 
@@ -79,4 +83,49 @@ func (d *doubles) sums2(dst0, dst1 []uint64, a0, a1, b [][]uint64, start, run in
 		}
 	}
 	return n
+}
+
+func (e *Extension) accelerateDoubles() bool {
+	for _, m := range slices.Concat(e.from, e.to) {
+		if m.doubles == nil {
+			return false
+		}
+	}
+	for _, weights := range e.weights {
+		runs := make([][]uint64, len(weights))
+		for i := range weights {
+			runs[i] = weights[i : i+1]
+		}
+		e.runs = append(e.runs, runs)
+	}
+	return true
+}
+
+// applyDoubles is applyGeneric of as many values as fill tiles. Fractions are summed in the same order, so that every
+// machine rounds alike.
+func (e *Extension) applyDoubles(dst, src [][]uint64, n int) int {
+	const half = extensionTile / 2
+	var digits [maxSources + 1][extensionTile]uint64
+	var lower, upper [maxSources + 1][]uint64
+	terms := len(e.from) + 1
+	for i := range terms {
+		lower[i], upper[i] = digits[i][:half], digits[i][half:]
+	}
+	done := n &^ (extensionTile - 1)
+	for start := 0; start < done; start += extensionTile {
+		sums := &digits[terms-1]
+		clear(sums[:])
+		for i, m := range e.from {
+			w := m.centred(e.factor[i].value)
+			digitDoubles(&digits[i][0], &sums[0], &src[i][start], extensionTile/4, &w, &[1]float64{e.inverse[i]}, &m.doubles.constants)
+		}
+		for i, s := range sums {
+			sums[i] = uint64(int64(math.Float64frombits(s) + 0.5))
+		}
+		for j, m := range e.to {
+			sumDoubles2Runs(&dst[j][start], &dst[j][start+half], nil, nil, &lower[0], &upper[0], &e.runs[j][0], uint64(terms),
+				0, half/8, &m.doubles.constants, 0, uint64(bits.TrailingZeros(half/8)))
+		}
+	}
+	return done
 }

@@ -329,6 +329,11 @@ func subMulScalarDoubles(dst *uint64, a *uint64, b *uint64, count uint64, w *[2]
 //go:noescape
 func liftDoubles(dst *uint64, src *uint64, count uint64, p *[2]float64, c *[4][4]float64)
 
+// digitDoubles writes a*w mod q and adds it times p[0] to the doubles sums, rounded before.
+//
+//go:noescape
+func digitDoubles(dst *uint64, sums *uint64, a *uint64, count uint64, w *[2]float64, p *[1]float64, c *[4][4]float64)
+
 // sumDoubles2 writes from0 (or zero) plus the sum of a0[k]*b[k], and the same for a1, mod q. Offsets are in bytes.
 //
 //go:noescape

@@ -10057,6 +10057,52 @@ loop:
 	VZEROUPPER
 	RET
 
+// func digitDoubles(dst *uint64, sums *uint64, a *uint64, count uint64, w *[2]float64, p *[1]float64, c *[4][4]float64)
+// Requires: AVX, FMA3
+TEXT ·digitDoubles(SB), NOSPLIT, $0-56
+	MOVQ         c+48(FP), AX
+	VMOVUPD      (AX), Y14
+	VMOVUPD      64(AX), Y15
+	MOVQ         dst+0(FP), CX
+	MOVQ         sums+8(FP), DX
+	MOVQ         a+16(FP), BX
+	MOVQ         count+24(FP), SI
+	MOVQ         w+32(FP), DI
+	MOVQ         p+40(FP), R8
+	VBROADCASTSD (R8), Y1
+
+loop:
+	VMOVUPD      96(AX), Y0
+	VORPD        (BX), Y0, Y0
+	VSUBPD       96(AX), Y0, Y0
+	VBROADCASTSD (DI), Y5
+	VBROADCASTSD 8(DI), Y6
+	VMULPD       Y5, Y0, Y7
+	VFMADD213PD  Y15, Y0, Y6
+	VFMSUB213PD  Y7, Y0, Y5
+	VSUBPD       Y15, Y6, Y6
+	VFNMADD231PD Y14, Y6, Y7
+	VADDPD       Y5, Y7, Y7
+	VXORPD       Y8, Y8, Y8
+	VCMPPD       $0x01, Y8, Y7, Y8
+	VANDPD       Y14, Y8, Y8
+	VADDPD       Y8, Y7, Y7
+	VADDPD       96(AX), Y7, Y7
+	VXORPD       96(AX), Y7, Y7
+	VMOVUPD      Y7, (CX)
+	VORPD        96(AX), Y7, Y7
+	VSUBPD       96(AX), Y7, Y7
+	VMULPD       Y1, Y7, Y7
+	VADDPD       (DX), Y7, Y7
+	VMOVUPD      Y7, (DX)
+	ADDQ         $0x20, CX
+	ADDQ         $0x20, DX
+	ADDQ         $0x20, BX
+	DECQ         SI
+	JNZ          loop
+	VZEROUPPER
+	RET
+
 // func sumDoubles2(dst0 *uint64, dst1 *uint64, from0 *uint64, from1 *uint64, a0 *[]uint64, a1 *[]uint64, b *[]uint64, terms uint64, offset uint64, count uint64, c *[4][4]float64, start uint64)
 // Requires: AVX, CMOV, FMA3
 TEXT ·sumDoubles2(SB), NOSPLIT, $0-96

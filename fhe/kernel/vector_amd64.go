@@ -157,9 +157,15 @@ func (m *Modulus) addPermuted(dst, a, b []uint64, c scalar, p *Permutation) {
 }
 
 // extensionAcceleration holds the tables of the vector code, nil where a modulus is too large for it.
-type extensionAcceleration struct{ source, target []uint64 }
+type extensionAcceleration struct {
+	source, target []uint64
+	runs           [][][]uint64 // for doubles: the weights of each target, a vector each
+}
 
 func (e *Extension) accelerate() {
+	if e.accelerateDoubles() {
+		return
+	}
 	largest := uint64(0)
 	for _, m := range e.from {
 		if !m.enabled {
@@ -193,6 +199,8 @@ func (e *Extension) apply(dst, src [][]uint64, n int) {
 		digits := aligned(buffer[:])
 		extendVector(&dst[0], &src[0], uint64(len(dst)), uint64(len(src)), &e.target[0], &e.source[0], count, &digits[0])
 		done = n &^ 15
+	} else if e.runs != nil {
+		done = e.applyDoubles(dst, src, n)
 	}
 	e.applyGeneric(dst, src, done, n)
 }

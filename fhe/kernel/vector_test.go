@@ -22,6 +22,13 @@ func addRef(a, b, q uint64) uint64 { return (a + b) % q }
 
 func subRef(a, b, q uint64) uint64 { return (a + q - b) % q }
 
+func implementedBy(implementation string, ms []*Modulus) (picked []*Modulus) {
+	for _, m := range ms {
+		picked = append(picked, implementations(m)[implementation])
+	}
+	return picked
+}
+
 // moduliToTest are of every size class, the largest of those that the vector code treats apart, in every implementation.
 func moduliToTest(t testing.TB) []*Modulus {
 	const logN = 6
@@ -234,10 +241,6 @@ func TestExtension(t *testing.T) {
 			return result
 		}
 		from, to := next(c.from), next(c.to)
-		extension, err := NewExtension(from, to)
-		if err != nil {
-			t.Fatal(err)
-		}
 		product := big.NewInt(1)
 		for _, m := range from {
 			product.Mul(product, new(big.Int).SetUint64(m.q))
@@ -277,9 +280,15 @@ func TestExtension(t *testing.T) {
 				want[j][i] = mod(x, m.q)
 			}
 		}
-		extension.Apply(dst, src)
-		for j, m := range to {
-			equal(t, fmt.Sprintf("from %v bits to the prime %d", c.from, m.q), dst[j], want[j])
+		for implementation := range implementations(from[0]) {
+			extension, err := NewExtension(implementedBy(implementation, from), implementedBy(implementation, to))
+			if err != nil {
+				t.Fatal(err)
+			}
+			extension.Apply(dst, src)
+			for j, m := range to {
+				equal(t, fmt.Sprintf("from %v bits to the prime %d, %s", c.from, m.q, implementation), dst[j], want[j])
+			}
 		}
 	}
 }

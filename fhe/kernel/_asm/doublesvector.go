@@ -121,6 +121,23 @@ func doubleVectors() {
 			d.toWord(x)
 			VMOVUPD(x, at(0))
 		})
+	var reciprocal VecPhysical
+	eachDoubles("digitDoubles", "writes a*w mod q and adds it times p[0] to the doubles sums, rounded before.",
+		scalarArgument+", p *[1]float64", []string{"dst", "sums", "a"}, func(d *doubles) {
+			scalar(d)
+			reciprocal = d.x[1]
+			VBROADCASTSD(Mem{Base: argument("p")}, reciprocal)
+		}, func(d *doubles, at func(int) Mem) {
+			d.fromWord(at(2), d.x[0])
+			digit := d.product(d.x[0], w)
+			d.toWord(digit)
+			VMOVUPD(digit, at(0))
+			VORPD(d.constant(doubleWord), digit, digit)
+			VSUBPD(d.constant(doubleWord), digit, digit)
+			VMULPD(reciprocal, digit, digit)
+			VADDPD(at(1), digit, digit)
+			VMOVUPD(digit, at(1))
+		})
 	sumDoubles(false)
 	sumDoubles(true)
 }
