@@ -118,7 +118,8 @@ func (m *Modulus) forwardDoublesPass(log uint8, dst []uint64, blocks, root uint6
 	run(&dst[0], &dst[0], part, blocks, root, &d.forward[0], uint64(1)<<m.logN, &d.constants)
 }
 
-// Between the passes values are below 3q/4 in size: sums of up to four are below 3q, those of eight are reduced before.
+// Between the passes values are below 3q/4 in size: sums of four are below 3q (in the first pass, of words, 4q), and are
+// reduced before there are sums of eight.
 func (m *Modulus) inverseDoubles(dst, src []uint64) {
 	d, c, size := m.doubles, &m.doubles.constants, uint64(len(dst))
 	table := &d.inverse[0]

@@ -62,7 +62,7 @@ func (d *doubles) load(m Mem, four bool) VecPhysical {
 	return y
 }
 
-// subtractMultiple takes from h the multiple of q that quotient, which is rounded already but for round, says.
+// subtractMultiple takes from h quotient times q; round is still added to the quotient.
 func (d *doubles) subtractMultiple(h, quotient VecPhysical) {
 	VSUBPD(d.round, quotient, quotient)
 	VFNMADD231PD(d.q, quotient, h)
