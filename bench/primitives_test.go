@@ -14,7 +14,7 @@ func TestPrintPrimitive(t *testing.T) {
 	always := func(elapsed time.Duration) primitive.Run {
 		return func() (time.Duration, error) { return elapsed, nil }
 	}
-	plain := kernel.Features() == plainGo
+	plain := kernel.Features() != fullSpeed
 	for _, test := range []struct {
 		name    string
 		lattigo primitive.Run
