@@ -91,7 +91,7 @@ func match(ctx context.Context, kind string, size, dimensions, queries int, nois
 	r := rand.New(rand.NewPCG(1, uint64(size)))
 	templates := make([][]float64, size)
 	for i := range templates {
-		templates[i] = unitVector(r, dimensions)
+		templates[i] = matching.RandomUnit(r, dimensions)
 	}
 	f := new(matchFigures)
 	var g gallery
@@ -113,7 +113,7 @@ func match(ctx context.Context, kind string, size, dimensions, queries int, nois
 	for i := range queries {
 		progress("queries", i, queries)
 		want := r.IntN(size)
-		query := unitVector(r, dimensions)
+		query := matching.RandomUnit(r, dimensions)
 		for k := range query {
 			query[k] = templates[want][k] + noise*query[k]
 		}
@@ -212,16 +212,4 @@ func (f *matchFigures) compare(templates [][]float64, query, scores []float64, f
 			counts[1]++
 		}
 	}
-}
-
-func unitVector(r *rand.Rand, dimensions int) []float64 {
-	v, sum := make([]float64, dimensions), 0.0
-	for i := range v {
-		v[i] = r.NormFloat64()
-		sum += v[i] * v[i]
-	}
-	for i := range v {
-		v[i] /= math.Sqrt(sum)
-	}
-	return v
 }

@@ -11,18 +11,6 @@ import (
 	"cipherpoint/fhe/secret"
 )
 
-func unitVector(r *rand.Rand, dimensions int) []float64 {
-	v, sum := make([]float64, dimensions), 0.0
-	for i := range v {
-		v[i] = r.NormFloat64()
-		sum += v[i] * v[i]
-	}
-	for i := range v {
-		v[i] /= math.Sqrt(sum)
-	}
-	return v
-}
-
 // user is both ends of a gallery.
 type user struct {
 	*Gallery
@@ -98,7 +86,7 @@ func TestScoresAreInnerProducts(t *testing.T) {
 	for _, size := range []struct{ templates, dimensions int }{{1, 1}, {5, 3}, {300, 16}, {5000, 50}, {4097, 128}, {17 * 4096, 16}} {
 		templates := make([][]float64, size.templates)
 		for i := range templates {
-			templates[i] = unitVector(r, size.dimensions)
+			templates[i] = RandomUnit(r, size.dimensions)
 		}
 		g, err := Compile("gallery", templates)
 		u := newUser(t, g, err)
@@ -107,7 +95,7 @@ func TestScoresAreInnerProducts(t *testing.T) {
 			t.Fatal(err)
 		}
 		// Of any length: the client's side scales it.
-		query := unitVector(r, size.dimensions)
+		query := RandomUnit(r, size.dimensions)
 		long := make([]float64, len(query))
 		for i := range long {
 			long[i] = 30 * query[i]

@@ -26,7 +26,7 @@ func TestStoredScoresAreInnerProducts(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		query := unitVector(r, size.dimensions)
+		query := RandomUnit(r, size.dimensions)
 		s, set := matcher.Signature(), fhe.ID{5}
 		stored := circuit.Stored(s.Inputs)
 		var templates [][][]float64
@@ -35,7 +35,7 @@ func TestStoredScoresAreInnerProducts(t *testing.T) {
 		for _, count := range size.files {
 			list := make([][]float64, count)
 			for i := range list {
-				v := unitVector(r, size.dimensions)
+				v := RandomUnit(r, size.dimensions)
 				if size.alike {
 					v = query
 				}

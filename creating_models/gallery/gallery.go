@@ -61,7 +61,7 @@ func Publish(ctx context.Context, o Options) (*Report, error) {
 		r := rand.New(rand.NewPCG(1, 1))
 		p.templates = nil
 		for range invented {
-			p.templates = append(p.templates, randomUnit(r, o.Dimensions))
+			p.templates = append(p.templates, matching.RandomUnit(r, o.Dimensions))
 		}
 		compiled, err = matching.CompileStored(o.Name, o.Dimensions)
 	} else {
@@ -118,18 +118,6 @@ type Report struct {
 	median   time.Duration
 }
 
-func randomUnit(r *rand.Rand, dimensions int) []float64 {
-	v, sum := make([]float64, dimensions), 0.0
-	for k := range v {
-		v[k] = r.NormFloat64()
-		sum += v[k] * v[k]
-	}
-	for k := range v {
-		v[k] /= math.Sqrt(sum)
-	}
-	return v
-}
-
 // publish saves the artifact beside what it replaces, asks it, and puts it in place if its scores are as good as stated.
 func (p *Report) publish(ctx context.Context, artifact deployment.FHEModelDev) error {
 	progress := p.options.Progress
@@ -154,7 +142,7 @@ func (p *Report) publish(ctx context.Context, artifact deployment.FHEModelDev) e
 	var times []time.Duration
 	for i := range p.options.Samples {
 		progress("encrypted samples", i, p.options.Samples)
-		query := randomUnit(r, len(p.templates[0]))
+		query := matching.RandomUnit(r, len(p.templates[0]))
 		for k, x := range p.templates[r.IntN(len(p.templates))] {
 			query[k] = (query[k] + x) / math.Sqrt2
 		}

@@ -22,7 +22,7 @@ func TestPublishedGalleryIsServed(t *testing.T) {
 	r := rand.New(rand.NewPCG(5, 6))
 	o := Options{Name: "birds", Out: t.TempDir(), Samples: 3}
 	for i := range 5000 {
-		v := randomUnit(r, dimensions)
+		v := matching.RandomUnit(r, dimensions)
 		for k := range v {
 			v[k] *= 7
 		}
@@ -78,7 +78,7 @@ func TestPublishedGalleryIsServed(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, want := range []int{0, 4095, 4096, 4999} {
-		query := randomUnit(r, dimensions)
+		query := matching.RandomUnit(r, dimensions)
 		for k, x := range o.Templates[want] {
 			query[k] += 7 * x // as long as it was
 		}
