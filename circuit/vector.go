@@ -52,12 +52,12 @@ func (v Vector) IsZero() bool { return len(v.Values) == 0 }
 // Full returns the vector's n values.
 func (v Vector) Full(n int) []float64 {
 	full := make([]float64, n)
-	v.each(n, func(j int, value float64) { full[j] = value })
+	v.Each(n, func(j int, value float64) { full[j] = value })
 	return full
 }
 
-// each calls f with every entry, over all periods, that may not be zero.
-func (v Vector) each(n int, f func(j int, value float64)) {
+// Each calls f with every entry, over all periods, that may not be zero.
+func (v Vector) Each(n int, f func(j int, value float64)) {
 	if v.IsZero() {
 		return
 	}

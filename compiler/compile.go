@@ -615,11 +615,12 @@ func (k *compilation) build(c *Candidate) (*Result, error) {
 	if err := result.Pipeline.Validate(parameters.Slots(), out.Inputs, out.Outputs); err != nil {
 		return nil, err
 	}
-	largest, err := result.simulateVectors(k.spreadOut(c.packing))
+	limit := k.room() / cmp.Or(k.options.Headroom, DefaultHeadroom)
+	largest, err := result.simulateVectors(k.spreadOut(c.packing), limit)
 	if err != nil {
 		return nil, err
 	}
-	if largest*cmp.Or(k.options.Headroom, DefaultHeadroom) > k.room() {
+	if largest > limit {
 		return nil, fmt.Errorf("%w: %.3g, with a bound of %.3g", errNoisy, largest, k.room())
 	}
 	return result, nil

@@ -51,7 +51,7 @@ func (k *compilation) dot() (Candidate, bool, error) {
 	// Errors in coefficients: the fresh error times the weights, the weights' rounding times the input.
 	e := newNoise(packing.circuit.Parameters)
 	f.transfer = []float64{norm / e.embedding, 1 / e.embedding}
-	f.repeated = make([]float64, 2)
+	f.repeated, f.weighted = make([]float64, 2), make([]float64, 2)
 	f.linear[0] = linearProfile{encoding: length}
 	alone := styled{packing: packing, profile: f}
 	best, found := Candidate{}, false

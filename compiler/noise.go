@@ -71,17 +71,21 @@ type profile struct {
 	means    []float64 // of each output: the largest mean over a class of slots
 	// transfer[v] is the deviation of the worst answer for noise of deviation one on value v: white noise or, where v is
 	// a fold, noise of each of its steps, which the steps after it copy. repeated[v] is the same for noise that repeats
-	// with the period of the linear map that makes v. Copies do not average out.
-	transfer, repeated []float64
-	linear             map[int]linearProfile // by node
-	mixes              map[int][]mixProfile  // by node, for each operand
-	scores             [][]float64           // of each row
+	// with the period of the linear map that makes v: copies do not average out. weighted[v] is that for noise of the map's
+	// baby rotations, which its diagonals have multiplied: where weights are large in a few slots, these make all of it.
+	transfer, repeated, weighted []float64
+	linear                       map[int]linearProfile // by node
+	mixes                        map[int][]mixProfile  // by node, for each operand
+	scores                       [][]float64           // of each row
 }
 
 type linearProfile struct {
 	encoding float64 // Σ over diagonals of the share of non-zero coefficients, N=1
-	babies   float64 // Σ over diagonals of mean square value × number of rotations behind it
-	giants   float64 // number of giant rotations
+	// babies is Σ over diagonals of mean square value × number of rotations behind it, and shape the root of each slot's
+	// share of that: one in the root mean square.
+	babies float64
+	shape  []float64
+	giants float64 // number of giant rotations
 }
 
 // varied is how many rows are run again with noise on each value.
@@ -121,11 +125,8 @@ func measure(p *packing, rows [][][]float64, largest []float64) (*profile, error
 	for v := range f.rms {
 		f.rms[v] = math.Sqrt(f.rms[v] / float64(c.Width(v)*len(rows)))
 	}
-	if err := p.transfers(f, rows[:min(varied, len(rows))]); err != nil {
-		return nil, err
-	}
 	p.profileLinears(f)
-	return f, nil
+	return f, p.transfers(f, rows[:min(varied, len(rows))])
 }
 
 // linearPeriod is the longest period of the diagonals of the linear map that makes a value, or 0 for other values.
@@ -151,13 +152,14 @@ func (p *packing) foldSteps(value int) []int {
 func (p *packing) transfers(f *profile, rows [][][]float64) error {
 	c, random := p.circuit, rand.New(rand.NewPCG(1, 1))
 	values := make([][]float64, c.Values())
-	white, repeated := make([][]float64, len(values)), make([][]float64, len(values)) // squares, of each score
+	white, repeated, weighted := make([][]float64, len(values)), make([][]float64, len(values)), make([][]float64, len(values)) // squares, of each score
 	add := func(to *[]float64, clean []float64, v int, noise deviation) {
 		std := 1e-4 * max(f.rms[v], 1e-6)
 		noise.white *= std
 		noise.repeated *= std
+		noise.weighted *= std
 		x := slices.Clone(values[v])
-		noise.addTo(x, random)
+		noise.addTo(x, nil, random)
 		if *to == nil {
 			*to = make([]float64, len(clean))
 		}
@@ -174,27 +176,40 @@ func (p *packing) transfers(f *profile, rows [][][]float64) error {
 			if period := p.linearPeriod(v); period > 0 {
 				add(&repeated[v], f.scores[i], v, deviation{repeated: 1, period: period})
 			}
+			if l := f.linear[v-len(c.Inputs)]; l.babies > 0 {
+				add(&weighted[v], f.scores[i], v, deviation{weighted: 1, shape: l.shape})
+			}
 		}
 	}
-	f.transfer, f.repeated = make([]float64, len(values)), make([]float64, len(values))
-	for v := range values {
-		f.transfer[v] = math.Sqrt(slices.Max(white[v]))
-		if repeated[v] != nil {
-			f.repeated[v] = math.Sqrt(slices.Max(repeated[v]))
+	worst := func(squares [][]float64) []float64 {
+		list := make([]float64, len(values))
+		for v, of := range squares {
+			if of != nil {
+				list[v] = math.Sqrt(slices.Max(of))
+			}
 		}
+		return list
 	}
+	f.transfer, f.repeated, f.weighted = worst(white), worst(repeated), worst(weighted)
 	return nil
 }
 
-// deviation is the noise that a value introduces.
+// deviation is the noise that a value introduces. What a ciphertext's second part brings, when it is rounded or its digits
+// are multiplied by a key, is in each slot a product with a value that the user's secrets have there: under one key it is
+// normal with that value's size, over all keys its tails are long.
 type deviation struct {
-	white    float64 // of each slot or, if there are steps, of each step of a fold
-	steps    []int
-	repeated float64 // noise that repeats with a period
+	white    float64   // of each slot
+	keyed    float64   // of each slot, times the key's value there
+	weighted float64   // the same, times the shape
+	shape    []float64 // of each slot
+	steps    []int     // of a fold: white and keyed are the noise of each step
+	repeated float64   // noise that repeats with a period
 	period   int
 }
 
-func (d deviation) addTo(x []float64, random *rand.Rand) {
+// addTo adds the noise under a key, which is given by its values in the slots; nil are values of one, which have the same
+// root mean square.
+func (d deviation) addTo(x, key []float64, random *rand.Rand) {
 	if d.repeated > 0 {
 		for j := range d.period {
 			e := d.repeated * random.NormFloat64()
@@ -203,12 +218,22 @@ func (d deviation) addTo(x []float64, random *rand.Rand) {
 			}
 		}
 	}
-	if d.white == 0 {
+	if d.white == 0 && d.keyed == 0 && d.weighted == 0 {
 		return
+	}
+	slot := func(j int) float64 {
+		keyed, white := d.keyed, d.white
+		if d.weighted > 0 {
+			keyed = math.Hypot(keyed, d.weighted*d.shape[j])
+		}
+		if key != nil {
+			keyed *= key[j]
+		}
+		return math.Sqrt(white*white+keyed*keyed) * random.NormFloat64()
 	}
 	if len(d.steps) == 0 {
 		for j := range x {
-			x[j] += d.white * random.NormFloat64()
+			x[j] += slot(j)
 		}
 		return
 	}
@@ -216,12 +241,33 @@ func (d deviation) addTo(x []float64, random *rand.Rand) {
 	for _, step := range d.steps {
 		copy(rotated[copy(rotated, e[step:]):], e[:step])
 		for j := range e {
-			e[j] += rotated[j] + d.white*random.NormFloat64()
+			e[j] += rotated[j] + slot(j)
 		}
 	}
 	for j := range x {
 		x[j] += e[j]
 	}
+}
+
+// drawKey draws what a secret key has in the slots of a value, in units of its deviation. In a batch all elements of a
+// sample share a slot; coefficients mix all of a key, and nothing of it remains.
+func drawKey(c *circuit.Circuit, random *rand.Rand) []float64 {
+	if c.Packing == circuit.Coefficients {
+		return nil
+	}
+	width := 0
+	for v := range c.Values() {
+		width = max(width, c.Width(v))
+	}
+	key := make([]float64, width)
+	for j := range key {
+		if c.Packing == circuit.Batch && j > 0 {
+			key[j] = key[0]
+		} else {
+			key[j] = random.NormFloat64()
+		}
+	}
+	return key
 }
 
 // profileLinears takes in what the plans of the linear maps say; it depends on the rotations' style.
@@ -236,11 +282,18 @@ func (p *packing) profileLinears(f *profile) {
 		for _, r := range l.Babies {
 			depth[r.Shift] = depth[r.From] + 1
 		}
-		var lp linearProfile
-		lp.giants = float64(len(l.Giants))
+		lp := linearProfile{giants: float64(len(l.Giants)), shape: make([]float64, n)}
 		for _, d := range l.Diagonals {
 			lp.encoding += float64(d.Values.Period) / float64(n)
-			lp.babies += d.Values.MeanSquare() * float64(depth[d.Baby])
+			if depth := float64(depth[d.Baby]); depth > 0 {
+				lp.babies += d.Values.MeanSquare() * depth
+				d.Values.Each(n, func(j int, v float64) { lp.shape[(j-d.Giant+n)%n] += v * v * depth })
+			}
+		}
+		if lp.babies > 0 {
+			for j, variance := range lp.shape {
+				lp.shape[j] = math.Sqrt(variance / lp.babies)
+			}
 		}
 		f.linear[i] = lp
 	}
@@ -257,61 +310,61 @@ func (p *packing) scores(outputs [][]float64) []float64 {
 	return scores
 }
 
-// introduced returns the deviations of the noise that a value of a scheduled circuit adds to what its operands bring:
-// white noise (in each step of a fold), and noise that repeats with the period of a linear map's diagonals.
-func (e noise) introduced(c *circuit.Circuit, f *profile, value int) (white, repeated float64) {
+// introduced returns the noise that a value of a scheduled circuit adds to what its operands bring.
+func (e noise) introduced(c *circuit.Circuit, f *profile, value int) deviation {
 	if value < len(c.Inputs) {
-		return e.fresh() / c.Inputs[value].Scale, 0
+		return deviation{white: e.fresh() / c.Inputs[value].Scale}
 	}
 	i := value - len(c.Inputs)
 	node := c.Nodes[i]
 	unscaled := node.Scale * c.Divisor(node) // before rescaling
-	variance := 0.0
-	add := func(std, times float64) { variance += std * std * times }
+	var d deviation
+	var white, keyed float64 // variances
 	switch {
 	case node.Linear != nil:
 		lp := f.linear[i]
-		repeated = e.encoding(c.Parameters.N()) * f.rms[node.In[0]] / c.PlaintextScale(node, 0) * math.Sqrt(lp.encoding)
+		d.repeated = e.encoding(c.Parameters.N()) * f.rms[node.In[0]] / c.PlaintextScale(node, 0) * math.Sqrt(lp.encoding)
 		if lp.babies+lp.giants > 0 {
 			ks := e.keySwitch(node.Level)
-			add(ks/c.Scale(node.In[0]), lp.babies)
-			add(ks/unscaled, lp.giants)
+			d.weighted, d.shape = ks/c.Scale(node.In[0])*math.Sqrt(lp.babies), lp.shape
+			keyed += ks * ks / (unscaled * unscaled) * lp.giants
 		}
 	case node.Dot != nil:
 		// Here the profile holds the length of the input in the place of a count of diagonals.
-		add(e.embedding/math.Sqrt(12)/c.PlaintextScale(node, 0), f.linear[i].encoding*f.linear[i].encoding)
+		white = square(e.embedding / math.Sqrt(12) / c.PlaintextScale(node, 0) * f.linear[i].encoding)
 	case node.Fold != nil:
-		add(e.keySwitch(node.Level)/node.Scale, 1) // of a step
+		keyed = square(e.keySwitch(node.Level) / node.Scale) // of a step
 	case node.Multiply != nil && c.Packing != circuit.Batch:
-		add(e.keySwitch(node.Level)/unscaled, 1)
+		keyed = square(e.keySwitch(node.Level) / unscaled)
 	case node.Mix != nil:
-		add(math.Sqrt(f.mixRounding(c, i)), 1)
+		white = f.mixRounding(c, i)
 	case node.Combine != nil:
 		for k, v := range node.In {
 			ratio := node.Combine.Factors[k] * c.PlaintextScale(node, k)
 			if ratio != 0 {
-				add((math.Round(ratio)/ratio-1)*node.Combine.Factors[k]*f.rms[v], 1)
+				white += square((math.Round(ratio)/ratio - 1) * node.Combine.Factors[k] * f.rms[v])
 			}
 		}
 	}
 	if node.Relinearise {
-		add(e.keySwitch(node.Level)/unscaled, 1)
+		keyed += square(e.keySwitch(node.Level) / unscaled)
 	}
 	if node.Rescale > 0 {
-		add(e.rounding()/node.Scale, 1)
+		keyed += square(e.rounding() / node.Scale)
 	}
-	return math.Sqrt(variance), repeated
+	d.white, d.keyed = math.Sqrt(white), math.Sqrt(keyed)
+	return d
 }
+
+func square(x float64) float64 { return x * x }
 
 // predict returns the deviation of the worst score of a scheduled circuit.
 func predict(c *circuit.Circuit, f *profile) float64 {
 	e := newNoise(c.Parameters)
 	variance := 0.0
 	for v := range c.Values() {
-		white, repeated := e.introduced(c, f, v)
-		white *= f.transfer[v]
-		repeated *= f.repeated[v]
-		variance += white*white + repeated*repeated
+		d := e.introduced(c, f, v)
+		variance += (square(d.white)+square(d.keyed))*square(f.transfer[v]) + square(d.weighted*f.weighted[v]) + square(d.repeated*f.repeated[v])
 	}
 	return math.Sqrt(variance)
 }

@@ -113,7 +113,7 @@ func (r *Result) LayerNoise(row []float64) ([]LayerNoise, error) {
 		err := add(layer, func() ([][]float64, error) {
 			return c.RunObserved(func(v int, x []float64) {
 				if slices.Contains(values[layer], v) {
-					noise.sigma[v].addTo(x, random)
+					noise.sigma[v].addTo(x, nil, random)
 				}
 			}, slots...)
 		})

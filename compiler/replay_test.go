@@ -95,7 +95,7 @@ func TestWrappedFindsWhatOutgrowsThePrimes(t *testing.T) {
 
 func TestRoundedSlots(t *testing.T) {
 	r := rand.New(rand.NewPCG(5, 6))
-	for _, period := range []int{1, 2, 4, 64} {
+	for _, period := range []int{1, 2, 4, 64, 4096} {
 		v := circuit.Vector{Period: period, Values: randomTensor(r, 1, period).Data}
 		fine := roundedSlots(v, math.Exp2(45))
 		coarse := roundedSlots(v, 8)

@@ -4,12 +4,14 @@ import (
 	"math"
 	"slices"
 
+	"gonum.org/v1/gonum/dsp/fourier"
+
 	"cipherpoint/circuit"
 )
 
-// rounded is a scheduled circuit with scalars, weights of products of polynomials and short diagonals as the runtime
-// rounds them. Of few weights, the one rounding that there is may be far from the mean of all, which is what candidates are
-// priced by.
+// rounded is a scheduled circuit with scalars, weights of products of polynomials and the diagonals of small maps as the
+// runtime rounds them. Of few weights, the one rounding that there is may be far from the mean of all, which is what
+// candidates are priced by, and a large value of a row meets the same rounding in every row.
 func rounded(c *circuit.Circuit) *circuit.Circuit {
 	out := *c
 	out.Nodes = slices.Clone(c.Nodes)
@@ -28,10 +30,13 @@ func rounded(c *circuit.Circuit) *circuit.Circuit {
 			}
 			node.Mix = &mix
 		case node.Linear != nil:
+			if !isSmall(node.Linear) {
+				continue
+			}
 			linear := *node.Linear
 			linear.Diagonals = slices.Clone(linear.Diagonals)
 			for k, d := range linear.Diagonals {
-				if d.Values.Period <= shortPeriod && !d.Values.IsZero() {
+				if !d.Values.IsZero() {
 					linear.Diagonals[k].Values = roundedSlots(d.Values, c.PlaintextScale(*node, 0))
 				}
 			}
@@ -58,32 +63,34 @@ func roundedVector(v circuit.Vector, scale float64) circuit.Vector {
 	return v
 }
 
-// shortPeriod is the longest period of a diagonal whose rounding is computed and not drawn.
-const shortPeriod = 64
+// isSmall holds for linear maps whose rounding is computed and not drawn: that takes a dense copy.
+func isSmall(l *circuit.Linear) bool {
+	const most = 1 << 18
+	values := 0
+	for _, d := range l.Diagonals {
+		values += d.Values.Period
+	}
+	return values <= most
+}
 
 // roundedSlots rounds the coefficients of a vector of slots. In the conjugate-invariant subring of degree p, slot j holds
-// c_0 + Σ_k 2·c_k·cos(2πk·5^j/4p).
+// c_0 + Σ_k 2·c_k·cos(2πk·5^j/4p): a cosine transform of the coefficients, at the odd multiples of π/2p, in another order.
 func roundedSlots(v circuit.Vector, scale float64) circuit.Vector {
 	p := v.Period
-	values := v.Full(p)
-	cosines := make([]float64, 4*p)
-	for i := range cosines {
-		cosines[i] = math.Cos(math.Pi * float64(i) / float64(2*p))
+	values, points := v.Full(p), make([]float64, p)
+	at := make([]int, p)
+	for j, power := 0, 1; j < p; j, power = j+1, power*5%(4*p) {
+		at[j] = min(power, 4*p-power) / 2
+		points[at[j]] = values[j]
 	}
-	out := make([]float64, p)
-	for k := range p {
-		c := 0.0
-		for j, power := 0, 1; j < p; j, power = j+1, power*5%(4*p) {
-			c += values[j] * cosines[k*power%(4*p)] / float64(p)
-		}
-		c = roundedTo(c, scale)
-		for j, power := 0, 1; j < p; j, power = j+1, power*5%(4*p) {
-			if k == 0 {
-				out[j] += c
-			} else {
-				out[j] += 2 * c * cosines[k*power%(4*p)]
-			}
-		}
+	transform := fourier.NewQuarterWaveFFT(p)
+	transform.CosSequence(points, points)
+	for k, c := range points {
+		points[k] = roundedTo(c/float64(4*p), scale)
 	}
-	return circuit.Vector{Period: p, Values: out}
+	transform.CosCoefficients(points, points)
+	for j := range values {
+		values[j] = points[at[j]]
+	}
+	return circuit.Vector{Period: p, Values: values}
 }

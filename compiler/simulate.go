@@ -136,32 +136,28 @@ func (r *Result) noiseModel() noiseModel {
 	drawn := *r.profile
 	drawn.mixes, drawn.linear = nil, map[int]linearProfile{}
 	for i, profile := range r.profile.linear {
-		linear := r.Circuit.Nodes[i].Linear
-		if linear == nil {
-			continue
-		}
-		for _, d := range linear.Diagonals {
-			if d.Values.Period <= shortPeriod {
-				profile.encoding -= float64(d.Values.Period) / float64(r.Circuit.Parameters.Slots())
+		if linear := r.Circuit.Nodes[i].Linear; linear != nil {
+			if isSmall(linear) {
+				profile.encoding = 0
 			}
+			drawn.linear[i] = profile
 		}
-		profile.encoding = max(profile.encoding, 0)
-		drawn.linear[i] = profile
 	}
 	for v := range m.sigma {
 		d := &m.sigma[v]
-		d.white, d.repeated = e.introduced(m.circuit, &drawn, v)
+		*d = e.introduced(m.circuit, &drawn, v)
 		d.period, d.steps = r.packing.linearPeriod(v), r.packing.foldSteps(v)
 		if r.Circuit.Packing == circuit.Coefficients {
-			d.white /= e.embedding
+			d.white, d.keyed = math.Hypot(d.white, d.keyed)/e.embedding, 0
 		}
 	}
 	return m
 }
 
-// noisy runs the circuit with noise on every value and on the replies.
+// noisy runs the circuit with noise on every value and on the replies, under a key of its own.
 func (r *Result) noisy(vectors [][]float64, noise noiseModel, random *rand.Rand) ([][]float64, error) {
-	out, err := noise.circuit.RunObserved(func(v int, x []float64) { noise.sigma[v].addTo(x, random) }, vectors...)
+	key := drawKey(r.Circuit, random)
+	out, err := noise.circuit.RunObserved(func(v int, x []float64) { noise.sigma[v].addTo(x, key, random) }, vectors...)
 	if err != nil {
 		return nil, err
 	}
@@ -180,12 +176,16 @@ func (r *Result) addReplyNoise(out [][]float64, random *rand.Rand) {
 	}
 }
 
-// simulateVectors returns the largest error that noise makes on the scores of encoded rows.
-func (r *Result) simulateVectors(rows [][][]float64) (float64, error) {
+// draws is how often noise is drawn to see how large it may become: the keys of a few users in a hundred make it large.
+const draws = 384
+
+// simulateVectors returns the largest error that noise makes on the scores of encoded rows, or the first above a limit.
+func (r *Result) simulateVectors(rows [][][]float64, limit float64) (float64, error) {
 	noise := r.noiseModel()
 	largest := 0.0
-	for i, row := range rows {
-		out, err := r.noisy(row, noise, rand.New(rand.NewPCG(uint64(i), 3)))
+	for draw := 0; draw < draws && largest <= limit; draw++ {
+		i := draw % len(rows)
+		out, err := r.noisy(rows[i], noise, rand.New(rand.NewPCG(uint64(draw), 3)))
 		if err != nil {
 			return 0, err
 		}
