@@ -128,7 +128,7 @@ func TestSharesOfAProfile(t *testing.T) {
 	got := sharesOf(&profile.Profile{Sample: []*profile.Sample{
 		stack(4, kernel+"forwardFirst", kernel+"(*Modulus).Forward", own+"(*evaluator).decompose.func2"),
 		stack(2, kernel+"(*Modulus).Packed2InnerProduct", own+"(*evaluator).switchKey"),
-		stack(1, kernel+"(*Modulus).InnerProduct2Packed", own+"(*linear).innerSums.func1"),
+		stack(1, kernel+"Sum", own+"sumPiece"),
 		stack(1, kernel+"lift", kernel+"(*Modulus).Lift"),
 		stack(1, kernel+"(*Permutation).Apply"),
 		stack(1, "runtime.futex"),

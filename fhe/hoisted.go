@@ -88,7 +88,7 @@ func (o *linear) runTwiceHoisted(e *evaluator, keys *EvaluationKeys, c pair) (pa
 	}
 	sums := o.newSums(e, len(g.moduli))
 	digits := e.decompose(g, c[1])
-	pieces := e.params.N() / innerPiece
+	pieces := (e.params.N() + innerPiece - 1) / innerPiece
 	e.pool.Do(len(g.moduli), func(limb int) {
 		m := g.moduli[limb]
 		first, second := e.arena.poly(len(o.places)), e.arena.poly(len(o.places))
@@ -108,7 +108,8 @@ func (o *linear) runTwiceHoisted(e *evaluator, keys *EvaluationKeys, c pair) (pa
 			t.permutation.Apply(second[i], switched[1])
 			e.arena.release(switched)
 		})
-		e.pool.Do(pieces, func(piece int) { o.sumPiece(m, limb, piece, first, second, sums) })
+		list := o.sumsOf(limb, first, second, sums)
+		e.pool.Do(pieces, func(piece int) { sumPiece(e, list, piece) })
 		e.arena.release(first, second)
 	})
 	e.releaseDecomposition(digits)

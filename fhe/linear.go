@@ -19,7 +19,7 @@ type linear struct {
 	babies  *babies
 	giants  []turns // in reverse order: what goes to a place is complete before it is turned itself
 	places  []int   // shifts of the babies that sums read
-	sums    []sum
+	sums    []rows
 	special int // primes that the babies stay times, see runTwiceHoisted; 0 for none
 }
 
@@ -53,44 +53,7 @@ type turn struct {
 	permutation *kernel.Permutation
 }
 
-// sum is Σ plaintexts[k] ⊙ rot(x, babies[k]), which waits at a giant step.
-type sum struct {
-	giant int
-	terms []terms
-}
-
-// terms are those terms of a sum whose plaintexts have runs of the same length.
-type terms struct {
-	run    int
-	babies []int        // by their places
-	limbs  [][][]uint64 // of each limb, the plaintexts
-}
-
-// newSums returns memory for all sums, by giant step.
-func (o *linear) newSums(e *evaluator, limbs int) map[int]pair {
-	sums := make(map[int]pair, len(o.sums))
-	for _, s := range o.sums {
-		sums[s.giant] = e.pair(limbs)
-	}
-	return sums
-}
-
-// add adds a term.
-func (s *sum) add(baby int, p *plaintext) {
-	i := slices.IndexFunc(s.terms, func(t terms) bool { return t.run == p.run })
-	if i < 0 {
-		i = len(s.terms)
-		s.terms = append(s.terms, terms{run: p.run, limbs: make([][][]uint64, len(p.limbs))})
-	}
-	t := &s.terms[i]
-	t.babies = append(t.babies, baby)
-	for limb, v := range p.limbs {
-		t.limbs[limb] = append(t.limbs[limb], v)
-	}
-}
-
 func (b *builder) buildLinear(node circuit.Node) (operation, error) {
-	p := b.program
 	o := &linear{finish: b.buildFinish(node, node.Linear.Bias)}
 	var err error
 	if o.babies, err = b.babies(node); err != nil {
@@ -99,26 +62,8 @@ func (b *builder) buildLinear(node circuit.Node) (operation, error) {
 	if o.giants, err = b.turns(node.Linear.Giants, true); err != nil {
 		return nil, err
 	}
-	scale := p.circuit.PlaintextScale(node, 0)
 	o.special = b.hoistsTwice(node)
-	at := map[int]int{}
-	for _, d := range node.Linear.Diagonals {
-		if d.Values.IsZero() {
-			continue
-		}
-		i, known := at[d.Giant]
-		if !known {
-			i = len(o.sums)
-			at[d.Giant] = i
-			o.sums = append(o.sums, sum{giant: d.Giant})
-		}
-		place := slices.Index(o.places, d.Baby)
-		if place < 0 {
-			place = len(o.places)
-			o.places = append(o.places, d.Baby)
-		}
-		o.sums[i].add(place, b.plaintext(d.Values, scale, node.Level, o.special))
-	}
+	b.buildSums(o, node)
 	return o, nil
 }
 
@@ -282,47 +227,6 @@ next:
 		groups = append(groups, alike{special, []int{k}})
 	}
 	return groups
-}
-
-// innerPiece is how many coefficients of all babies are worked on at once: few enough that they stay in the second cache
-// while the plaintexts stream by.
-const innerPiece = 1024
-
-// termLists holds a sum's ciphertexts, both parts.
-var termLists = sync.Pool{New: func() any { return new([2][][]uint64) }}
-
-// innerSums returns the sums over the babies, by giant step.
-func (o *linear) innerSums(e *evaluator, babies map[int]pair) map[int]pair {
-	sums := o.newSums(e, o.level+1)
-	moduli := e.params.Moduli(o.level, 0)
-	pieces := e.params.N() / innerPiece
-	e.pool.Do(len(moduli)*pieces, func(task int) {
-		limb := task / pieces
-		first, second := make([][]uint64, len(o.places)), make([][]uint64, len(o.places))
-		for i, shift := range o.places {
-			first[i], second[i] = babies[shift][0][limb], babies[shift][1][limb]
-		}
-		o.sumPiece(moduli[limb], limb, task%pieces, first, second, sums)
-	})
-	return sums
-}
-
-// sumPiece writes a piece of a limb of all sums over the babies there.
-func (o *linear) sumPiece(m *kernel.Modulus, limb, piece int, first, second [][]uint64, sums map[int]pair) {
-	start, end := piece*innerPiece, (piece+1)*innerPiece
-	lists := termLists.Get().(*[2][][]uint64)
-	defer termLists.Put(lists)
-	for _, s := range o.sums {
-		c := sums[s.giant]
-		for i, t := range s.terms {
-			a0, a1 := lists[0][:0], lists[1][:0]
-			for _, baby := range t.babies {
-				a0, a1 = append(a0, first[baby][start:end]), append(a1, second[baby][start:end])
-			}
-			m.InnerProduct2Packed(c[0][limb][start:end], c[1][limb][start:end], a0, a1, t.limbs[limb], start, t.run, i > 0)
-			lists[0], lists[1] = a0, a1
-		}
-	}
 }
 
 // turnGiants rotates the sums of a group to where they go and adds them there. What comes to place 0 is left times the

@@ -35,20 +35,18 @@ type plaintextKey struct {
 	content [sha256.Size]byte
 	scale   float64
 	level   int
-	special int
 }
 
-// plaintext returns the plaintext that the builder's work will make of a vector, at a scale, modulo q_0 … q_level and so
-// many special primes.
-func (b *builder) plaintext(v circuit.Vector, scale float64, level, special int) *plaintext {
-	key := plaintextKey{fingerprint(v), scale, level, special}
+// plaintext returns the plaintext that the builder's work will make of a vector, at a scale, modulo q_0 … q_level.
+func (b *builder) plaintext(v circuit.Vector, scale float64, level int) *plaintext {
+	key := plaintextKey{fingerprint(v), scale, level}
 	if known := b.known[key]; known != nil {
 		return known
 	}
 	p := b.program
 	n := p.params.N()
 	result := &plaintext{run: p.run(v)}
-	size, moduli := n/result.run, p.params.Moduli(level, special)
+	size, moduli := n/result.run, p.params.Moduli(level, 0)
 	if result.run == 1 {
 		size = 0
 		for _, m := range moduli {
@@ -58,20 +56,37 @@ func (b *builder) plaintext(v circuit.Vector, scale float64, level, special int)
 	result.limbs = b.vectors(len(moduli), size)
 	b.known[key] = result
 	p.bytes += int64(len(moduli)) * int64(size) * 8
-	b.work = append(b.work, func(scratch poly) {
-		p.params.encoder.Encode(scratch, moduli, v, scale)
-		for limb, m := range moduli {
-			m.Forward(scratch[limb], scratch[limb])
-			if result.run == 1 {
-				m.Pack(result.limbs[limb], scratch[limb])
-				continue
-			}
-			for i := range result.limbs[limb] {
-				result.limbs[limb][i] = scratch[limb][i*result.run]
-			}
+	b.encode(v, scale, moduli, func(limb int, values []uint64) {
+		if result.run == 1 {
+			moduli[limb].Pack(result.limbs[limb], values)
+			return
+		}
+		for i := range result.limbs[limb] {
+			result.limbs[limb][i] = values[i*result.run]
 		}
 	})
 	return result
+}
+
+// encode leaves it to the builder's work to encode a vector and call use with the values of each limb.
+func (b *builder) encode(v circuit.Vector, scale float64, moduli []*kernel.Modulus, use func(limb int, values []uint64)) {
+	encoder := b.program.params.encoder
+	b.work = append(b.work, func(scratch poly) {
+		encoder.Encode(scratch, moduli, v, scale)
+		for limb, m := range moduli {
+			m.Forward(scratch[limb], scratch[limb])
+			use(limb, scratch[limb])
+		}
+	})
+}
+
+// factors returns memory for factors of each limb.
+func (b *builder) factors(moduli []*kernel.Modulus, rows, terms, run int) []*kernel.Factors {
+	limbs := kernel.NewFactors(moduli, rows, terms, run)
+	for _, f := range limbs {
+		b.program.bytes += f.Bytes()
+	}
+	return limbs
 }
 
 // run returns how many places each value of a vector's plaintext stands for.

@@ -119,10 +119,7 @@ func (b *builder) build(node circuit.Node) (operation, error) {
 	case node.Fold != nil:
 		return b.buildFold(node)
 	case node.Dot != nil:
-		return &dot{
-			finish:  b.buildFinish(node, node.Dot.Bias),
-			weights: b.plaintext(node.Dot.Weights, c.PlaintextScale(node, 0), node.Level, 0),
-		}, nil
+		return b.buildDot(node), nil
 	case node.Combine != nil:
 		return b.buildCombine(node)
 	default:
@@ -142,7 +139,7 @@ type finish struct {
 func (b *builder) buildFinish(node circuit.Node, bias circuit.Vector) finish {
 	f := finish{level: node.Level, rescale: node.Rescale}
 	if !bias.IsZero() {
-		f.bias = b.plaintext(bias, node.Scale, node.Level-node.Rescale, 0)
+		f.bias = b.plaintext(bias, node.Scale, node.Level-node.Rescale)
 	}
 	return f
 }
@@ -169,15 +166,28 @@ func (f *finish) apply(e *evaluator, c pair, special int) (pair, error) {
 // dot multiplies by one polynomial.
 type dot struct {
 	finish
-	weights *plaintext
+	weights []*kernel.Factors // of each limb
+}
+
+func (b *builder) buildDot(node circuit.Node) *dot {
+	o := &dot{finish: b.buildFinish(node, node.Dot.Bias)}
+	moduli := b.program.params.Moduli(node.Level, 0)
+	o.weights = b.factors(moduli, 1, 1, b.program.run(node.Dot.Weights))
+	b.encode(node.Dot.Weights, b.program.circuit.PlaintextScale(node, 0), moduli, func(limb int, values []uint64) {
+		o.weights[limb].Set(0, 0, values)
+	})
+	return o
 }
 
 func (o *dot) run(e *evaluator, _ *EvaluationKeys, operands []pair) (pair, error) {
-	moduli := e.params.Moduli(o.level, 0)
-	product := e.pair(len(moduli))
-	e.pool.Do(len(moduli), func(limb int) {
-		first, second, weights := operands[0][0][limb:limb+1], operands[0][1][limb:limb+1], o.weights.limbs[limb:limb+1]
-		moduli[limb].InnerProduct2Packed(product[0][limb], product[1][limb], first, second, weights, 0, o.weights.run, false)
+	c := operands[0]
+	product := e.pair(o.level + 1)
+	e.pool.Do(o.level+1, func(limb int) {
+		kernel.Sum([]kernel.Sums{{
+			Factors: o.weights[limb],
+			Terms:   [2][][]uint64{c[0][limb : limb+1], c[1][limb : limb+1]},
+			Results: [2][][]uint64{product[0][limb : limb+1], product[1][limb : limb+1]},
+		}}, 0, e.params.N())
 	})
 	return o.apply(e, product, 0)
 }

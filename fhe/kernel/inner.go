@@ -24,20 +24,19 @@ const tile = 256
 
 type accumulators struct{ hi, lo [tile]uint64 }
 
-// sums2Generic writes two sums, or adds them to dst0 and dst1, from a place on. Factors b begin with place -start and
-// have one word for each run of equal values.
-func (m *Modulus) sums2Generic(dst0, dst1 []uint64, a0, a1, b [][]uint64, from, start, run int, add bool) {
+// sums2Generic writes two sums from a place on. Factors b have one word for each run of equal values.
+func (m *Modulus) sums2Generic(dst0, dst1 []uint64, a0, a1, b [][]uint64, from, run int) {
 	var spread [group][tile]uint64
 	var sums0, sums1 accumulators
 	for ; from < len(dst0); from += tile {
 		end := min(from+tile, len(dst0))
 		d0, d1 := dst0[from:end], dst1[from:end]
-		if add || len(b) < group {
-			sums0.load(d0, add)
-			sums1.load(d1, add)
+		if len(b) < group {
+			sums0.clear(len(d0))
+			sums1.clear(len(d1))
 		}
 		for k := 0; k < len(b); k += group {
-			fresh := k == 0 && !add
+			fresh := k == 0
 			if k > 0 && k%m.terms == 0 {
 				m.fold128(&sums0, len(d0))
 				m.fold128(&sums1, len(d0))
@@ -46,11 +45,11 @@ func (m *Modulus) sums2Generic(dst0, dst1 []uint64, a0, a1, b [][]uint64, from, 
 			var factors [group][]uint64
 			for i := range terms {
 				if run == 1 {
-					factors[i] = b[k+i][start+from : start+end]
+					factors[i] = b[k+i][from:end]
 					continue
 				}
 				factors[i] = spread[i][:len(d0)]
-				spreadRuns(factors[i], b[k+i], start+from, run)
+				spreadRuns(factors[i], b[k+i], from, run)
 			}
 			sums0.addTerms(a0[k:], factors[:terms], from, fresh)
 			sums1.addTerms(a1[k:], factors[:terms], from, fresh)
@@ -69,13 +68,9 @@ func spreadRuns(dst, src []uint64, start, run int) {
 	}
 }
 
-func (s *accumulators) load(d []uint64, add bool) {
-	clear(s.hi[:len(d)])
-	if add {
-		copy(s.lo[:], d)
-	} else {
-		clear(s.lo[:len(d)])
-	}
+func (s *accumulators) clear(n int) {
+	clear(s.hi[:n])
+	clear(s.lo[:n])
 }
 
 // addTerms adds the next products, a group of them or the last one, of a from a place on. Fresh sums hold nothing yet.

@@ -204,20 +204,50 @@ func addPermutedSumVector(dst *uint64, a *uint64, b *uint64, blocks *uint32, cou
 //go:noescape
 func sumProducts2(dst0 *uint64, dst1 *uint64, a0 *[]uint64, a1 *[]uint64, b *[]uint64, terms uint64, offset uint64, count uint64, start uint64, end uint64, running *uint64, c *[22]uint64)
 
-// sumProducts2Packed sums up a0[k]*b[k] and a1[k]*b[k], b packed.
-//
-//go:noescape
-func sumProducts2Packed(dst0 *uint64, dst1 *uint64, a0 *[]uint64, a1 *[]uint64, b *[]uint64, terms uint64, offset uint64, count uint64, start uint64, end uint64, running *uint64, c *[22]uint64, position uint64, layout *[18]uint64)
-
-// sumProducts2Runs sums up a0[k]*b[k] and a1[k]*b[k], b in runs.
-//
-//go:noescape
-func sumProducts2Runs(dst0 *uint64, dst1 *uint64, a0 *[]uint64, a1 *[]uint64, b *[]uint64, terms uint64, offset uint64, count uint64, start uint64, end uint64, running *uint64, c *[22]uint64, position uint64, shift uint64)
-
 // sumPacked2Products sums up a0[k]*b[k] and a1[k]*b[k], a0 and a1 packed.
 //
 //go:noescape
 func sumPacked2Products(dst0 *uint64, dst1 *uint64, a0 *[]uint64, a1 *[]uint64, b *[]uint64, terms uint64, offset uint64, count uint64, start uint64, end uint64, running *uint64, c *[22]uint64, position uint64, layout *[18]uint64)
+
+// sumRows1Packed sums up terms times 1 rows of factors, on top of the results with start = 1.
+//
+//go:noescape
+func sumRows1Packed(dst0 *[]uint64, dst1 *[]uint64, a0 *[]uint64, a1 *[]uint64, terms uint64, offset uint64, vectors uint64, position uint64, shift uint64, step uint64, factors *byte, start uint64, c *[22]uint64, layout *[18]uint64)
+
+// sumRows1Runs sums up terms times 1 rows of factors, on top of the results with start = 1.
+//
+//go:noescape
+func sumRows1Runs(dst0 *[]uint64, dst1 *[]uint64, a0 *[]uint64, a1 *[]uint64, terms uint64, offset uint64, vectors uint64, position uint64, shift uint64, step uint64, factors *byte, start uint64, c *[22]uint64)
+
+// sumRows2Packed sums up terms times 2 rows of factors, on top of the results with start = 1.
+//
+//go:noescape
+func sumRows2Packed(dst0 *[]uint64, dst1 *[]uint64, a0 *[]uint64, a1 *[]uint64, terms uint64, offset uint64, vectors uint64, position uint64, shift uint64, step uint64, factors *byte, start uint64, c *[22]uint64, layout *[18]uint64)
+
+// sumRows2Runs sums up terms times 2 rows of factors, on top of the results with start = 1.
+//
+//go:noescape
+func sumRows2Runs(dst0 *[]uint64, dst1 *[]uint64, a0 *[]uint64, a1 *[]uint64, terms uint64, offset uint64, vectors uint64, position uint64, shift uint64, step uint64, factors *byte, start uint64, c *[22]uint64)
+
+// sumRows3Packed sums up terms times 3 rows of factors, on top of the results with start = 1.
+//
+//go:noescape
+func sumRows3Packed(dst0 *[]uint64, dst1 *[]uint64, a0 *[]uint64, a1 *[]uint64, terms uint64, offset uint64, vectors uint64, position uint64, shift uint64, step uint64, factors *byte, start uint64, c *[22]uint64, layout *[18]uint64)
+
+// sumRows3Runs sums up terms times 3 rows of factors, on top of the results with start = 1.
+//
+//go:noescape
+func sumRows3Runs(dst0 *[]uint64, dst1 *[]uint64, a0 *[]uint64, a1 *[]uint64, terms uint64, offset uint64, vectors uint64, position uint64, shift uint64, step uint64, factors *byte, start uint64, c *[22]uint64)
+
+// sumRows4Packed sums up terms times 4 rows of factors, on top of the results with start = 1.
+//
+//go:noescape
+func sumRows4Packed(dst0 *[]uint64, dst1 *[]uint64, a0 *[]uint64, a1 *[]uint64, terms uint64, offset uint64, vectors uint64, position uint64, shift uint64, step uint64, factors *byte, start uint64, c *[22]uint64, layout *[18]uint64)
+
+// sumRows4Runs sums up terms times 4 rows of factors, on top of the results with start = 1.
+//
+//go:noescape
+func sumRows4Runs(dst0 *[]uint64, dst1 *[]uint64, a0 *[]uint64, a1 *[]uint64, terms uint64, offset uint64, vectors uint64, position uint64, shift uint64, step uint64, factors *byte, start uint64, c *[22]uint64)
 
 // extendVector converts count pairs of vectors of eight values from one base to another.
 //

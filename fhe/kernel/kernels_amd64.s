@@ -5893,778 +5893,6 @@ narrowDone:
 	VZEROUPPER
 	RET
 
-// func sumProducts2Packed(dst0 *uint64, dst1 *uint64, a0 *[]uint64, a1 *[]uint64, b *[]uint64, terms uint64, offset uint64, count uint64, start uint64, end uint64, running *uint64, c *[22]uint64, position uint64, layout *[18]uint64)
-// Requires: AVX, AVX512F, AVX512IFMA, AVX512VBMI
-TEXT ·sumProducts2Packed(SB), NOSPLIT, $0-112
-	MOVQ         dst0+0(FP), AX
-	MOVQ         dst1+8(FP), CX
-	MOVQ         a0+16(FP), DX
-	MOVQ         a1+24(FP), BX
-	MOVQ         b+32(FP), SI
-	MOVQ         offset+48(FP), DI
-	MOVQ         running+80(FP), R8
-	MOVQ         c+88(FP), R9
-	VPBROADCASTQ 32(R9), Z0
-	MOVQ         layout+104(FP), R10
-	VPBROADCASTQ 128(R10), Z3
-	VMOVDQU64    (R10), Z1
-	VMOVDQU64    64(R10), Z2
-	MOVQ         136(R10), R10
-	MOVQ         position+96(FP), R11
-	IMULQ        R10, R11
-	MOVQ         count+56(FP), R12
-
-wide:
-	CMPQ      R12, $0x04
-	JB        wideDone
-	MOVQ      start+64(FP), R13
-	CMPQ      R13, $0x01
-	JA        wideContinue
-	VPXORQ    Z4, Z4, Z4
-	VPXORQ    Z5, Z5, Z5
-	VPXORQ    Z6, Z6, Z6
-	VPXORQ    Z7, Z7, Z7
-	VPXORQ    Z8, Z8, Z8
-	VPXORQ    Z9, Z9, Z9
-	VPXORQ    Z10, Z10, Z10
-	VPXORQ    Z11, Z11, Z11
-	VPXORQ    Z12, Z12, Z12
-	VPXORQ    Z13, Z13, Z13
-	VPXORQ    Z14, Z14, Z14
-	VPXORQ    Z15, Z15, Z15
-	VPXORQ    Z16, Z16, Z16
-	VPXORQ    Z17, Z17, Z17
-	VPXORQ    Z18, Z18, Z18
-	VPXORQ    Z19, Z19, Z19
-	JB        wideTerms
-	VMOVDQU64 (AX), Z4
-	VMOVDQU64 64(AX), Z6
-	VMOVDQU64 128(AX), Z8
-	VMOVDQU64 192(AX), Z10
-	VMOVDQU64 (CX), Z12
-	VMOVDQU64 64(CX), Z14
-	VMOVDQU64 128(CX), Z16
-	VMOVDQU64 192(CX), Z18
-	JMP       wideTerms
-
-wideContinue:
-	VMOVDQU64 (R8), Z4
-	VMOVDQU64 64(R8), Z5
-	VMOVDQU64 128(R8), Z6
-	VMOVDQU64 192(R8), Z7
-	VMOVDQU64 256(R8), Z8
-	VMOVDQU64 320(R8), Z9
-	VMOVDQU64 384(R8), Z10
-	VMOVDQU64 448(R8), Z11
-	VMOVDQU64 512(R8), Z12
-	VMOVDQU64 576(R8), Z13
-	VMOVDQU64 640(R8), Z14
-	VMOVDQU64 704(R8), Z15
-	VMOVDQU64 768(R8), Z16
-	VMOVDQU64 832(R8), Z17
-	VMOVDQU64 896(R8), Z18
-	VMOVDQU64 960(R8), Z19
-
-wideTerms:
-	MOVQ terms+40(FP), R14
-	XORQ R13, R13
-
-wideTerm:
-	MOVQ             (SI)(R13*8), R15
-	ADDQ             R11, R15
-	VPERMB           (R15), Z1, Z21
-	VPSRLVQ          Z2, Z21, Z21
-	VPANDQ           Z3, Z21, Z21
-	ADDQ             R10, R15
-	VPERMB           (R15), Z1, Z22
-	VPSRLVQ          Z2, Z22, Z22
-	VPANDQ           Z3, Z22, Z22
-	ADDQ             R10, R15
-	VPERMB           (R15), Z1, Z23
-	VPSRLVQ          Z2, Z23, Z23
-	VPANDQ           Z3, Z23, Z23
-	ADDQ             R10, R15
-	VPERMB           (R15), Z1, Z24
-	VPSRLVQ          Z2, Z24, Z24
-	VPANDQ           Z3, Z24, Z24
-	ADDQ             R10, R15
-	MOVQ             (DX)(R13*8), R15
-	VMOVDQU64        (R15)(DI*1), Z25
-	VMOVDQU64        64(R15)(DI*1), Z26
-	VMOVDQU64        128(R15)(DI*1), Z27
-	VMOVDQU64        192(R15)(DI*1), Z28
-	VPMADD52LUQ      Z25, Z21, Z4
-	VPMADD52HUQ      Z25, Z21, Z5
-	VPMADD52LUQ      Z26, Z22, Z6
-	VPMADD52HUQ      Z26, Z22, Z7
-	VPMADD52LUQ      Z27, Z23, Z8
-	VPMADD52HUQ      Z27, Z23, Z9
-	VPMADD52LUQ      Z28, Z24, Z10
-	VPMADD52HUQ      Z28, Z24, Z11
-	MOVQ             (BX)(R13*8), R15
-	VMOVDQU64        (R15)(DI*1), Z29
-	VMOVDQU64        64(R15)(DI*1), Z30
-	VMOVDQU64        128(R15)(DI*1), Z31
-	VMOVDQU64        192(R15)(DI*1), Z20
-	VPMADD52LUQ      Z29, Z21, Z12
-	VPMADD52HUQ      Z29, Z21, Z13
-	VPMADD52LUQ      Z30, Z22, Z14
-	VPMADD52HUQ      Z30, Z22, Z15
-	VPMADD52LUQ      Z31, Z23, Z16
-	VPMADD52HUQ      Z31, Z23, Z17
-	VPMADD52LUQ      Z20, Z24, Z18
-	VPMADD52HUQ      Z20, Z24, Z19
-	ADDQ             $0x03, R13
-	DECQ             R14
-	JNZ              wideTerm
-	MOVQ             end+72(FP), R13
-	CMPQ             R13, $0x01
-	JE               wideKeep
-	VPSRLQ           $0x34, Z4, Z21
-	VPADDQ           Z21, Z5, Z5
-	VPXORQ           Z21, Z21, Z21
-	VPMADD52HUQ.BCST 16(R9), Z4, Z21
-	VPMADD52LUQ.BCST 8(R9), Z21, Z4
-	VPXORQ           Z23, Z23, Z23
-	VPMADD52HUQ.BCST 152(R9), Z5, Z23
-	VPMADD52LUQ.BCST 144(R9), Z5, Z4
-	VPMADD52LUQ.BCST 8(R9), Z23, Z4
-	VPANDQ           Z0, Z4, Z4
-	VPSUBQ.BCST      56(R9), Z4, Z22
-	VPMINUQ          Z22, Z4, Z4
-	VPSUBQ.BCST      (R9), Z4, Z22
-	VPMINUQ          Z22, Z4, Z4
-	VPSRLQ           $0x34, Z6, Z24
-	VPADDQ           Z24, Z7, Z7
-	VPXORQ           Z24, Z24, Z24
-	VPMADD52HUQ.BCST 16(R9), Z6, Z24
-	VPMADD52LUQ.BCST 8(R9), Z24, Z6
-	VPXORQ           Z26, Z26, Z26
-	VPMADD52HUQ.BCST 152(R9), Z7, Z26
-	VPMADD52LUQ.BCST 144(R9), Z7, Z6
-	VPMADD52LUQ.BCST 8(R9), Z26, Z6
-	VPANDQ           Z0, Z6, Z6
-	VPSUBQ.BCST      56(R9), Z6, Z25
-	VPMINUQ          Z25, Z6, Z6
-	VPSUBQ.BCST      (R9), Z6, Z25
-	VPMINUQ          Z25, Z6, Z6
-	VPSRLQ           $0x34, Z8, Z27
-	VPADDQ           Z27, Z9, Z9
-	VPXORQ           Z27, Z27, Z27
-	VPMADD52HUQ.BCST 16(R9), Z8, Z27
-	VPMADD52LUQ.BCST 8(R9), Z27, Z8
-	VPXORQ           Z29, Z29, Z29
-	VPMADD52HUQ.BCST 152(R9), Z9, Z29
-	VPMADD52LUQ.BCST 144(R9), Z9, Z8
-	VPMADD52LUQ.BCST 8(R9), Z29, Z8
-	VPANDQ           Z0, Z8, Z8
-	VPSUBQ.BCST      56(R9), Z8, Z28
-	VPMINUQ          Z28, Z8, Z8
-	VPSUBQ.BCST      (R9), Z8, Z28
-	VPMINUQ          Z28, Z8, Z8
-	VPSRLQ           $0x34, Z10, Z30
-	VPADDQ           Z30, Z11, Z11
-	VPXORQ           Z30, Z30, Z30
-	VPMADD52HUQ.BCST 16(R9), Z10, Z30
-	VPMADD52LUQ.BCST 8(R9), Z30, Z10
-	VPXORQ           Z20, Z20, Z20
-	VPMADD52HUQ.BCST 152(R9), Z11, Z20
-	VPMADD52LUQ.BCST 144(R9), Z11, Z10
-	VPMADD52LUQ.BCST 8(R9), Z20, Z10
-	VPANDQ           Z0, Z10, Z10
-	VPSUBQ.BCST      56(R9), Z10, Z31
-	VPMINUQ          Z31, Z10, Z10
-	VPSUBQ.BCST      (R9), Z10, Z31
-	VPMINUQ          Z31, Z10, Z10
-	VPSRLQ           $0x34, Z12, Z21
-	VPADDQ           Z21, Z13, Z13
-	VPXORQ           Z21, Z21, Z21
-	VPMADD52HUQ.BCST 16(R9), Z12, Z21
-	VPMADD52LUQ.BCST 8(R9), Z21, Z12
-	VPXORQ           Z23, Z23, Z23
-	VPMADD52HUQ.BCST 152(R9), Z13, Z23
-	VPMADD52LUQ.BCST 144(R9), Z13, Z12
-	VPMADD52LUQ.BCST 8(R9), Z23, Z12
-	VPANDQ           Z0, Z12, Z12
-	VPSUBQ.BCST      56(R9), Z12, Z22
-	VPMINUQ          Z22, Z12, Z12
-	VPSUBQ.BCST      (R9), Z12, Z22
-	VPMINUQ          Z22, Z12, Z12
-	VPSRLQ           $0x34, Z14, Z24
-	VPADDQ           Z24, Z15, Z15
-	VPXORQ           Z24, Z24, Z24
-	VPMADD52HUQ.BCST 16(R9), Z14, Z24
-	VPMADD52LUQ.BCST 8(R9), Z24, Z14
-	VPXORQ           Z26, Z26, Z26
-	VPMADD52HUQ.BCST 152(R9), Z15, Z26
-	VPMADD52LUQ.BCST 144(R9), Z15, Z14
-	VPMADD52LUQ.BCST 8(R9), Z26, Z14
-	VPANDQ           Z0, Z14, Z14
-	VPSUBQ.BCST      56(R9), Z14, Z25
-	VPMINUQ          Z25, Z14, Z14
-	VPSUBQ.BCST      (R9), Z14, Z25
-	VPMINUQ          Z25, Z14, Z14
-	VPSRLQ           $0x34, Z16, Z27
-	VPADDQ           Z27, Z17, Z17
-	VPXORQ           Z27, Z27, Z27
-	VPMADD52HUQ.BCST 16(R9), Z16, Z27
-	VPMADD52LUQ.BCST 8(R9), Z27, Z16
-	VPXORQ           Z29, Z29, Z29
-	VPMADD52HUQ.BCST 152(R9), Z17, Z29
-	VPMADD52LUQ.BCST 144(R9), Z17, Z16
-	VPMADD52LUQ.BCST 8(R9), Z29, Z16
-	VPANDQ           Z0, Z16, Z16
-	VPSUBQ.BCST      56(R9), Z16, Z28
-	VPMINUQ          Z28, Z16, Z16
-	VPSUBQ.BCST      (R9), Z16, Z28
-	VPMINUQ          Z28, Z16, Z16
-	VPSRLQ           $0x34, Z18, Z30
-	VPADDQ           Z30, Z19, Z19
-	VPXORQ           Z30, Z30, Z30
-	VPMADD52HUQ.BCST 16(R9), Z18, Z30
-	VPMADD52LUQ.BCST 8(R9), Z30, Z18
-	VPXORQ           Z20, Z20, Z20
-	VPMADD52HUQ.BCST 152(R9), Z19, Z20
-	VPMADD52LUQ.BCST 144(R9), Z19, Z18
-	VPMADD52LUQ.BCST 8(R9), Z20, Z18
-	VPANDQ           Z0, Z18, Z18
-	VPSUBQ.BCST      56(R9), Z18, Z31
-	VPMINUQ          Z31, Z18, Z18
-	VPSUBQ.BCST      (R9), Z18, Z31
-	VPMINUQ          Z31, Z18, Z18
-	CMPQ             R13, $0x01
-	JA               wideReduced
-	VMOVDQU64        Z4, (AX)
-	VMOVDQU64        Z6, 64(AX)
-	VMOVDQU64        Z8, 128(AX)
-	VMOVDQU64        Z10, 192(AX)
-	VMOVDQU64        Z12, (CX)
-	VMOVDQU64        Z14, 64(CX)
-	VMOVDQU64        Z16, 128(CX)
-	VMOVDQU64        Z18, 192(CX)
-	JMP              wideEnd
-
-wideReduced:
-	VPXORQ Z5, Z5, Z5
-	VPXORQ Z7, Z7, Z7
-	VPXORQ Z9, Z9, Z9
-	VPXORQ Z11, Z11, Z11
-	VPXORQ Z13, Z13, Z13
-	VPXORQ Z15, Z15, Z15
-	VPXORQ Z17, Z17, Z17
-	VPXORQ Z19, Z19, Z19
-
-wideKeep:
-	VMOVDQU64 Z4, (R8)
-	VMOVDQU64 Z5, 64(R8)
-	VMOVDQU64 Z6, 128(R8)
-	VMOVDQU64 Z7, 192(R8)
-	VMOVDQU64 Z8, 256(R8)
-	VMOVDQU64 Z9, 320(R8)
-	VMOVDQU64 Z10, 384(R8)
-	VMOVDQU64 Z11, 448(R8)
-	VMOVDQU64 Z12, 512(R8)
-	VMOVDQU64 Z13, 576(R8)
-	VMOVDQU64 Z14, 640(R8)
-	VMOVDQU64 Z15, 704(R8)
-	VMOVDQU64 Z16, 768(R8)
-	VMOVDQU64 Z17, 832(R8)
-	VMOVDQU64 Z18, 896(R8)
-	VMOVDQU64 Z19, 960(R8)
-
-wideEnd:
-	ADDQ $0x00000100, DI
-	ADDQ $0x00000400, R8
-	ADDQ $0x00000100, AX
-	ADDQ $0x00000100, CX
-	LEAQ (R11)(R10*4), R11
-	SUBQ $0x04, R12
-	JMP  wide
-
-wideDone:
-narrow:
-	CMPQ      R12, $0x01
-	JB        narrowDone
-	MOVQ      start+64(FP), R13
-	CMPQ      R13, $0x01
-	JA        narrowContinue
-	VPXORQ    Z4, Z4, Z4
-	VPXORQ    Z5, Z5, Z5
-	VPXORQ    Z6, Z6, Z6
-	VPXORQ    Z7, Z7, Z7
-	JB        narrowTerms
-	VMOVDQU64 (AX), Z4
-	VMOVDQU64 (CX), Z6
-	JMP       narrowTerms
-
-narrowContinue:
-	VMOVDQU64 (R8), Z4
-	VMOVDQU64 64(R8), Z5
-	VMOVDQU64 128(R8), Z6
-	VMOVDQU64 192(R8), Z7
-
-narrowTerms:
-	MOVQ terms+40(FP), R14
-	XORQ R13, R13
-
-narrowTerm:
-	MOVQ             (SI)(R13*8), R15
-	ADDQ             R11, R15
-	VPERMB           (R15), Z1, Z9
-	VPSRLVQ          Z2, Z9, Z9
-	VPANDQ           Z3, Z9, Z9
-	ADDQ             R10, R15
-	MOVQ             (DX)(R13*8), R15
-	VMOVDQU64        (R15)(DI*1), Z10
-	VPMADD52LUQ      Z10, Z9, Z4
-	VPMADD52HUQ      Z10, Z9, Z5
-	MOVQ             (BX)(R13*8), R15
-	VMOVDQU64        (R15)(DI*1), Z11
-	VPMADD52LUQ      Z11, Z9, Z6
-	VPMADD52HUQ      Z11, Z9, Z7
-	ADDQ             $0x03, R13
-	DECQ             R14
-	JNZ              narrowTerm
-	MOVQ             end+72(FP), R13
-	CMPQ             R13, $0x01
-	JE               narrowKeep
-	VPSRLQ           $0x34, Z4, Z12
-	VPADDQ           Z12, Z5, Z5
-	VPXORQ           Z12, Z12, Z12
-	VPMADD52HUQ.BCST 16(R9), Z4, Z12
-	VPMADD52LUQ.BCST 8(R9), Z12, Z4
-	VPXORQ           Z14, Z14, Z14
-	VPMADD52HUQ.BCST 152(R9), Z5, Z14
-	VPMADD52LUQ.BCST 144(R9), Z5, Z4
-	VPMADD52LUQ.BCST 8(R9), Z14, Z4
-	VPANDQ           Z0, Z4, Z4
-	VPSUBQ.BCST      56(R9), Z4, Z13
-	VPMINUQ          Z13, Z4, Z4
-	VPSUBQ.BCST      (R9), Z4, Z13
-	VPMINUQ          Z13, Z4, Z4
-	VPSRLQ           $0x34, Z6, Z15
-	VPADDQ           Z15, Z7, Z7
-	VPXORQ           Z15, Z15, Z15
-	VPMADD52HUQ.BCST 16(R9), Z6, Z15
-	VPMADD52LUQ.BCST 8(R9), Z15, Z6
-	VPXORQ           Z17, Z17, Z17
-	VPMADD52HUQ.BCST 152(R9), Z7, Z17
-	VPMADD52LUQ.BCST 144(R9), Z7, Z6
-	VPMADD52LUQ.BCST 8(R9), Z17, Z6
-	VPANDQ           Z0, Z6, Z6
-	VPSUBQ.BCST      56(R9), Z6, Z16
-	VPMINUQ          Z16, Z6, Z6
-	VPSUBQ.BCST      (R9), Z6, Z16
-	VPMINUQ          Z16, Z6, Z6
-	CMPQ             R13, $0x01
-	JA               narrowReduced
-	VMOVDQU64        Z4, (AX)
-	VMOVDQU64        Z6, (CX)
-	JMP              narrowEnd
-
-narrowReduced:
-	VPXORQ Z5, Z5, Z5
-	VPXORQ Z7, Z7, Z7
-
-narrowKeep:
-	VMOVDQU64 Z4, (R8)
-	VMOVDQU64 Z5, 64(R8)
-	VMOVDQU64 Z6, 128(R8)
-	VMOVDQU64 Z7, 192(R8)
-
-narrowEnd:
-	ADDQ $0x00000040, DI
-	ADDQ $0x00000100, R8
-	ADDQ $0x00000040, AX
-	ADDQ $0x00000040, CX
-	ADDQ R10, R11
-	SUBQ $0x01, R12
-	JMP  narrow
-
-narrowDone:
-	VZEROUPPER
-	RET
-
-// func sumProducts2Runs(dst0 *uint64, dst1 *uint64, a0 *[]uint64, a1 *[]uint64, b *[]uint64, terms uint64, offset uint64, count uint64, start uint64, end uint64, running *uint64, c *[22]uint64, position uint64, shift uint64)
-// Requires: AVX, AVX512F, AVX512IFMA, BMI2
-TEXT ·sumProducts2Runs(SB), NOSPLIT, $8-112
-	MOVQ         dst0+0(FP), AX
-	MOVQ         dst1+8(FP), CX
-	MOVQ         a0+16(FP), DX
-	MOVQ         a1+24(FP), BX
-	MOVQ         b+32(FP), SI
-	MOVQ         offset+48(FP), DI
-	MOVQ         running+80(FP), R8
-	MOVQ         c+88(FP), R9
-	VPBROADCASTQ 32(R9), Z0
-	MOVQ         position+96(FP), R10
-	MOVQ         shift+104(FP), R11
-	MOVQ         count+56(FP), R12
-
-wide:
-	CMPQ      R12, $0x04
-	JB        wideDone
-	MOVQ      start+64(FP), R13
-	CMPQ      R13, $0x01
-	JA        wideContinue
-	VPXORQ    Z1, Z1, Z1
-	VPXORQ    Z2, Z2, Z2
-	VPXORQ    Z3, Z3, Z3
-	VPXORQ    Z4, Z4, Z4
-	VPXORQ    Z5, Z5, Z5
-	VPXORQ    Z6, Z6, Z6
-	VPXORQ    Z7, Z7, Z7
-	VPXORQ    Z8, Z8, Z8
-	VPXORQ    Z9, Z9, Z9
-	VPXORQ    Z10, Z10, Z10
-	VPXORQ    Z11, Z11, Z11
-	VPXORQ    Z12, Z12, Z12
-	VPXORQ    Z13, Z13, Z13
-	VPXORQ    Z14, Z14, Z14
-	VPXORQ    Z15, Z15, Z15
-	VPXORQ    Z16, Z16, Z16
-	JB        wideTerms
-	VMOVDQU64 (AX), Z1
-	VMOVDQU64 64(AX), Z3
-	VMOVDQU64 128(AX), Z5
-	VMOVDQU64 192(AX), Z7
-	VMOVDQU64 (CX), Z9
-	VMOVDQU64 64(CX), Z11
-	VMOVDQU64 128(CX), Z13
-	VMOVDQU64 192(CX), Z15
-	JMP       wideTerms
-
-wideContinue:
-	VMOVDQU64 (R8), Z1
-	VMOVDQU64 64(R8), Z2
-	VMOVDQU64 128(R8), Z3
-	VMOVDQU64 192(R8), Z4
-	VMOVDQU64 256(R8), Z5
-	VMOVDQU64 320(R8), Z6
-	VMOVDQU64 384(R8), Z7
-	VMOVDQU64 448(R8), Z8
-	VMOVDQU64 512(R8), Z9
-	VMOVDQU64 576(R8), Z10
-	VMOVDQU64 640(R8), Z11
-	VMOVDQU64 704(R8), Z12
-	VMOVDQU64 768(R8), Z13
-	VMOVDQU64 832(R8), Z14
-	VMOVDQU64 896(R8), Z15
-	VMOVDQU64 960(R8), Z16
-
-wideTerms:
-	MOVQ terms+40(FP), R14
-	XORQ R13, R13
-
-wideTerm:
-	MOVQ             (SI)(R13*8), R15
-	LEAQ             (R10), BP
-	SHRXQ            R11, BP, BP
-	VPBROADCASTQ     (R15)(BP*8), Z18
-	LEAQ             1(R10), BP
-	SHRXQ            R11, BP, BP
-	VPBROADCASTQ     (R15)(BP*8), Z19
-	LEAQ             2(R10), BP
-	SHRXQ            R11, BP, BP
-	VPBROADCASTQ     (R15)(BP*8), Z20
-	LEAQ             3(R10), BP
-	SHRXQ            R11, BP, BP
-	VPBROADCASTQ     (R15)(BP*8), Z21
-	MOVQ             (DX)(R13*8), R15
-	VMOVDQU64        (R15)(DI*1), Z22
-	VMOVDQU64        64(R15)(DI*1), Z23
-	VMOVDQU64        128(R15)(DI*1), Z24
-	VMOVDQU64        192(R15)(DI*1), Z25
-	VPMADD52LUQ      Z22, Z18, Z1
-	VPMADD52HUQ      Z22, Z18, Z2
-	VPMADD52LUQ      Z23, Z19, Z3
-	VPMADD52HUQ      Z23, Z19, Z4
-	VPMADD52LUQ      Z24, Z20, Z5
-	VPMADD52HUQ      Z24, Z20, Z6
-	VPMADD52LUQ      Z25, Z21, Z7
-	VPMADD52HUQ      Z25, Z21, Z8
-	MOVQ             (BX)(R13*8), R15
-	VMOVDQU64        (R15)(DI*1), Z26
-	VMOVDQU64        64(R15)(DI*1), Z27
-	VMOVDQU64        128(R15)(DI*1), Z28
-	VMOVDQU64        192(R15)(DI*1), Z29
-	VPMADD52LUQ      Z26, Z18, Z9
-	VPMADD52HUQ      Z26, Z18, Z10
-	VPMADD52LUQ      Z27, Z19, Z11
-	VPMADD52HUQ      Z27, Z19, Z12
-	VPMADD52LUQ      Z28, Z20, Z13
-	VPMADD52HUQ      Z28, Z20, Z14
-	VPMADD52LUQ      Z29, Z21, Z15
-	VPMADD52HUQ      Z29, Z21, Z16
-	ADDQ             $0x03, R13
-	DECQ             R14
-	JNZ              wideTerm
-	MOVQ             end+72(FP), R13
-	CMPQ             R13, $0x01
-	JE               wideKeep
-	VPSRLQ           $0x34, Z1, Z30
-	VPADDQ           Z30, Z2, Z2
-	VPXORQ           Z30, Z30, Z30
-	VPMADD52HUQ.BCST 16(R9), Z1, Z30
-	VPMADD52LUQ.BCST 8(R9), Z30, Z1
-	VPXORQ           Z17, Z17, Z17
-	VPMADD52HUQ.BCST 152(R9), Z2, Z17
-	VPMADD52LUQ.BCST 144(R9), Z2, Z1
-	VPMADD52LUQ.BCST 8(R9), Z17, Z1
-	VPANDQ           Z0, Z1, Z1
-	VPSUBQ.BCST      56(R9), Z1, Z31
-	VPMINUQ          Z31, Z1, Z1
-	VPSUBQ.BCST      (R9), Z1, Z31
-	VPMINUQ          Z31, Z1, Z1
-	VPSRLQ           $0x34, Z3, Z18
-	VPADDQ           Z18, Z4, Z4
-	VPXORQ           Z18, Z18, Z18
-	VPMADD52HUQ.BCST 16(R9), Z3, Z18
-	VPMADD52LUQ.BCST 8(R9), Z18, Z3
-	VPXORQ           Z20, Z20, Z20
-	VPMADD52HUQ.BCST 152(R9), Z4, Z20
-	VPMADD52LUQ.BCST 144(R9), Z4, Z3
-	VPMADD52LUQ.BCST 8(R9), Z20, Z3
-	VPANDQ           Z0, Z3, Z3
-	VPSUBQ.BCST      56(R9), Z3, Z19
-	VPMINUQ          Z19, Z3, Z3
-	VPSUBQ.BCST      (R9), Z3, Z19
-	VPMINUQ          Z19, Z3, Z3
-	VPSRLQ           $0x34, Z5, Z21
-	VPADDQ           Z21, Z6, Z6
-	VPXORQ           Z21, Z21, Z21
-	VPMADD52HUQ.BCST 16(R9), Z5, Z21
-	VPMADD52LUQ.BCST 8(R9), Z21, Z5
-	VPXORQ           Z23, Z23, Z23
-	VPMADD52HUQ.BCST 152(R9), Z6, Z23
-	VPMADD52LUQ.BCST 144(R9), Z6, Z5
-	VPMADD52LUQ.BCST 8(R9), Z23, Z5
-	VPANDQ           Z0, Z5, Z5
-	VPSUBQ.BCST      56(R9), Z5, Z22
-	VPMINUQ          Z22, Z5, Z5
-	VPSUBQ.BCST      (R9), Z5, Z22
-	VPMINUQ          Z22, Z5, Z5
-	VPSRLQ           $0x34, Z7, Z24
-	VPADDQ           Z24, Z8, Z8
-	VPXORQ           Z24, Z24, Z24
-	VPMADD52HUQ.BCST 16(R9), Z7, Z24
-	VPMADD52LUQ.BCST 8(R9), Z24, Z7
-	VPXORQ           Z26, Z26, Z26
-	VPMADD52HUQ.BCST 152(R9), Z8, Z26
-	VPMADD52LUQ.BCST 144(R9), Z8, Z7
-	VPMADD52LUQ.BCST 8(R9), Z26, Z7
-	VPANDQ           Z0, Z7, Z7
-	VPSUBQ.BCST      56(R9), Z7, Z25
-	VPMINUQ          Z25, Z7, Z7
-	VPSUBQ.BCST      (R9), Z7, Z25
-	VPMINUQ          Z25, Z7, Z7
-	VPSRLQ           $0x34, Z9, Z27
-	VPADDQ           Z27, Z10, Z10
-	VPXORQ           Z27, Z27, Z27
-	VPMADD52HUQ.BCST 16(R9), Z9, Z27
-	VPMADD52LUQ.BCST 8(R9), Z27, Z9
-	VPXORQ           Z29, Z29, Z29
-	VPMADD52HUQ.BCST 152(R9), Z10, Z29
-	VPMADD52LUQ.BCST 144(R9), Z10, Z9
-	VPMADD52LUQ.BCST 8(R9), Z29, Z9
-	VPANDQ           Z0, Z9, Z9
-	VPSUBQ.BCST      56(R9), Z9, Z28
-	VPMINUQ          Z28, Z9, Z9
-	VPSUBQ.BCST      (R9), Z9, Z28
-	VPMINUQ          Z28, Z9, Z9
-	VPSRLQ           $0x34, Z11, Z30
-	VPADDQ           Z30, Z12, Z12
-	VPXORQ           Z30, Z30, Z30
-	VPMADD52HUQ.BCST 16(R9), Z11, Z30
-	VPMADD52LUQ.BCST 8(R9), Z30, Z11
-	VPXORQ           Z17, Z17, Z17
-	VPMADD52HUQ.BCST 152(R9), Z12, Z17
-	VPMADD52LUQ.BCST 144(R9), Z12, Z11
-	VPMADD52LUQ.BCST 8(R9), Z17, Z11
-	VPANDQ           Z0, Z11, Z11
-	VPSUBQ.BCST      56(R9), Z11, Z31
-	VPMINUQ          Z31, Z11, Z11
-	VPSUBQ.BCST      (R9), Z11, Z31
-	VPMINUQ          Z31, Z11, Z11
-	VPSRLQ           $0x34, Z13, Z18
-	VPADDQ           Z18, Z14, Z14
-	VPXORQ           Z18, Z18, Z18
-	VPMADD52HUQ.BCST 16(R9), Z13, Z18
-	VPMADD52LUQ.BCST 8(R9), Z18, Z13
-	VPXORQ           Z20, Z20, Z20
-	VPMADD52HUQ.BCST 152(R9), Z14, Z20
-	VPMADD52LUQ.BCST 144(R9), Z14, Z13
-	VPMADD52LUQ.BCST 8(R9), Z20, Z13
-	VPANDQ           Z0, Z13, Z13
-	VPSUBQ.BCST      56(R9), Z13, Z19
-	VPMINUQ          Z19, Z13, Z13
-	VPSUBQ.BCST      (R9), Z13, Z19
-	VPMINUQ          Z19, Z13, Z13
-	VPSRLQ           $0x34, Z15, Z21
-	VPADDQ           Z21, Z16, Z16
-	VPXORQ           Z21, Z21, Z21
-	VPMADD52HUQ.BCST 16(R9), Z15, Z21
-	VPMADD52LUQ.BCST 8(R9), Z21, Z15
-	VPXORQ           Z23, Z23, Z23
-	VPMADD52HUQ.BCST 152(R9), Z16, Z23
-	VPMADD52LUQ.BCST 144(R9), Z16, Z15
-	VPMADD52LUQ.BCST 8(R9), Z23, Z15
-	VPANDQ           Z0, Z15, Z15
-	VPSUBQ.BCST      56(R9), Z15, Z22
-	VPMINUQ          Z22, Z15, Z15
-	VPSUBQ.BCST      (R9), Z15, Z22
-	VPMINUQ          Z22, Z15, Z15
-	CMPQ             R13, $0x01
-	JA               wideReduced
-	VMOVDQU64        Z1, (AX)
-	VMOVDQU64        Z3, 64(AX)
-	VMOVDQU64        Z5, 128(AX)
-	VMOVDQU64        Z7, 192(AX)
-	VMOVDQU64        Z9, (CX)
-	VMOVDQU64        Z11, 64(CX)
-	VMOVDQU64        Z13, 128(CX)
-	VMOVDQU64        Z15, 192(CX)
-	JMP              wideEnd
-
-wideReduced:
-	VPXORQ Z2, Z2, Z2
-	VPXORQ Z4, Z4, Z4
-	VPXORQ Z6, Z6, Z6
-	VPXORQ Z8, Z8, Z8
-	VPXORQ Z10, Z10, Z10
-	VPXORQ Z12, Z12, Z12
-	VPXORQ Z14, Z14, Z14
-	VPXORQ Z16, Z16, Z16
-
-wideKeep:
-	VMOVDQU64 Z1, (R8)
-	VMOVDQU64 Z2, 64(R8)
-	VMOVDQU64 Z3, 128(R8)
-	VMOVDQU64 Z4, 192(R8)
-	VMOVDQU64 Z5, 256(R8)
-	VMOVDQU64 Z6, 320(R8)
-	VMOVDQU64 Z7, 384(R8)
-	VMOVDQU64 Z8, 448(R8)
-	VMOVDQU64 Z9, 512(R8)
-	VMOVDQU64 Z10, 576(R8)
-	VMOVDQU64 Z11, 640(R8)
-	VMOVDQU64 Z12, 704(R8)
-	VMOVDQU64 Z13, 768(R8)
-	VMOVDQU64 Z14, 832(R8)
-	VMOVDQU64 Z15, 896(R8)
-	VMOVDQU64 Z16, 960(R8)
-
-wideEnd:
-	ADDQ $0x00000100, DI
-	ADDQ $0x00000400, R8
-	ADDQ $0x00000100, AX
-	ADDQ $0x00000100, CX
-	ADDQ $0x04, R10
-	SUBQ $0x04, R12
-	JMP  wide
-
-wideDone:
-narrow:
-	CMPQ      R12, $0x01
-	JB        narrowDone
-	MOVQ      start+64(FP), R13
-	CMPQ      R13, $0x01
-	JA        narrowContinue
-	VPXORQ    Z1, Z1, Z1
-	VPXORQ    Z2, Z2, Z2
-	VPXORQ    Z3, Z3, Z3
-	VPXORQ    Z4, Z4, Z4
-	JB        narrowTerms
-	VMOVDQU64 (AX), Z1
-	VMOVDQU64 (CX), Z3
-	JMP       narrowTerms
-
-narrowContinue:
-	VMOVDQU64 (R8), Z1
-	VMOVDQU64 64(R8), Z2
-	VMOVDQU64 128(R8), Z3
-	VMOVDQU64 192(R8), Z4
-
-narrowTerms:
-	MOVQ terms+40(FP), R14
-	XORQ R13, R13
-
-narrowTerm:
-	MOVQ             (SI)(R13*8), R15
-	LEAQ             (R10), BP
-	SHRXQ            R11, BP, BP
-	VPBROADCASTQ     (R15)(BP*8), Z6
-	MOVQ             (DX)(R13*8), R15
-	VMOVDQU64        (R15)(DI*1), Z7
-	VPMADD52LUQ      Z7, Z6, Z1
-	VPMADD52HUQ      Z7, Z6, Z2
-	MOVQ             (BX)(R13*8), R15
-	VMOVDQU64        (R15)(DI*1), Z8
-	VPMADD52LUQ      Z8, Z6, Z3
-	VPMADD52HUQ      Z8, Z6, Z4
-	ADDQ             $0x03, R13
-	DECQ             R14
-	JNZ              narrowTerm
-	MOVQ             end+72(FP), R13
-	CMPQ             R13, $0x01
-	JE               narrowKeep
-	VPSRLQ           $0x34, Z1, Z9
-	VPADDQ           Z9, Z2, Z2
-	VPXORQ           Z9, Z9, Z9
-	VPMADD52HUQ.BCST 16(R9), Z1, Z9
-	VPMADD52LUQ.BCST 8(R9), Z9, Z1
-	VPXORQ           Z11, Z11, Z11
-	VPMADD52HUQ.BCST 152(R9), Z2, Z11
-	VPMADD52LUQ.BCST 144(R9), Z2, Z1
-	VPMADD52LUQ.BCST 8(R9), Z11, Z1
-	VPANDQ           Z0, Z1, Z1
-	VPSUBQ.BCST      56(R9), Z1, Z10
-	VPMINUQ          Z10, Z1, Z1
-	VPSUBQ.BCST      (R9), Z1, Z10
-	VPMINUQ          Z10, Z1, Z1
-	VPSRLQ           $0x34, Z3, Z12
-	VPADDQ           Z12, Z4, Z4
-	VPXORQ           Z12, Z12, Z12
-	VPMADD52HUQ.BCST 16(R9), Z3, Z12
-	VPMADD52LUQ.BCST 8(R9), Z12, Z3
-	VPXORQ           Z14, Z14, Z14
-	VPMADD52HUQ.BCST 152(R9), Z4, Z14
-	VPMADD52LUQ.BCST 144(R9), Z4, Z3
-	VPMADD52LUQ.BCST 8(R9), Z14, Z3
-	VPANDQ           Z0, Z3, Z3
-	VPSUBQ.BCST      56(R9), Z3, Z13
-	VPMINUQ          Z13, Z3, Z3
-	VPSUBQ.BCST      (R9), Z3, Z13
-	VPMINUQ          Z13, Z3, Z3
-	CMPQ             R13, $0x01
-	JA               narrowReduced
-	VMOVDQU64        Z1, (AX)
-	VMOVDQU64        Z3, (CX)
-	JMP              narrowEnd
-
-narrowReduced:
-	VPXORQ Z2, Z2, Z2
-	VPXORQ Z4, Z4, Z4
-
-narrowKeep:
-	VMOVDQU64 Z1, (R8)
-	VMOVDQU64 Z2, 64(R8)
-	VMOVDQU64 Z3, 128(R8)
-	VMOVDQU64 Z4, 192(R8)
-
-narrowEnd:
-	ADDQ $0x00000040, DI
-	ADDQ $0x00000100, R8
-	ADDQ $0x00000040, AX
-	ADDQ $0x00000040, CX
-	ADDQ $0x01, R10
-	SUBQ $0x01, R12
-	JMP  narrow
-
-narrowDone:
-	VZEROUPPER
-	RET
-
 // func sumPacked2Products(dst0 *uint64, dst1 *uint64, a0 *[]uint64, a1 *[]uint64, b *[]uint64, terms uint64, offset uint64, count uint64, start uint64, end uint64, running *uint64, c *[22]uint64, position uint64, layout *[18]uint64)
 // Requires: AVX, AVX512F, AVX512IFMA, AVX512VBMI
 TEXT ·sumPacked2Products(SB), NOSPLIT, $0-112
@@ -7071,6 +6299,1288 @@ narrowEnd:
 	JMP  narrow
 
 narrowDone:
+	VZEROUPPER
+	RET
+
+// func sumRows1Packed(dst0 *[]uint64, dst1 *[]uint64, a0 *[]uint64, a1 *[]uint64, terms uint64, offset uint64, vectors uint64, position uint64, shift uint64, step uint64, factors *byte, start uint64, c *[22]uint64, layout *[18]uint64)
+// Requires: AVX, AVX512F, AVX512IFMA, AVX512VBMI, BMI2
+TEXT ·sumRows1Packed(SB), NOSPLIT, $8-112
+	MOVQ         dst0+0(FP), AX
+	MOVQ         dst1+8(FP), CX
+	MOVQ         a0+16(FP), DX
+	MOVQ         a1+24(FP), BX
+	MOVQ         offset+40(FP), SI
+	MOVQ         vectors+48(FP), DI
+	MOVQ         position+56(FP), R8
+	MOVQ         shift+64(FP), R9
+	MOVQ         factors+80(FP), R10
+	MOVQ         c+96(FP), R11
+	VPBROADCASTQ 32(R11), Z0
+	MOVQ         layout+104(FP), R12
+	VPBROADCASTQ 128(R12), Z3
+	VMOVDQU64    (R12), Z1
+	VMOVDQU64    64(R12), Z2
+	MOVQ         136(R12), R12
+
+vector:
+	MOVQ      terms+32(FP), R15
+	MOVQ      start+88(FP), BP
+	SHRXQ     R9, R8, R13
+	MOVQ      step+72(FP), R14
+	IMULQ     R14, R13
+	ADDQ      R10, R13
+	XORQ      R14, R14
+	VPXORQ    Z4, Z4, Z4
+	VPXORQ    Z5, Z5, Z5
+	VPXORQ    Z6, Z6, Z6
+	VPXORQ    Z7, Z7, Z7
+	TESTQ     BP, BP
+	JZ        term
+	MOVQ      (AX), BP
+	VMOVDQU64 (BP)(SI*1), Z4
+	MOVQ      (CX), BP
+	VMOVDQU64 (BP)(SI*1), Z6
+
+term:
+	MOVQ             (DX)(R14*8), BP
+	VMOVDQU64        (BP)(SI*1), Z8
+	MOVQ             (BX)(R14*8), BP
+	VMOVDQU64        (BP)(SI*1), Z9
+	VPERMB           (R13), Z1, Z10
+	VPSRLVQ          Z2, Z10, Z10
+	VPANDQ           Z3, Z10, Z10
+	ADDQ             R12, R13
+	VPMADD52LUQ      Z8, Z10, Z4
+	VPMADD52LUQ      Z9, Z10, Z6
+	VPMADD52HUQ      Z8, Z10, Z5
+	VPMADD52HUQ      Z9, Z10, Z7
+	ADDQ             $0x03, R14
+	DECQ             R15
+	JNZ              term
+	VPSRLQ           $0x34, Z4, Z12
+	VPADDQ           Z12, Z5, Z5
+	VPXORQ           Z12, Z12, Z12
+	VPMADD52HUQ.BCST 16(R11), Z4, Z12
+	VPMADD52LUQ.BCST 8(R11), Z12, Z4
+	VPXORQ           Z14, Z14, Z14
+	VPMADD52HUQ.BCST 152(R11), Z5, Z14
+	VPMADD52LUQ.BCST 144(R11), Z5, Z4
+	VPMADD52LUQ.BCST 8(R11), Z14, Z4
+	VPANDQ           Z0, Z4, Z4
+	VPSUBQ.BCST      56(R11), Z4, Z13
+	VPMINUQ          Z13, Z4, Z4
+	VPSUBQ.BCST      (R11), Z4, Z13
+	VPMINUQ          Z13, Z4, Z4
+	MOVQ             (AX), R13
+	VMOVDQU64        Z4, (R13)(SI*1)
+	VPSRLQ           $0x34, Z6, Z15
+	VPADDQ           Z15, Z7, Z7
+	VPXORQ           Z15, Z15, Z15
+	VPMADD52HUQ.BCST 16(R11), Z6, Z15
+	VPMADD52LUQ.BCST 8(R11), Z15, Z6
+	VPXORQ           Z17, Z17, Z17
+	VPMADD52HUQ.BCST 152(R11), Z7, Z17
+	VPMADD52LUQ.BCST 144(R11), Z7, Z6
+	VPMADD52LUQ.BCST 8(R11), Z17, Z6
+	VPANDQ           Z0, Z6, Z6
+	VPSUBQ.BCST      56(R11), Z6, Z16
+	VPMINUQ          Z16, Z6, Z6
+	VPSUBQ.BCST      (R11), Z6, Z16
+	VPMINUQ          Z16, Z6, Z6
+	MOVQ             (CX), R13
+	VMOVDQU64        Z6, (R13)(SI*1)
+	ADDQ             $0x40, SI
+	INCQ             R8
+	DECQ             DI
+	JNZ              vector
+	VZEROUPPER
+	RET
+
+// func sumRows1Runs(dst0 *[]uint64, dst1 *[]uint64, a0 *[]uint64, a1 *[]uint64, terms uint64, offset uint64, vectors uint64, position uint64, shift uint64, step uint64, factors *byte, start uint64, c *[22]uint64)
+// Requires: AVX, AVX512F, AVX512IFMA, BMI2
+TEXT ·sumRows1Runs(SB), NOSPLIT, $0-104
+	MOVQ         dst0+0(FP), AX
+	MOVQ         dst1+8(FP), CX
+	MOVQ         a0+16(FP), DX
+	MOVQ         a1+24(FP), BX
+	MOVQ         offset+40(FP), SI
+	MOVQ         vectors+48(FP), DI
+	MOVQ         position+56(FP), R8
+	MOVQ         shift+64(FP), R9
+	MOVQ         factors+80(FP), R10
+	MOVQ         c+96(FP), R11
+	VPBROADCASTQ 32(R11), Z0
+
+vector:
+	MOVQ      terms+32(FP), R14
+	MOVQ      start+88(FP), R15
+	SHRXQ     R9, R8, R12
+	MOVQ      step+72(FP), R13
+	IMULQ     R13, R12
+	ADDQ      R10, R12
+	XORQ      R13, R13
+	VPXORQ    Z1, Z1, Z1
+	VPXORQ    Z2, Z2, Z2
+	VPXORQ    Z3, Z3, Z3
+	VPXORQ    Z4, Z4, Z4
+	TESTQ     R15, R15
+	JZ        term
+	MOVQ      (AX), R15
+	VMOVDQU64 (R15)(SI*1), Z1
+	MOVQ      (CX), R15
+	VMOVDQU64 (R15)(SI*1), Z3
+
+term:
+	MOVQ             (DX)(R13*8), R15
+	VMOVDQU64        (R15)(SI*1), Z5
+	MOVQ             (BX)(R13*8), R15
+	VMOVDQU64        (R15)(SI*1), Z6
+	VPBROADCASTQ     (R12), Z7
+	ADDQ             $0x08, R12
+	VPMADD52LUQ      Z5, Z7, Z1
+	VPMADD52LUQ      Z6, Z7, Z3
+	VPMADD52HUQ      Z5, Z7, Z2
+	VPMADD52HUQ      Z6, Z7, Z4
+	ADDQ             $0x03, R13
+	DECQ             R14
+	JNZ              term
+	VPSRLQ           $0x34, Z1, Z9
+	VPADDQ           Z9, Z2, Z2
+	VPXORQ           Z9, Z9, Z9
+	VPMADD52HUQ.BCST 16(R11), Z1, Z9
+	VPMADD52LUQ.BCST 8(R11), Z9, Z1
+	VPXORQ           Z11, Z11, Z11
+	VPMADD52HUQ.BCST 152(R11), Z2, Z11
+	VPMADD52LUQ.BCST 144(R11), Z2, Z1
+	VPMADD52LUQ.BCST 8(R11), Z11, Z1
+	VPANDQ           Z0, Z1, Z1
+	VPSUBQ.BCST      56(R11), Z1, Z10
+	VPMINUQ          Z10, Z1, Z1
+	VPSUBQ.BCST      (R11), Z1, Z10
+	VPMINUQ          Z10, Z1, Z1
+	MOVQ             (AX), R12
+	VMOVDQU64        Z1, (R12)(SI*1)
+	VPSRLQ           $0x34, Z3, Z12
+	VPADDQ           Z12, Z4, Z4
+	VPXORQ           Z12, Z12, Z12
+	VPMADD52HUQ.BCST 16(R11), Z3, Z12
+	VPMADD52LUQ.BCST 8(R11), Z12, Z3
+	VPXORQ           Z14, Z14, Z14
+	VPMADD52HUQ.BCST 152(R11), Z4, Z14
+	VPMADD52LUQ.BCST 144(R11), Z4, Z3
+	VPMADD52LUQ.BCST 8(R11), Z14, Z3
+	VPANDQ           Z0, Z3, Z3
+	VPSUBQ.BCST      56(R11), Z3, Z13
+	VPMINUQ          Z13, Z3, Z3
+	VPSUBQ.BCST      (R11), Z3, Z13
+	VPMINUQ          Z13, Z3, Z3
+	MOVQ             (CX), R12
+	VMOVDQU64        Z3, (R12)(SI*1)
+	ADDQ             $0x40, SI
+	INCQ             R8
+	DECQ             DI
+	JNZ              vector
+	VZEROUPPER
+	RET
+
+// func sumRows2Packed(dst0 *[]uint64, dst1 *[]uint64, a0 *[]uint64, a1 *[]uint64, terms uint64, offset uint64, vectors uint64, position uint64, shift uint64, step uint64, factors *byte, start uint64, c *[22]uint64, layout *[18]uint64)
+// Requires: AVX, AVX512F, AVX512IFMA, AVX512VBMI, BMI2
+TEXT ·sumRows2Packed(SB), NOSPLIT, $8-112
+	MOVQ         dst0+0(FP), AX
+	MOVQ         dst1+8(FP), CX
+	MOVQ         a0+16(FP), DX
+	MOVQ         a1+24(FP), BX
+	MOVQ         offset+40(FP), SI
+	MOVQ         vectors+48(FP), DI
+	MOVQ         position+56(FP), R8
+	MOVQ         shift+64(FP), R9
+	MOVQ         factors+80(FP), R10
+	MOVQ         c+96(FP), R11
+	VPBROADCASTQ 32(R11), Z0
+	MOVQ         layout+104(FP), R12
+	VPBROADCASTQ 128(R12), Z3
+	VMOVDQU64    (R12), Z1
+	VMOVDQU64    64(R12), Z2
+	MOVQ         136(R12), R12
+
+vector:
+	MOVQ      terms+32(FP), R15
+	MOVQ      start+88(FP), BP
+	SHRXQ     R9, R8, R13
+	MOVQ      step+72(FP), R14
+	IMULQ     R14, R13
+	ADDQ      R10, R13
+	XORQ      R14, R14
+	VPXORQ    Z4, Z4, Z4
+	VPXORQ    Z5, Z5, Z5
+	VPXORQ    Z6, Z6, Z6
+	VPXORQ    Z7, Z7, Z7
+	VPXORQ    Z8, Z8, Z8
+	VPXORQ    Z9, Z9, Z9
+	VPXORQ    Z10, Z10, Z10
+	VPXORQ    Z11, Z11, Z11
+	TESTQ     BP, BP
+	JZ        term
+	MOVQ      (AX), BP
+	VMOVDQU64 (BP)(SI*1), Z4
+	MOVQ      (CX), BP
+	VMOVDQU64 (BP)(SI*1), Z6
+	MOVQ      24(AX), BP
+	VMOVDQU64 (BP)(SI*1), Z8
+	MOVQ      24(CX), BP
+	VMOVDQU64 (BP)(SI*1), Z10
+
+term:
+	MOVQ             (DX)(R14*8), BP
+	VMOVDQU64        (BP)(SI*1), Z12
+	MOVQ             (BX)(R14*8), BP
+	VMOVDQU64        (BP)(SI*1), Z13
+	VPERMB           (R13), Z1, Z14
+	VPSRLVQ          Z2, Z14, Z14
+	VPANDQ           Z3, Z14, Z14
+	ADDQ             R12, R13
+	VPERMB           (R13), Z1, Z15
+	VPSRLVQ          Z2, Z15, Z15
+	VPANDQ           Z3, Z15, Z15
+	ADDQ             R12, R13
+	VPMADD52LUQ      Z12, Z14, Z4
+	VPMADD52LUQ      Z13, Z14, Z6
+	VPMADD52LUQ      Z12, Z15, Z8
+	VPMADD52LUQ      Z13, Z15, Z10
+	VPMADD52HUQ      Z12, Z14, Z5
+	VPMADD52HUQ      Z13, Z14, Z7
+	VPMADD52HUQ      Z12, Z15, Z9
+	VPMADD52HUQ      Z13, Z15, Z11
+	ADDQ             $0x03, R14
+	DECQ             R15
+	JNZ              term
+	VPSRLQ           $0x34, Z4, Z17
+	VPADDQ           Z17, Z5, Z5
+	VPXORQ           Z17, Z17, Z17
+	VPMADD52HUQ.BCST 16(R11), Z4, Z17
+	VPMADD52LUQ.BCST 8(R11), Z17, Z4
+	VPXORQ           Z19, Z19, Z19
+	VPMADD52HUQ.BCST 152(R11), Z5, Z19
+	VPMADD52LUQ.BCST 144(R11), Z5, Z4
+	VPMADD52LUQ.BCST 8(R11), Z19, Z4
+	VPANDQ           Z0, Z4, Z4
+	VPSUBQ.BCST      56(R11), Z4, Z18
+	VPMINUQ          Z18, Z4, Z4
+	VPSUBQ.BCST      (R11), Z4, Z18
+	VPMINUQ          Z18, Z4, Z4
+	MOVQ             (AX), R13
+	VMOVDQU64        Z4, (R13)(SI*1)
+	VPSRLQ           $0x34, Z6, Z20
+	VPADDQ           Z20, Z7, Z7
+	VPXORQ           Z20, Z20, Z20
+	VPMADD52HUQ.BCST 16(R11), Z6, Z20
+	VPMADD52LUQ.BCST 8(R11), Z20, Z6
+	VPXORQ           Z22, Z22, Z22
+	VPMADD52HUQ.BCST 152(R11), Z7, Z22
+	VPMADD52LUQ.BCST 144(R11), Z7, Z6
+	VPMADD52LUQ.BCST 8(R11), Z22, Z6
+	VPANDQ           Z0, Z6, Z6
+	VPSUBQ.BCST      56(R11), Z6, Z21
+	VPMINUQ          Z21, Z6, Z6
+	VPSUBQ.BCST      (R11), Z6, Z21
+	VPMINUQ          Z21, Z6, Z6
+	MOVQ             (CX), R13
+	VMOVDQU64        Z6, (R13)(SI*1)
+	VPSRLQ           $0x34, Z8, Z23
+	VPADDQ           Z23, Z9, Z9
+	VPXORQ           Z23, Z23, Z23
+	VPMADD52HUQ.BCST 16(R11), Z8, Z23
+	VPMADD52LUQ.BCST 8(R11), Z23, Z8
+	VPXORQ           Z25, Z25, Z25
+	VPMADD52HUQ.BCST 152(R11), Z9, Z25
+	VPMADD52LUQ.BCST 144(R11), Z9, Z8
+	VPMADD52LUQ.BCST 8(R11), Z25, Z8
+	VPANDQ           Z0, Z8, Z8
+	VPSUBQ.BCST      56(R11), Z8, Z24
+	VPMINUQ          Z24, Z8, Z8
+	VPSUBQ.BCST      (R11), Z8, Z24
+	VPMINUQ          Z24, Z8, Z8
+	MOVQ             24(AX), R13
+	VMOVDQU64        Z8, (R13)(SI*1)
+	VPSRLQ           $0x34, Z10, Z26
+	VPADDQ           Z26, Z11, Z11
+	VPXORQ           Z26, Z26, Z26
+	VPMADD52HUQ.BCST 16(R11), Z10, Z26
+	VPMADD52LUQ.BCST 8(R11), Z26, Z10
+	VPXORQ           Z28, Z28, Z28
+	VPMADD52HUQ.BCST 152(R11), Z11, Z28
+	VPMADD52LUQ.BCST 144(R11), Z11, Z10
+	VPMADD52LUQ.BCST 8(R11), Z28, Z10
+	VPANDQ           Z0, Z10, Z10
+	VPSUBQ.BCST      56(R11), Z10, Z27
+	VPMINUQ          Z27, Z10, Z10
+	VPSUBQ.BCST      (R11), Z10, Z27
+	VPMINUQ          Z27, Z10, Z10
+	MOVQ             24(CX), R13
+	VMOVDQU64        Z10, (R13)(SI*1)
+	ADDQ             $0x40, SI
+	INCQ             R8
+	DECQ             DI
+	JNZ              vector
+	VZEROUPPER
+	RET
+
+// func sumRows2Runs(dst0 *[]uint64, dst1 *[]uint64, a0 *[]uint64, a1 *[]uint64, terms uint64, offset uint64, vectors uint64, position uint64, shift uint64, step uint64, factors *byte, start uint64, c *[22]uint64)
+// Requires: AVX, AVX512F, AVX512IFMA, BMI2
+TEXT ·sumRows2Runs(SB), NOSPLIT, $0-104
+	MOVQ         dst0+0(FP), AX
+	MOVQ         dst1+8(FP), CX
+	MOVQ         a0+16(FP), DX
+	MOVQ         a1+24(FP), BX
+	MOVQ         offset+40(FP), SI
+	MOVQ         vectors+48(FP), DI
+	MOVQ         position+56(FP), R8
+	MOVQ         shift+64(FP), R9
+	MOVQ         factors+80(FP), R10
+	MOVQ         c+96(FP), R11
+	VPBROADCASTQ 32(R11), Z0
+
+vector:
+	MOVQ      terms+32(FP), R14
+	MOVQ      start+88(FP), R15
+	SHRXQ     R9, R8, R12
+	MOVQ      step+72(FP), R13
+	IMULQ     R13, R12
+	ADDQ      R10, R12
+	XORQ      R13, R13
+	VPXORQ    Z1, Z1, Z1
+	VPXORQ    Z2, Z2, Z2
+	VPXORQ    Z3, Z3, Z3
+	VPXORQ    Z4, Z4, Z4
+	VPXORQ    Z5, Z5, Z5
+	VPXORQ    Z6, Z6, Z6
+	VPXORQ    Z7, Z7, Z7
+	VPXORQ    Z8, Z8, Z8
+	TESTQ     R15, R15
+	JZ        term
+	MOVQ      (AX), R15
+	VMOVDQU64 (R15)(SI*1), Z1
+	MOVQ      (CX), R15
+	VMOVDQU64 (R15)(SI*1), Z3
+	MOVQ      24(AX), R15
+	VMOVDQU64 (R15)(SI*1), Z5
+	MOVQ      24(CX), R15
+	VMOVDQU64 (R15)(SI*1), Z7
+
+term:
+	MOVQ             (DX)(R13*8), R15
+	VMOVDQU64        (R15)(SI*1), Z9
+	MOVQ             (BX)(R13*8), R15
+	VMOVDQU64        (R15)(SI*1), Z10
+	VPBROADCASTQ     (R12), Z11
+	VPBROADCASTQ     8(R12), Z12
+	ADDQ             $0x10, R12
+	VPMADD52LUQ      Z9, Z11, Z1
+	VPMADD52LUQ      Z10, Z11, Z3
+	VPMADD52LUQ      Z9, Z12, Z5
+	VPMADD52LUQ      Z10, Z12, Z7
+	VPMADD52HUQ      Z9, Z11, Z2
+	VPMADD52HUQ      Z10, Z11, Z4
+	VPMADD52HUQ      Z9, Z12, Z6
+	VPMADD52HUQ      Z10, Z12, Z8
+	ADDQ             $0x03, R13
+	DECQ             R14
+	JNZ              term
+	VPSRLQ           $0x34, Z1, Z14
+	VPADDQ           Z14, Z2, Z2
+	VPXORQ           Z14, Z14, Z14
+	VPMADD52HUQ.BCST 16(R11), Z1, Z14
+	VPMADD52LUQ.BCST 8(R11), Z14, Z1
+	VPXORQ           Z16, Z16, Z16
+	VPMADD52HUQ.BCST 152(R11), Z2, Z16
+	VPMADD52LUQ.BCST 144(R11), Z2, Z1
+	VPMADD52LUQ.BCST 8(R11), Z16, Z1
+	VPANDQ           Z0, Z1, Z1
+	VPSUBQ.BCST      56(R11), Z1, Z15
+	VPMINUQ          Z15, Z1, Z1
+	VPSUBQ.BCST      (R11), Z1, Z15
+	VPMINUQ          Z15, Z1, Z1
+	MOVQ             (AX), R12
+	VMOVDQU64        Z1, (R12)(SI*1)
+	VPSRLQ           $0x34, Z3, Z17
+	VPADDQ           Z17, Z4, Z4
+	VPXORQ           Z17, Z17, Z17
+	VPMADD52HUQ.BCST 16(R11), Z3, Z17
+	VPMADD52LUQ.BCST 8(R11), Z17, Z3
+	VPXORQ           Z19, Z19, Z19
+	VPMADD52HUQ.BCST 152(R11), Z4, Z19
+	VPMADD52LUQ.BCST 144(R11), Z4, Z3
+	VPMADD52LUQ.BCST 8(R11), Z19, Z3
+	VPANDQ           Z0, Z3, Z3
+	VPSUBQ.BCST      56(R11), Z3, Z18
+	VPMINUQ          Z18, Z3, Z3
+	VPSUBQ.BCST      (R11), Z3, Z18
+	VPMINUQ          Z18, Z3, Z3
+	MOVQ             (CX), R12
+	VMOVDQU64        Z3, (R12)(SI*1)
+	VPSRLQ           $0x34, Z5, Z20
+	VPADDQ           Z20, Z6, Z6
+	VPXORQ           Z20, Z20, Z20
+	VPMADD52HUQ.BCST 16(R11), Z5, Z20
+	VPMADD52LUQ.BCST 8(R11), Z20, Z5
+	VPXORQ           Z22, Z22, Z22
+	VPMADD52HUQ.BCST 152(R11), Z6, Z22
+	VPMADD52LUQ.BCST 144(R11), Z6, Z5
+	VPMADD52LUQ.BCST 8(R11), Z22, Z5
+	VPANDQ           Z0, Z5, Z5
+	VPSUBQ.BCST      56(R11), Z5, Z21
+	VPMINUQ          Z21, Z5, Z5
+	VPSUBQ.BCST      (R11), Z5, Z21
+	VPMINUQ          Z21, Z5, Z5
+	MOVQ             24(AX), R12
+	VMOVDQU64        Z5, (R12)(SI*1)
+	VPSRLQ           $0x34, Z7, Z23
+	VPADDQ           Z23, Z8, Z8
+	VPXORQ           Z23, Z23, Z23
+	VPMADD52HUQ.BCST 16(R11), Z7, Z23
+	VPMADD52LUQ.BCST 8(R11), Z23, Z7
+	VPXORQ           Z25, Z25, Z25
+	VPMADD52HUQ.BCST 152(R11), Z8, Z25
+	VPMADD52LUQ.BCST 144(R11), Z8, Z7
+	VPMADD52LUQ.BCST 8(R11), Z25, Z7
+	VPANDQ           Z0, Z7, Z7
+	VPSUBQ.BCST      56(R11), Z7, Z24
+	VPMINUQ          Z24, Z7, Z7
+	VPSUBQ.BCST      (R11), Z7, Z24
+	VPMINUQ          Z24, Z7, Z7
+	MOVQ             24(CX), R12
+	VMOVDQU64        Z7, (R12)(SI*1)
+	ADDQ             $0x40, SI
+	INCQ             R8
+	DECQ             DI
+	JNZ              vector
+	VZEROUPPER
+	RET
+
+// func sumRows3Packed(dst0 *[]uint64, dst1 *[]uint64, a0 *[]uint64, a1 *[]uint64, terms uint64, offset uint64, vectors uint64, position uint64, shift uint64, step uint64, factors *byte, start uint64, c *[22]uint64, layout *[18]uint64)
+// Requires: AVX, AVX512F, AVX512IFMA, AVX512VBMI, BMI2
+TEXT ·sumRows3Packed(SB), NOSPLIT, $8-112
+	MOVQ         dst0+0(FP), AX
+	MOVQ         dst1+8(FP), CX
+	MOVQ         a0+16(FP), DX
+	MOVQ         a1+24(FP), BX
+	MOVQ         offset+40(FP), SI
+	MOVQ         vectors+48(FP), DI
+	MOVQ         position+56(FP), R8
+	MOVQ         shift+64(FP), R9
+	MOVQ         factors+80(FP), R10
+	MOVQ         c+96(FP), R11
+	VPBROADCASTQ 32(R11), Z0
+	MOVQ         layout+104(FP), R12
+	VPBROADCASTQ 128(R12), Z3
+	VMOVDQU64    (R12), Z1
+	VMOVDQU64    64(R12), Z2
+	MOVQ         136(R12), R12
+
+vector:
+	MOVQ      terms+32(FP), R15
+	MOVQ      start+88(FP), BP
+	SHRXQ     R9, R8, R13
+	MOVQ      step+72(FP), R14
+	IMULQ     R14, R13
+	ADDQ      R10, R13
+	XORQ      R14, R14
+	VPXORQ    Z4, Z4, Z4
+	VPXORQ    Z5, Z5, Z5
+	VPXORQ    Z6, Z6, Z6
+	VPXORQ    Z7, Z7, Z7
+	VPXORQ    Z8, Z8, Z8
+	VPXORQ    Z9, Z9, Z9
+	VPXORQ    Z10, Z10, Z10
+	VPXORQ    Z11, Z11, Z11
+	VPXORQ    Z12, Z12, Z12
+	VPXORQ    Z13, Z13, Z13
+	VPXORQ    Z14, Z14, Z14
+	VPXORQ    Z15, Z15, Z15
+	TESTQ     BP, BP
+	JZ        term
+	MOVQ      (AX), BP
+	VMOVDQU64 (BP)(SI*1), Z4
+	MOVQ      (CX), BP
+	VMOVDQU64 (BP)(SI*1), Z6
+	MOVQ      24(AX), BP
+	VMOVDQU64 (BP)(SI*1), Z8
+	MOVQ      24(CX), BP
+	VMOVDQU64 (BP)(SI*1), Z10
+	MOVQ      48(AX), BP
+	VMOVDQU64 (BP)(SI*1), Z12
+	MOVQ      48(CX), BP
+	VMOVDQU64 (BP)(SI*1), Z14
+
+term:
+	MOVQ             (DX)(R14*8), BP
+	VMOVDQU64        (BP)(SI*1), Z16
+	MOVQ             (BX)(R14*8), BP
+	VMOVDQU64        (BP)(SI*1), Z17
+	VPERMB           (R13), Z1, Z18
+	VPSRLVQ          Z2, Z18, Z18
+	VPANDQ           Z3, Z18, Z18
+	ADDQ             R12, R13
+	VPERMB           (R13), Z1, Z19
+	VPSRLVQ          Z2, Z19, Z19
+	VPANDQ           Z3, Z19, Z19
+	ADDQ             R12, R13
+	VPERMB           (R13), Z1, Z20
+	VPSRLVQ          Z2, Z20, Z20
+	VPANDQ           Z3, Z20, Z20
+	ADDQ             R12, R13
+	VPMADD52LUQ      Z16, Z18, Z4
+	VPMADD52LUQ      Z17, Z18, Z6
+	VPMADD52LUQ      Z16, Z19, Z8
+	VPMADD52LUQ      Z17, Z19, Z10
+	VPMADD52LUQ      Z16, Z20, Z12
+	VPMADD52LUQ      Z17, Z20, Z14
+	VPMADD52HUQ      Z16, Z18, Z5
+	VPMADD52HUQ      Z17, Z18, Z7
+	VPMADD52HUQ      Z16, Z19, Z9
+	VPMADD52HUQ      Z17, Z19, Z11
+	VPMADD52HUQ      Z16, Z20, Z13
+	VPMADD52HUQ      Z17, Z20, Z15
+	ADDQ             $0x03, R14
+	DECQ             R15
+	JNZ              term
+	VPSRLQ           $0x34, Z4, Z22
+	VPADDQ           Z22, Z5, Z5
+	VPXORQ           Z22, Z22, Z22
+	VPMADD52HUQ.BCST 16(R11), Z4, Z22
+	VPMADD52LUQ.BCST 8(R11), Z22, Z4
+	VPXORQ           Z24, Z24, Z24
+	VPMADD52HUQ.BCST 152(R11), Z5, Z24
+	VPMADD52LUQ.BCST 144(R11), Z5, Z4
+	VPMADD52LUQ.BCST 8(R11), Z24, Z4
+	VPANDQ           Z0, Z4, Z4
+	VPSUBQ.BCST      56(R11), Z4, Z23
+	VPMINUQ          Z23, Z4, Z4
+	VPSUBQ.BCST      (R11), Z4, Z23
+	VPMINUQ          Z23, Z4, Z4
+	MOVQ             (AX), R13
+	VMOVDQU64        Z4, (R13)(SI*1)
+	VPSRLQ           $0x34, Z6, Z25
+	VPADDQ           Z25, Z7, Z7
+	VPXORQ           Z25, Z25, Z25
+	VPMADD52HUQ.BCST 16(R11), Z6, Z25
+	VPMADD52LUQ.BCST 8(R11), Z25, Z6
+	VPXORQ           Z27, Z27, Z27
+	VPMADD52HUQ.BCST 152(R11), Z7, Z27
+	VPMADD52LUQ.BCST 144(R11), Z7, Z6
+	VPMADD52LUQ.BCST 8(R11), Z27, Z6
+	VPANDQ           Z0, Z6, Z6
+	VPSUBQ.BCST      56(R11), Z6, Z26
+	VPMINUQ          Z26, Z6, Z6
+	VPSUBQ.BCST      (R11), Z6, Z26
+	VPMINUQ          Z26, Z6, Z6
+	MOVQ             (CX), R13
+	VMOVDQU64        Z6, (R13)(SI*1)
+	VPSRLQ           $0x34, Z8, Z28
+	VPADDQ           Z28, Z9, Z9
+	VPXORQ           Z28, Z28, Z28
+	VPMADD52HUQ.BCST 16(R11), Z8, Z28
+	VPMADD52LUQ.BCST 8(R11), Z28, Z8
+	VPXORQ           Z30, Z30, Z30
+	VPMADD52HUQ.BCST 152(R11), Z9, Z30
+	VPMADD52LUQ.BCST 144(R11), Z9, Z8
+	VPMADD52LUQ.BCST 8(R11), Z30, Z8
+	VPANDQ           Z0, Z8, Z8
+	VPSUBQ.BCST      56(R11), Z8, Z29
+	VPMINUQ          Z29, Z8, Z8
+	VPSUBQ.BCST      (R11), Z8, Z29
+	VPMINUQ          Z29, Z8, Z8
+	MOVQ             24(AX), R13
+	VMOVDQU64        Z8, (R13)(SI*1)
+	VPSRLQ           $0x34, Z10, Z31
+	VPADDQ           Z31, Z11, Z11
+	VPXORQ           Z31, Z31, Z31
+	VPMADD52HUQ.BCST 16(R11), Z10, Z31
+	VPMADD52LUQ.BCST 8(R11), Z31, Z10
+	VPXORQ           Z22, Z22, Z22
+	VPMADD52HUQ.BCST 152(R11), Z11, Z22
+	VPMADD52LUQ.BCST 144(R11), Z11, Z10
+	VPMADD52LUQ.BCST 8(R11), Z22, Z10
+	VPANDQ           Z0, Z10, Z10
+	VPSUBQ.BCST      56(R11), Z10, Z21
+	VPMINUQ          Z21, Z10, Z10
+	VPSUBQ.BCST      (R11), Z10, Z21
+	VPMINUQ          Z21, Z10, Z10
+	MOVQ             24(CX), R13
+	VMOVDQU64        Z10, (R13)(SI*1)
+	VPSRLQ           $0x34, Z12, Z23
+	VPADDQ           Z23, Z13, Z13
+	VPXORQ           Z23, Z23, Z23
+	VPMADD52HUQ.BCST 16(R11), Z12, Z23
+	VPMADD52LUQ.BCST 8(R11), Z23, Z12
+	VPXORQ           Z25, Z25, Z25
+	VPMADD52HUQ.BCST 152(R11), Z13, Z25
+	VPMADD52LUQ.BCST 144(R11), Z13, Z12
+	VPMADD52LUQ.BCST 8(R11), Z25, Z12
+	VPANDQ           Z0, Z12, Z12
+	VPSUBQ.BCST      56(R11), Z12, Z24
+	VPMINUQ          Z24, Z12, Z12
+	VPSUBQ.BCST      (R11), Z12, Z24
+	VPMINUQ          Z24, Z12, Z12
+	MOVQ             48(AX), R13
+	VMOVDQU64        Z12, (R13)(SI*1)
+	VPSRLQ           $0x34, Z14, Z26
+	VPADDQ           Z26, Z15, Z15
+	VPXORQ           Z26, Z26, Z26
+	VPMADD52HUQ.BCST 16(R11), Z14, Z26
+	VPMADD52LUQ.BCST 8(R11), Z26, Z14
+	VPXORQ           Z28, Z28, Z28
+	VPMADD52HUQ.BCST 152(R11), Z15, Z28
+	VPMADD52LUQ.BCST 144(R11), Z15, Z14
+	VPMADD52LUQ.BCST 8(R11), Z28, Z14
+	VPANDQ           Z0, Z14, Z14
+	VPSUBQ.BCST      56(R11), Z14, Z27
+	VPMINUQ          Z27, Z14, Z14
+	VPSUBQ.BCST      (R11), Z14, Z27
+	VPMINUQ          Z27, Z14, Z14
+	MOVQ             48(CX), R13
+	VMOVDQU64        Z14, (R13)(SI*1)
+	ADDQ             $0x40, SI
+	INCQ             R8
+	DECQ             DI
+	JNZ              vector
+	VZEROUPPER
+	RET
+
+// func sumRows3Runs(dst0 *[]uint64, dst1 *[]uint64, a0 *[]uint64, a1 *[]uint64, terms uint64, offset uint64, vectors uint64, position uint64, shift uint64, step uint64, factors *byte, start uint64, c *[22]uint64)
+// Requires: AVX, AVX512F, AVX512IFMA, BMI2
+TEXT ·sumRows3Runs(SB), NOSPLIT, $0-104
+	MOVQ         dst0+0(FP), AX
+	MOVQ         dst1+8(FP), CX
+	MOVQ         a0+16(FP), DX
+	MOVQ         a1+24(FP), BX
+	MOVQ         offset+40(FP), SI
+	MOVQ         vectors+48(FP), DI
+	MOVQ         position+56(FP), R8
+	MOVQ         shift+64(FP), R9
+	MOVQ         factors+80(FP), R10
+	MOVQ         c+96(FP), R11
+	VPBROADCASTQ 32(R11), Z0
+
+vector:
+	MOVQ      terms+32(FP), R14
+	MOVQ      start+88(FP), R15
+	SHRXQ     R9, R8, R12
+	MOVQ      step+72(FP), R13
+	IMULQ     R13, R12
+	ADDQ      R10, R12
+	XORQ      R13, R13
+	VPXORQ    Z1, Z1, Z1
+	VPXORQ    Z2, Z2, Z2
+	VPXORQ    Z3, Z3, Z3
+	VPXORQ    Z4, Z4, Z4
+	VPXORQ    Z5, Z5, Z5
+	VPXORQ    Z6, Z6, Z6
+	VPXORQ    Z7, Z7, Z7
+	VPXORQ    Z8, Z8, Z8
+	VPXORQ    Z9, Z9, Z9
+	VPXORQ    Z10, Z10, Z10
+	VPXORQ    Z11, Z11, Z11
+	VPXORQ    Z12, Z12, Z12
+	TESTQ     R15, R15
+	JZ        term
+	MOVQ      (AX), R15
+	VMOVDQU64 (R15)(SI*1), Z1
+	MOVQ      (CX), R15
+	VMOVDQU64 (R15)(SI*1), Z3
+	MOVQ      24(AX), R15
+	VMOVDQU64 (R15)(SI*1), Z5
+	MOVQ      24(CX), R15
+	VMOVDQU64 (R15)(SI*1), Z7
+	MOVQ      48(AX), R15
+	VMOVDQU64 (R15)(SI*1), Z9
+	MOVQ      48(CX), R15
+	VMOVDQU64 (R15)(SI*1), Z11
+
+term:
+	MOVQ             (DX)(R13*8), R15
+	VMOVDQU64        (R15)(SI*1), Z13
+	MOVQ             (BX)(R13*8), R15
+	VMOVDQU64        (R15)(SI*1), Z14
+	VPBROADCASTQ     (R12), Z15
+	VPBROADCASTQ     8(R12), Z16
+	VPBROADCASTQ     16(R12), Z17
+	ADDQ             $0x18, R12
+	VPMADD52LUQ      Z13, Z15, Z1
+	VPMADD52LUQ      Z14, Z15, Z3
+	VPMADD52LUQ      Z13, Z16, Z5
+	VPMADD52LUQ      Z14, Z16, Z7
+	VPMADD52LUQ      Z13, Z17, Z9
+	VPMADD52LUQ      Z14, Z17, Z11
+	VPMADD52HUQ      Z13, Z15, Z2
+	VPMADD52HUQ      Z14, Z15, Z4
+	VPMADD52HUQ      Z13, Z16, Z6
+	VPMADD52HUQ      Z14, Z16, Z8
+	VPMADD52HUQ      Z13, Z17, Z10
+	VPMADD52HUQ      Z14, Z17, Z12
+	ADDQ             $0x03, R13
+	DECQ             R14
+	JNZ              term
+	VPSRLQ           $0x34, Z1, Z19
+	VPADDQ           Z19, Z2, Z2
+	VPXORQ           Z19, Z19, Z19
+	VPMADD52HUQ.BCST 16(R11), Z1, Z19
+	VPMADD52LUQ.BCST 8(R11), Z19, Z1
+	VPXORQ           Z21, Z21, Z21
+	VPMADD52HUQ.BCST 152(R11), Z2, Z21
+	VPMADD52LUQ.BCST 144(R11), Z2, Z1
+	VPMADD52LUQ.BCST 8(R11), Z21, Z1
+	VPANDQ           Z0, Z1, Z1
+	VPSUBQ.BCST      56(R11), Z1, Z20
+	VPMINUQ          Z20, Z1, Z1
+	VPSUBQ.BCST      (R11), Z1, Z20
+	VPMINUQ          Z20, Z1, Z1
+	MOVQ             (AX), R12
+	VMOVDQU64        Z1, (R12)(SI*1)
+	VPSRLQ           $0x34, Z3, Z22
+	VPADDQ           Z22, Z4, Z4
+	VPXORQ           Z22, Z22, Z22
+	VPMADD52HUQ.BCST 16(R11), Z3, Z22
+	VPMADD52LUQ.BCST 8(R11), Z22, Z3
+	VPXORQ           Z24, Z24, Z24
+	VPMADD52HUQ.BCST 152(R11), Z4, Z24
+	VPMADD52LUQ.BCST 144(R11), Z4, Z3
+	VPMADD52LUQ.BCST 8(R11), Z24, Z3
+	VPANDQ           Z0, Z3, Z3
+	VPSUBQ.BCST      56(R11), Z3, Z23
+	VPMINUQ          Z23, Z3, Z3
+	VPSUBQ.BCST      (R11), Z3, Z23
+	VPMINUQ          Z23, Z3, Z3
+	MOVQ             (CX), R12
+	VMOVDQU64        Z3, (R12)(SI*1)
+	VPSRLQ           $0x34, Z5, Z25
+	VPADDQ           Z25, Z6, Z6
+	VPXORQ           Z25, Z25, Z25
+	VPMADD52HUQ.BCST 16(R11), Z5, Z25
+	VPMADD52LUQ.BCST 8(R11), Z25, Z5
+	VPXORQ           Z27, Z27, Z27
+	VPMADD52HUQ.BCST 152(R11), Z6, Z27
+	VPMADD52LUQ.BCST 144(R11), Z6, Z5
+	VPMADD52LUQ.BCST 8(R11), Z27, Z5
+	VPANDQ           Z0, Z5, Z5
+	VPSUBQ.BCST      56(R11), Z5, Z26
+	VPMINUQ          Z26, Z5, Z5
+	VPSUBQ.BCST      (R11), Z5, Z26
+	VPMINUQ          Z26, Z5, Z5
+	MOVQ             24(AX), R12
+	VMOVDQU64        Z5, (R12)(SI*1)
+	VPSRLQ           $0x34, Z7, Z28
+	VPADDQ           Z28, Z8, Z8
+	VPXORQ           Z28, Z28, Z28
+	VPMADD52HUQ.BCST 16(R11), Z7, Z28
+	VPMADD52LUQ.BCST 8(R11), Z28, Z7
+	VPXORQ           Z30, Z30, Z30
+	VPMADD52HUQ.BCST 152(R11), Z8, Z30
+	VPMADD52LUQ.BCST 144(R11), Z8, Z7
+	VPMADD52LUQ.BCST 8(R11), Z30, Z7
+	VPANDQ           Z0, Z7, Z7
+	VPSUBQ.BCST      56(R11), Z7, Z29
+	VPMINUQ          Z29, Z7, Z7
+	VPSUBQ.BCST      (R11), Z7, Z29
+	VPMINUQ          Z29, Z7, Z7
+	MOVQ             24(CX), R12
+	VMOVDQU64        Z7, (R12)(SI*1)
+	VPSRLQ           $0x34, Z9, Z31
+	VPADDQ           Z31, Z10, Z10
+	VPXORQ           Z31, Z31, Z31
+	VPMADD52HUQ.BCST 16(R11), Z9, Z31
+	VPMADD52LUQ.BCST 8(R11), Z31, Z9
+	VPXORQ           Z19, Z19, Z19
+	VPMADD52HUQ.BCST 152(R11), Z10, Z19
+	VPMADD52LUQ.BCST 144(R11), Z10, Z9
+	VPMADD52LUQ.BCST 8(R11), Z19, Z9
+	VPANDQ           Z0, Z9, Z9
+	VPSUBQ.BCST      56(R11), Z9, Z18
+	VPMINUQ          Z18, Z9, Z9
+	VPSUBQ.BCST      (R11), Z9, Z18
+	VPMINUQ          Z18, Z9, Z9
+	MOVQ             48(AX), R12
+	VMOVDQU64        Z9, (R12)(SI*1)
+	VPSRLQ           $0x34, Z11, Z20
+	VPADDQ           Z20, Z12, Z12
+	VPXORQ           Z20, Z20, Z20
+	VPMADD52HUQ.BCST 16(R11), Z11, Z20
+	VPMADD52LUQ.BCST 8(R11), Z20, Z11
+	VPXORQ           Z22, Z22, Z22
+	VPMADD52HUQ.BCST 152(R11), Z12, Z22
+	VPMADD52LUQ.BCST 144(R11), Z12, Z11
+	VPMADD52LUQ.BCST 8(R11), Z22, Z11
+	VPANDQ           Z0, Z11, Z11
+	VPSUBQ.BCST      56(R11), Z11, Z21
+	VPMINUQ          Z21, Z11, Z11
+	VPSUBQ.BCST      (R11), Z11, Z21
+	VPMINUQ          Z21, Z11, Z11
+	MOVQ             48(CX), R12
+	VMOVDQU64        Z11, (R12)(SI*1)
+	ADDQ             $0x40, SI
+	INCQ             R8
+	DECQ             DI
+	JNZ              vector
+	VZEROUPPER
+	RET
+
+// func sumRows4Packed(dst0 *[]uint64, dst1 *[]uint64, a0 *[]uint64, a1 *[]uint64, terms uint64, offset uint64, vectors uint64, position uint64, shift uint64, step uint64, factors *byte, start uint64, c *[22]uint64, layout *[18]uint64)
+// Requires: AVX, AVX512F, AVX512IFMA, AVX512VBMI, BMI2
+TEXT ·sumRows4Packed(SB), NOSPLIT, $8-112
+	MOVQ         dst0+0(FP), AX
+	MOVQ         dst1+8(FP), CX
+	MOVQ         a0+16(FP), DX
+	MOVQ         a1+24(FP), BX
+	MOVQ         offset+40(FP), SI
+	MOVQ         vectors+48(FP), DI
+	MOVQ         position+56(FP), R8
+	MOVQ         shift+64(FP), R9
+	MOVQ         factors+80(FP), R10
+	MOVQ         c+96(FP), R11
+	VPBROADCASTQ 32(R11), Z0
+	MOVQ         layout+104(FP), R12
+	VPBROADCASTQ 128(R12), Z3
+	VMOVDQU64    (R12), Z1
+	VMOVDQU64    64(R12), Z2
+	MOVQ         136(R12), R12
+
+vector:
+	MOVQ      terms+32(FP), R15
+	MOVQ      start+88(FP), BP
+	SHRXQ     R9, R8, R13
+	MOVQ      step+72(FP), R14
+	IMULQ     R14, R13
+	ADDQ      R10, R13
+	XORQ      R14, R14
+	VPXORQ    Z4, Z4, Z4
+	VPXORQ    Z5, Z5, Z5
+	VPXORQ    Z6, Z6, Z6
+	VPXORQ    Z7, Z7, Z7
+	VPXORQ    Z8, Z8, Z8
+	VPXORQ    Z9, Z9, Z9
+	VPXORQ    Z10, Z10, Z10
+	VPXORQ    Z11, Z11, Z11
+	VPXORQ    Z12, Z12, Z12
+	VPXORQ    Z13, Z13, Z13
+	VPXORQ    Z14, Z14, Z14
+	VPXORQ    Z15, Z15, Z15
+	VPXORQ    Z16, Z16, Z16
+	VPXORQ    Z17, Z17, Z17
+	VPXORQ    Z18, Z18, Z18
+	VPXORQ    Z19, Z19, Z19
+	TESTQ     BP, BP
+	JZ        term
+	MOVQ      (AX), BP
+	VMOVDQU64 (BP)(SI*1), Z4
+	MOVQ      (CX), BP
+	VMOVDQU64 (BP)(SI*1), Z6
+	MOVQ      24(AX), BP
+	VMOVDQU64 (BP)(SI*1), Z8
+	MOVQ      24(CX), BP
+	VMOVDQU64 (BP)(SI*1), Z10
+	MOVQ      48(AX), BP
+	VMOVDQU64 (BP)(SI*1), Z12
+	MOVQ      48(CX), BP
+	VMOVDQU64 (BP)(SI*1), Z14
+	MOVQ      72(AX), BP
+	VMOVDQU64 (BP)(SI*1), Z16
+	MOVQ      72(CX), BP
+	VMOVDQU64 (BP)(SI*1), Z18
+
+term:
+	MOVQ             (DX)(R14*8), BP
+	VMOVDQU64        (BP)(SI*1), Z20
+	MOVQ             (BX)(R14*8), BP
+	VMOVDQU64        (BP)(SI*1), Z21
+	VPERMB           (R13), Z1, Z22
+	VPSRLVQ          Z2, Z22, Z22
+	VPANDQ           Z3, Z22, Z22
+	ADDQ             R12, R13
+	VPERMB           (R13), Z1, Z23
+	VPSRLVQ          Z2, Z23, Z23
+	VPANDQ           Z3, Z23, Z23
+	ADDQ             R12, R13
+	VPERMB           (R13), Z1, Z24
+	VPSRLVQ          Z2, Z24, Z24
+	VPANDQ           Z3, Z24, Z24
+	ADDQ             R12, R13
+	VPERMB           (R13), Z1, Z25
+	VPSRLVQ          Z2, Z25, Z25
+	VPANDQ           Z3, Z25, Z25
+	ADDQ             R12, R13
+	VPMADD52LUQ      Z20, Z22, Z4
+	VPMADD52LUQ      Z21, Z22, Z6
+	VPMADD52LUQ      Z20, Z23, Z8
+	VPMADD52LUQ      Z21, Z23, Z10
+	VPMADD52LUQ      Z20, Z24, Z12
+	VPMADD52LUQ      Z21, Z24, Z14
+	VPMADD52LUQ      Z20, Z25, Z16
+	VPMADD52LUQ      Z21, Z25, Z18
+	VPMADD52HUQ      Z20, Z22, Z5
+	VPMADD52HUQ      Z21, Z22, Z7
+	VPMADD52HUQ      Z20, Z23, Z9
+	VPMADD52HUQ      Z21, Z23, Z11
+	VPMADD52HUQ      Z20, Z24, Z13
+	VPMADD52HUQ      Z21, Z24, Z15
+	VPMADD52HUQ      Z20, Z25, Z17
+	VPMADD52HUQ      Z21, Z25, Z19
+	ADDQ             $0x03, R14
+	DECQ             R15
+	JNZ              term
+	VPSRLQ           $0x34, Z4, Z27
+	VPADDQ           Z27, Z5, Z5
+	VPXORQ           Z27, Z27, Z27
+	VPMADD52HUQ.BCST 16(R11), Z4, Z27
+	VPMADD52LUQ.BCST 8(R11), Z27, Z4
+	VPXORQ           Z29, Z29, Z29
+	VPMADD52HUQ.BCST 152(R11), Z5, Z29
+	VPMADD52LUQ.BCST 144(R11), Z5, Z4
+	VPMADD52LUQ.BCST 8(R11), Z29, Z4
+	VPANDQ           Z0, Z4, Z4
+	VPSUBQ.BCST      56(R11), Z4, Z28
+	VPMINUQ          Z28, Z4, Z4
+	VPSUBQ.BCST      (R11), Z4, Z28
+	VPMINUQ          Z28, Z4, Z4
+	MOVQ             (AX), R13
+	VMOVDQU64        Z4, (R13)(SI*1)
+	VPSRLQ           $0x34, Z6, Z30
+	VPADDQ           Z30, Z7, Z7
+	VPXORQ           Z30, Z30, Z30
+	VPMADD52HUQ.BCST 16(R11), Z6, Z30
+	VPMADD52LUQ.BCST 8(R11), Z30, Z6
+	VPXORQ           Z26, Z26, Z26
+	VPMADD52HUQ.BCST 152(R11), Z7, Z26
+	VPMADD52LUQ.BCST 144(R11), Z7, Z6
+	VPMADD52LUQ.BCST 8(R11), Z26, Z6
+	VPANDQ           Z0, Z6, Z6
+	VPSUBQ.BCST      56(R11), Z6, Z31
+	VPMINUQ          Z31, Z6, Z6
+	VPSUBQ.BCST      (R11), Z6, Z31
+	VPMINUQ          Z31, Z6, Z6
+	MOVQ             (CX), R13
+	VMOVDQU64        Z6, (R13)(SI*1)
+	VPSRLQ           $0x34, Z8, Z27
+	VPADDQ           Z27, Z9, Z9
+	VPXORQ           Z27, Z27, Z27
+	VPMADD52HUQ.BCST 16(R11), Z8, Z27
+	VPMADD52LUQ.BCST 8(R11), Z27, Z8
+	VPXORQ           Z29, Z29, Z29
+	VPMADD52HUQ.BCST 152(R11), Z9, Z29
+	VPMADD52LUQ.BCST 144(R11), Z9, Z8
+	VPMADD52LUQ.BCST 8(R11), Z29, Z8
+	VPANDQ           Z0, Z8, Z8
+	VPSUBQ.BCST      56(R11), Z8, Z28
+	VPMINUQ          Z28, Z8, Z8
+	VPSUBQ.BCST      (R11), Z8, Z28
+	VPMINUQ          Z28, Z8, Z8
+	MOVQ             24(AX), R13
+	VMOVDQU64        Z8, (R13)(SI*1)
+	VPSRLQ           $0x34, Z10, Z30
+	VPADDQ           Z30, Z11, Z11
+	VPXORQ           Z30, Z30, Z30
+	VPMADD52HUQ.BCST 16(R11), Z10, Z30
+	VPMADD52LUQ.BCST 8(R11), Z30, Z10
+	VPXORQ           Z26, Z26, Z26
+	VPMADD52HUQ.BCST 152(R11), Z11, Z26
+	VPMADD52LUQ.BCST 144(R11), Z11, Z10
+	VPMADD52LUQ.BCST 8(R11), Z26, Z10
+	VPANDQ           Z0, Z10, Z10
+	VPSUBQ.BCST      56(R11), Z10, Z31
+	VPMINUQ          Z31, Z10, Z10
+	VPSUBQ.BCST      (R11), Z10, Z31
+	VPMINUQ          Z31, Z10, Z10
+	MOVQ             24(CX), R13
+	VMOVDQU64        Z10, (R13)(SI*1)
+	VPSRLQ           $0x34, Z12, Z27
+	VPADDQ           Z27, Z13, Z13
+	VPXORQ           Z27, Z27, Z27
+	VPMADD52HUQ.BCST 16(R11), Z12, Z27
+	VPMADD52LUQ.BCST 8(R11), Z27, Z12
+	VPXORQ           Z29, Z29, Z29
+	VPMADD52HUQ.BCST 152(R11), Z13, Z29
+	VPMADD52LUQ.BCST 144(R11), Z13, Z12
+	VPMADD52LUQ.BCST 8(R11), Z29, Z12
+	VPANDQ           Z0, Z12, Z12
+	VPSUBQ.BCST      56(R11), Z12, Z28
+	VPMINUQ          Z28, Z12, Z12
+	VPSUBQ.BCST      (R11), Z12, Z28
+	VPMINUQ          Z28, Z12, Z12
+	MOVQ             48(AX), R13
+	VMOVDQU64        Z12, (R13)(SI*1)
+	VPSRLQ           $0x34, Z14, Z30
+	VPADDQ           Z30, Z15, Z15
+	VPXORQ           Z30, Z30, Z30
+	VPMADD52HUQ.BCST 16(R11), Z14, Z30
+	VPMADD52LUQ.BCST 8(R11), Z30, Z14
+	VPXORQ           Z26, Z26, Z26
+	VPMADD52HUQ.BCST 152(R11), Z15, Z26
+	VPMADD52LUQ.BCST 144(R11), Z15, Z14
+	VPMADD52LUQ.BCST 8(R11), Z26, Z14
+	VPANDQ           Z0, Z14, Z14
+	VPSUBQ.BCST      56(R11), Z14, Z31
+	VPMINUQ          Z31, Z14, Z14
+	VPSUBQ.BCST      (R11), Z14, Z31
+	VPMINUQ          Z31, Z14, Z14
+	MOVQ             48(CX), R13
+	VMOVDQU64        Z14, (R13)(SI*1)
+	VPSRLQ           $0x34, Z16, Z27
+	VPADDQ           Z27, Z17, Z17
+	VPXORQ           Z27, Z27, Z27
+	VPMADD52HUQ.BCST 16(R11), Z16, Z27
+	VPMADD52LUQ.BCST 8(R11), Z27, Z16
+	VPXORQ           Z29, Z29, Z29
+	VPMADD52HUQ.BCST 152(R11), Z17, Z29
+	VPMADD52LUQ.BCST 144(R11), Z17, Z16
+	VPMADD52LUQ.BCST 8(R11), Z29, Z16
+	VPANDQ           Z0, Z16, Z16
+	VPSUBQ.BCST      56(R11), Z16, Z28
+	VPMINUQ          Z28, Z16, Z16
+	VPSUBQ.BCST      (R11), Z16, Z28
+	VPMINUQ          Z28, Z16, Z16
+	MOVQ             72(AX), R13
+	VMOVDQU64        Z16, (R13)(SI*1)
+	VPSRLQ           $0x34, Z18, Z30
+	VPADDQ           Z30, Z19, Z19
+	VPXORQ           Z30, Z30, Z30
+	VPMADD52HUQ.BCST 16(R11), Z18, Z30
+	VPMADD52LUQ.BCST 8(R11), Z30, Z18
+	VPXORQ           Z26, Z26, Z26
+	VPMADD52HUQ.BCST 152(R11), Z19, Z26
+	VPMADD52LUQ.BCST 144(R11), Z19, Z18
+	VPMADD52LUQ.BCST 8(R11), Z26, Z18
+	VPANDQ           Z0, Z18, Z18
+	VPSUBQ.BCST      56(R11), Z18, Z31
+	VPMINUQ          Z31, Z18, Z18
+	VPSUBQ.BCST      (R11), Z18, Z31
+	VPMINUQ          Z31, Z18, Z18
+	MOVQ             72(CX), R13
+	VMOVDQU64        Z18, (R13)(SI*1)
+	ADDQ             $0x40, SI
+	INCQ             R8
+	DECQ             DI
+	JNZ              vector
+	VZEROUPPER
+	RET
+
+// func sumRows4Runs(dst0 *[]uint64, dst1 *[]uint64, a0 *[]uint64, a1 *[]uint64, terms uint64, offset uint64, vectors uint64, position uint64, shift uint64, step uint64, factors *byte, start uint64, c *[22]uint64)
+// Requires: AVX, AVX512F, AVX512IFMA, BMI2
+TEXT ·sumRows4Runs(SB), NOSPLIT, $0-104
+	MOVQ         dst0+0(FP), AX
+	MOVQ         dst1+8(FP), CX
+	MOVQ         a0+16(FP), DX
+	MOVQ         a1+24(FP), BX
+	MOVQ         offset+40(FP), SI
+	MOVQ         vectors+48(FP), DI
+	MOVQ         position+56(FP), R8
+	MOVQ         shift+64(FP), R9
+	MOVQ         factors+80(FP), R10
+	MOVQ         c+96(FP), R11
+	VPBROADCASTQ 32(R11), Z0
+
+vector:
+	MOVQ      terms+32(FP), R14
+	MOVQ      start+88(FP), R15
+	SHRXQ     R9, R8, R12
+	MOVQ      step+72(FP), R13
+	IMULQ     R13, R12
+	ADDQ      R10, R12
+	XORQ      R13, R13
+	VPXORQ    Z1, Z1, Z1
+	VPXORQ    Z2, Z2, Z2
+	VPXORQ    Z3, Z3, Z3
+	VPXORQ    Z4, Z4, Z4
+	VPXORQ    Z5, Z5, Z5
+	VPXORQ    Z6, Z6, Z6
+	VPXORQ    Z7, Z7, Z7
+	VPXORQ    Z8, Z8, Z8
+	VPXORQ    Z9, Z9, Z9
+	VPXORQ    Z10, Z10, Z10
+	VPXORQ    Z11, Z11, Z11
+	VPXORQ    Z12, Z12, Z12
+	VPXORQ    Z13, Z13, Z13
+	VPXORQ    Z14, Z14, Z14
+	VPXORQ    Z15, Z15, Z15
+	VPXORQ    Z16, Z16, Z16
+	TESTQ     R15, R15
+	JZ        term
+	MOVQ      (AX), R15
+	VMOVDQU64 (R15)(SI*1), Z1
+	MOVQ      (CX), R15
+	VMOVDQU64 (R15)(SI*1), Z3
+	MOVQ      24(AX), R15
+	VMOVDQU64 (R15)(SI*1), Z5
+	MOVQ      24(CX), R15
+	VMOVDQU64 (R15)(SI*1), Z7
+	MOVQ      48(AX), R15
+	VMOVDQU64 (R15)(SI*1), Z9
+	MOVQ      48(CX), R15
+	VMOVDQU64 (R15)(SI*1), Z11
+	MOVQ      72(AX), R15
+	VMOVDQU64 (R15)(SI*1), Z13
+	MOVQ      72(CX), R15
+	VMOVDQU64 (R15)(SI*1), Z15
+
+term:
+	MOVQ             (DX)(R13*8), R15
+	VMOVDQU64        (R15)(SI*1), Z17
+	MOVQ             (BX)(R13*8), R15
+	VMOVDQU64        (R15)(SI*1), Z18
+	VPBROADCASTQ     (R12), Z19
+	VPBROADCASTQ     8(R12), Z20
+	VPBROADCASTQ     16(R12), Z21
+	VPBROADCASTQ     24(R12), Z22
+	ADDQ             $0x20, R12
+	VPMADD52LUQ      Z17, Z19, Z1
+	VPMADD52LUQ      Z18, Z19, Z3
+	VPMADD52LUQ      Z17, Z20, Z5
+	VPMADD52LUQ      Z18, Z20, Z7
+	VPMADD52LUQ      Z17, Z21, Z9
+	VPMADD52LUQ      Z18, Z21, Z11
+	VPMADD52LUQ      Z17, Z22, Z13
+	VPMADD52LUQ      Z18, Z22, Z15
+	VPMADD52HUQ      Z17, Z19, Z2
+	VPMADD52HUQ      Z18, Z19, Z4
+	VPMADD52HUQ      Z17, Z20, Z6
+	VPMADD52HUQ      Z18, Z20, Z8
+	VPMADD52HUQ      Z17, Z21, Z10
+	VPMADD52HUQ      Z18, Z21, Z12
+	VPMADD52HUQ      Z17, Z22, Z14
+	VPMADD52HUQ      Z18, Z22, Z16
+	ADDQ             $0x03, R13
+	DECQ             R14
+	JNZ              term
+	VPSRLQ           $0x34, Z1, Z24
+	VPADDQ           Z24, Z2, Z2
+	VPXORQ           Z24, Z24, Z24
+	VPMADD52HUQ.BCST 16(R11), Z1, Z24
+	VPMADD52LUQ.BCST 8(R11), Z24, Z1
+	VPXORQ           Z26, Z26, Z26
+	VPMADD52HUQ.BCST 152(R11), Z2, Z26
+	VPMADD52LUQ.BCST 144(R11), Z2, Z1
+	VPMADD52LUQ.BCST 8(R11), Z26, Z1
+	VPANDQ           Z0, Z1, Z1
+	VPSUBQ.BCST      56(R11), Z1, Z25
+	VPMINUQ          Z25, Z1, Z1
+	VPSUBQ.BCST      (R11), Z1, Z25
+	VPMINUQ          Z25, Z1, Z1
+	MOVQ             (AX), R12
+	VMOVDQU64        Z1, (R12)(SI*1)
+	VPSRLQ           $0x34, Z3, Z27
+	VPADDQ           Z27, Z4, Z4
+	VPXORQ           Z27, Z27, Z27
+	VPMADD52HUQ.BCST 16(R11), Z3, Z27
+	VPMADD52LUQ.BCST 8(R11), Z27, Z3
+	VPXORQ           Z29, Z29, Z29
+	VPMADD52HUQ.BCST 152(R11), Z4, Z29
+	VPMADD52LUQ.BCST 144(R11), Z4, Z3
+	VPMADD52LUQ.BCST 8(R11), Z29, Z3
+	VPANDQ           Z0, Z3, Z3
+	VPSUBQ.BCST      56(R11), Z3, Z28
+	VPMINUQ          Z28, Z3, Z3
+	VPSUBQ.BCST      (R11), Z3, Z28
+	VPMINUQ          Z28, Z3, Z3
+	MOVQ             (CX), R12
+	VMOVDQU64        Z3, (R12)(SI*1)
+	VPSRLQ           $0x34, Z5, Z30
+	VPADDQ           Z30, Z6, Z6
+	VPXORQ           Z30, Z30, Z30
+	VPMADD52HUQ.BCST 16(R11), Z5, Z30
+	VPMADD52LUQ.BCST 8(R11), Z30, Z5
+	VPXORQ           Z23, Z23, Z23
+	VPMADD52HUQ.BCST 152(R11), Z6, Z23
+	VPMADD52LUQ.BCST 144(R11), Z6, Z5
+	VPMADD52LUQ.BCST 8(R11), Z23, Z5
+	VPANDQ           Z0, Z5, Z5
+	VPSUBQ.BCST      56(R11), Z5, Z31
+	VPMINUQ          Z31, Z5, Z5
+	VPSUBQ.BCST      (R11), Z5, Z31
+	VPMINUQ          Z31, Z5, Z5
+	MOVQ             24(AX), R12
+	VMOVDQU64        Z5, (R12)(SI*1)
+	VPSRLQ           $0x34, Z7, Z24
+	VPADDQ           Z24, Z8, Z8
+	VPXORQ           Z24, Z24, Z24
+	VPMADD52HUQ.BCST 16(R11), Z7, Z24
+	VPMADD52LUQ.BCST 8(R11), Z24, Z7
+	VPXORQ           Z26, Z26, Z26
+	VPMADD52HUQ.BCST 152(R11), Z8, Z26
+	VPMADD52LUQ.BCST 144(R11), Z8, Z7
+	VPMADD52LUQ.BCST 8(R11), Z26, Z7
+	VPANDQ           Z0, Z7, Z7
+	VPSUBQ.BCST      56(R11), Z7, Z25
+	VPMINUQ          Z25, Z7, Z7
+	VPSUBQ.BCST      (R11), Z7, Z25
+	VPMINUQ          Z25, Z7, Z7
+	MOVQ             24(CX), R12
+	VMOVDQU64        Z7, (R12)(SI*1)
+	VPSRLQ           $0x34, Z9, Z27
+	VPADDQ           Z27, Z10, Z10
+	VPXORQ           Z27, Z27, Z27
+	VPMADD52HUQ.BCST 16(R11), Z9, Z27
+	VPMADD52LUQ.BCST 8(R11), Z27, Z9
+	VPXORQ           Z29, Z29, Z29
+	VPMADD52HUQ.BCST 152(R11), Z10, Z29
+	VPMADD52LUQ.BCST 144(R11), Z10, Z9
+	VPMADD52LUQ.BCST 8(R11), Z29, Z9
+	VPANDQ           Z0, Z9, Z9
+	VPSUBQ.BCST      56(R11), Z9, Z28
+	VPMINUQ          Z28, Z9, Z9
+	VPSUBQ.BCST      (R11), Z9, Z28
+	VPMINUQ          Z28, Z9, Z9
+	MOVQ             48(AX), R12
+	VMOVDQU64        Z9, (R12)(SI*1)
+	VPSRLQ           $0x34, Z11, Z30
+	VPADDQ           Z30, Z12, Z12
+	VPXORQ           Z30, Z30, Z30
+	VPMADD52HUQ.BCST 16(R11), Z11, Z30
+	VPMADD52LUQ.BCST 8(R11), Z30, Z11
+	VPXORQ           Z23, Z23, Z23
+	VPMADD52HUQ.BCST 152(R11), Z12, Z23
+	VPMADD52LUQ.BCST 144(R11), Z12, Z11
+	VPMADD52LUQ.BCST 8(R11), Z23, Z11
+	VPANDQ           Z0, Z11, Z11
+	VPSUBQ.BCST      56(R11), Z11, Z31
+	VPMINUQ          Z31, Z11, Z11
+	VPSUBQ.BCST      (R11), Z11, Z31
+	VPMINUQ          Z31, Z11, Z11
+	MOVQ             48(CX), R12
+	VMOVDQU64        Z11, (R12)(SI*1)
+	VPSRLQ           $0x34, Z13, Z24
+	VPADDQ           Z24, Z14, Z14
+	VPXORQ           Z24, Z24, Z24
+	VPMADD52HUQ.BCST 16(R11), Z13, Z24
+	VPMADD52LUQ.BCST 8(R11), Z24, Z13
+	VPXORQ           Z26, Z26, Z26
+	VPMADD52HUQ.BCST 152(R11), Z14, Z26
+	VPMADD52LUQ.BCST 144(R11), Z14, Z13
+	VPMADD52LUQ.BCST 8(R11), Z26, Z13
+	VPANDQ           Z0, Z13, Z13
+	VPSUBQ.BCST      56(R11), Z13, Z25
+	VPMINUQ          Z25, Z13, Z13
+	VPSUBQ.BCST      (R11), Z13, Z25
+	VPMINUQ          Z25, Z13, Z13
+	MOVQ             72(AX), R12
+	VMOVDQU64        Z13, (R12)(SI*1)
+	VPSRLQ           $0x34, Z15, Z27
+	VPADDQ           Z27, Z16, Z16
+	VPXORQ           Z27, Z27, Z27
+	VPMADD52HUQ.BCST 16(R11), Z15, Z27
+	VPMADD52LUQ.BCST 8(R11), Z27, Z15
+	VPXORQ           Z29, Z29, Z29
+	VPMADD52HUQ.BCST 152(R11), Z16, Z29
+	VPMADD52LUQ.BCST 144(R11), Z16, Z15
+	VPMADD52LUQ.BCST 8(R11), Z29, Z15
+	VPANDQ           Z0, Z15, Z15
+	VPSUBQ.BCST      56(R11), Z15, Z28
+	VPMINUQ          Z28, Z15, Z15
+	VPSUBQ.BCST      (R11), Z15, Z28
+	VPMINUQ          Z28, Z15, Z15
+	MOVQ             72(CX), R12
+	VMOVDQU64        Z15, (R12)(SI*1)
+	ADDQ             $0x40, SI
+	INCQ             R8
+	DECQ             DI
+	JNZ              vector
 	VZEROUPPER
 	RET
 

@@ -3,6 +3,7 @@ package kernel
 import (
 	"math/bits"
 	"slices"
+	"unsafe"
 )
 
 // Packed vectors are what large tables of residues, keys and plaintexts, are kept as: reading them from memory takes
@@ -51,6 +52,11 @@ func (m *Modulus) Pack(dst, src []uint64) {
 	}
 }
 
+// bytesOf returns the memory of words.
+func bytesOf(words []uint64) []byte {
+	return unsafe.Slice((*byte)(unsafe.Pointer(unsafe.SliceData(words))), 8*len(words))
+}
+
 // Unpack writes the values of a packed vector.
 func (m *Modulus) Unpack(dst, src []uint64) {
 	width := m.packedBits()
@@ -67,28 +73,6 @@ func (m *Modulus) Unpack(dst, src []uint64) {
 		}
 		dst[i] = x & mask
 	}
-}
-
-// compactLen returns the length that sums need of a vector that holds n values, packed or with one word for each run.
-func (m *Modulus) compactLen(n, run int) int {
-	if run > 1 {
-		return (n + run - 1) / run
-	}
-	return m.PackedLen(n)
-}
-
-// InnerProduct2Packed is InnerProduct2 from place start on of factors b in compact form: packed for run = 1, or with one
-// word for each run of equal values, a power of two and at least 8. Start and the length of dst0 are multiples of 8.
-// With add, dst0 and dst1 are added to.
-func (m *Modulus) InnerProduct2Packed(dst0, dst1 []uint64, a0, a1, b [][]uint64, start, run int, add bool) {
-	n := len(dst0)
-	dst1 = dst1[:n]
-	checkVectors(len(b), n, a0, a1)
-	checkVectors(len(b), m.compactLen(start+n, run), b)
-	if n%8 != 0 || start%8 != 0 || run > 1 && (run < 8 || bits.OnesCount(uint(run)) != 1) {
-		panic("kernel: factors in compact form are cut or run unevenly")
-	}
-	m.innerProduct2Packed(dst0, dst1, a0, a1, b, start, run, add)
 }
 
 // Packed2InnerProduct is InnerProduct2 of packed a0 and a1: of both parts of a switching key. The length of dst0 is a

@@ -25,7 +25,7 @@ func TestPack(t *testing.T) {
 	}
 }
 
-// TestPackedSums compares sums of factors in compact form with those of plain ones.
+// TestPackedSums compares sums of packed factors with those of plain ones.
 func TestPackedSums(t *testing.T) {
 	random := newRandom()
 	for _, m := range moduliToTest(t) {
@@ -41,18 +41,15 @@ func TestPackedSums(t *testing.T) {
 
 func testPackedSums(t *testing.T, m *Modulus, n, terms int, vector func(n int) []uint64) {
 	t.Helper()
-	const start = 16
 	var a, packed [2][][]uint64
-	var plain, compact [][]uint64
+	var plain [][]uint64
 	for range terms {
 		for part := range a {
 			v := vector(n)
 			a[part] = append(a[part], v)
 			packed[part] = append(packed[part], packedCopy(m, v))
 		}
-		v := vector(start + n)
-		plain = append(plain, v[start:])
-		compact = append(compact, packedCopy(m, v))
+		plain = append(plain, vector(n))
 	}
 	name := fmt.Sprintf("%d terms of %d values modulo %d", terms, n, m.q)
 	var got, want [2][]uint64
@@ -63,33 +60,4 @@ func testPackedSums(t *testing.T, m *Modulus, n, terms int, vector func(n int) [
 	m.Packed2InnerProduct(got[0], got[1], packed[0], packed[1], plain)
 	equal(t, "first of packed factors, "+name, got[0], want[0])
 	equal(t, "second of packed factors, "+name, got[1], want[1])
-
-	for _, run := range []int{1, 8, 16, 64} {
-		if run > 1 {
-			plain, compact = nil, nil
-			for range terms {
-				short := vector((start + n + run - 1) / run)
-				long := make([]uint64, n)
-				for i := range long {
-					long[i] = short[(start+i)/run]
-				}
-				plain, compact = append(plain, long), append(compact, short)
-			}
-		}
-		for _, add := range []bool{false, true} {
-			for part := range got {
-				copy(got[part], vector(n))
-			}
-			m.InnerProduct2(want[0], want[1], a[0], a[1], plain)
-			for part := range want {
-				if add {
-					m.Add(want[part], want[part], got[part])
-				}
-			}
-			m.InnerProduct2Packed(got[0], got[1], a[0], a[1], compact, start, run, add)
-			name := fmt.Sprintf("runs of %d, added %v, %s", run, add, name)
-			equal(t, "first, "+name, got[0], want[0])
-			equal(t, "second, "+name, got[1], want[1])
-		}
-	}
 }

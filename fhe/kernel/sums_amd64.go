@@ -67,9 +67,18 @@ func (m *Modulus) innerProduct2(dst0, dst1 []uint64, a0, a1, b [][]uint64) {
 		})
 		done = n
 	} else if m.doubles != nil {
-		done = m.doubles.sums2(dst0, dst1, a0, a1, b, 0, 1, false)
+		m.sums2(dst0, dst1, a0, a1, b, 0, 1)
+		return
 	}
-	m.sums2Generic(dst0, dst1, a0, a1, b, done, 0, 1, false)
+	m.sums2Generic(dst0, dst1, a0, a1, b, done, 1)
+}
+
+// sums2 is sums2Generic without IFMA, from a multiple of eight on.
+func (m *Modulus) sums2(dst0, dst1 []uint64, a0, a1, b [][]uint64, start, run int) {
+	if m.doubles != nil {
+		start = m.doubles.sums2(dst0, dst1, a0, a1, b, start, run)
+	}
+	m.sums2Generic(dst0, dst1, a0, a1, b, start, run)
 }
 
 // layout tells the assembly how eight packed values are read: for each lane, eight bytes that hold it; by how much to
@@ -95,27 +104,34 @@ func (m *Modulus) packedBits() int {
 	return 64
 }
 
-func (m *Modulus) innerProduct2Packed(dst0, dst1 []uint64, a0, a1, b [][]uint64, start, run int, add bool) {
-	if !m.enabled || len(dst0) == 0 || len(b) == 0 {
-		done := 0
-		if m.doubles != nil {
-			done = m.doubles.sums2(dst0, dst1, a0, a1, b, start, run, add)
+// take takes the sums of every so many terms as the accumulators hold on top of those of the terms before.
+func (s *Sums) take(start, end int) {
+	f, m := s.Factors, s.Factors.m
+	if f.terms == 0 {
+		for _, list := range s.Results {
+			for _, v := range list {
+				clear(v[start:end])
+			}
 		}
-		m.sums2Generic(dst0, dst1, a0, a1, b, done, start, run, add)
 		return
 	}
-	shift := uint64(bits.TrailingZeros(uint(run / 8)))
-	var running [4 * sumPart]uint64
-	m.eachGroup(len(dst0), len(b), add, func(k, count, offset, n int, first, last uint64) {
-		position := uint64(start+offset) / 8
-		if run == 1 {
-			sumProducts2Packed(&dst0[offset], &dst1[offset], &a0[k], &a1[k], &b[k], uint64(count), uint64(8*offset), uint64(n/8),
-				first, last, &running[0], &m.constants, position, &m.layout)
-			return
+	data, vectors, position := bytesOf(f.data), uint64(end-start)/8, uint64(start)/8
+	unit, shift := f.rows*8, uint64(0)
+	if f.run == 1 {
+		unit = f.rows * m.packedBits()
+	} else {
+		shift = uint64(bits.TrailingZeros(uint(f.run / 8)))
+	}
+	step, offset := uint64(f.terms*unit), uint64(8*start)
+	for k, from := 0, uint64(0); k < f.terms; k, from = k+m.vectorTerms, 1 {
+		d0, d1, a0, a1, b := &s.Results[0][0], &s.Results[1][0], &s.Terms[0][k], &s.Terms[1][k], &data[k*unit]
+		terms := uint64(min(m.vectorTerms, f.terms-k))
+		if f.run == 1 {
+			packedRows[f.rows-1](d0, d1, a0, a1, terms, offset, vectors, position, shift, step, b, from, &m.constants, &m.layout)
+		} else {
+			runRows[f.rows-1](d0, d1, a0, a1, terms, offset, vectors, position, shift, step, b, from, &m.constants)
 		}
-		sumProducts2Runs(&dst0[offset], &dst1[offset], &a0[k], &a1[k], &b[k], uint64(count), uint64(8*offset), uint64(n/8),
-			first, last, &running[0], &m.constants, position, shift)
-	})
+	}
 }
 
 func (m *Modulus) packed2InnerProduct(dst0, dst1 []uint64, a0, a1, b [][]uint64) {
@@ -129,3 +145,12 @@ func (m *Modulus) packed2InnerProduct(dst0, dst1 []uint64, a0, a1, b [][]uint64)
 			first, last, &running[0], &m.constants, uint64(offset/8), &m.layout)
 	})
 }
+
+var (
+	packedRows = [MaxRows]func(dst0, dst1, a0, a1 *[]uint64, terms, offset, vectors, position, shift, step uint64, factors *byte, start uint64, c *[22]uint64, layout *[18]uint64){
+		sumRows1Packed, sumRows2Packed, sumRows3Packed, sumRows4Packed,
+	}
+	runRows = [MaxRows]func(dst0, dst1, a0, a1 *[]uint64, terms, offset, vectors, position, shift, step uint64, factors *byte, start uint64, c *[22]uint64){
+		sumRows1Runs, sumRows2Runs, sumRows3Runs, sumRows4Runs,
+	}
+)

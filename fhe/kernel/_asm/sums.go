@@ -23,6 +23,12 @@ type fieldsOf struct {
 	mask                                 VecPhysical
 }
 
+func modulusFields(c Register, mask VecPhysical) fieldsOf {
+	at := func(offset int) Mem { return Mem{Base: c, Disp: offset} }
+	return fieldsOf{negQ: at(constNegQ), mu: at(constMu), radix: at(constRadix), radixShoup: at(constRadixShoup),
+		twoQ: at(constTwoQ), q: at(constQ), mask: mask}
+}
+
 // reduce brings the sum into [0, q), in the low register.
 func (s sum) reduce(f fieldsOf, temp func() VecPhysical) {
 	quotient, less := temp(), temp()
@@ -45,9 +51,11 @@ func (s sum) reduce(f fieldsOf, temp func() VecPhysical) {
 
 func sums() {
 	innerProduct{name: "sumProducts2", doc: "a0[k]*b[k] and a1[k]*b[k]"}.generate()
-	innerProduct{name: "sumProducts2Packed", doc: "a0[k]*b[k] and a1[k]*b[k], b packed", b: packed}.generate()
-	innerProduct{name: "sumProducts2Runs", doc: "a0[k]*b[k] and a1[k]*b[k], b in runs", b: runs}.generate()
 	innerProduct{name: "sumPacked2Products", doc: "a0[k]*b[k] and a1[k]*b[k], a0 and a1 packed", a: packed}.generate()
+	for rows := 1; rows <= maxRows; rows++ {
+		rowSums(rows, packed)
+		rowSums(rows, runs)
+	}
 	extend()
 }
 
@@ -57,7 +65,7 @@ type form int
 const (
 	plain  form = iota // a word each
 	packed             // as many bits each as the prime has, see layout
-	runs               // one word for 2^shift vectors of eight
+	runs               // one word for some vectors of eight
 )
 
 // Layout of packed vectors, in words: for each lane of a vector of eight, the eight bytes that hold it; by how much to
@@ -74,24 +82,21 @@ const (
 // running sums. Plain slices are addressed from the given byte offset on, others from the given vector of eight on.
 type innerProduct struct {
 	name, doc string
-	a, b      form
+	a         form
 
 	registers
-	dst, firsts            []GPVirtual
-	seconds                GPVirtual
-	offset, running        GPVirtual
-	position, shift, width GPVirtual // position is in bytes where factors are packed
-	fields                 fieldsOf
-	bytes, shifts, bits    VecPhysical
+	unpacker
+	dst, firsts     []GPVirtual
+	seconds         GPVirtual
+	offset, running GPVirtual
+	position        GPVirtual // in bytes
+	fields          fieldsOf
 }
 
 func (p innerProduct) generate() {
 	extra := ""
-	switch {
-	case p.a == packed || p.b == packed:
+	if p.a == packed {
 		extra = ", position uint64, layout *[18]uint64"
-	case p.b == runs:
-		extra = ", position, shift uint64"
 	}
 	TEXT(p.name, NOSPLIT,
 		"func(dst0, dst1 *uint64, a0, a1, b *[]uint64, terms, offset, count, start, end uint64, running *uint64, c *[22]uint64"+extra+")")
@@ -101,23 +106,11 @@ func (p innerProduct) generate() {
 	p.firsts = []GPVirtual{argument("a0"), argument("a1")}
 	p.seconds, p.offset, p.running = argument("b"), argument("offset"), argument("running")
 	c := argument("c")
-	p.fields = fieldsOf{
-		negQ: Mem{Base: c, Disp: constNegQ}, mu: Mem{Base: c, Disp: constMu},
-		radix: Mem{Base: c, Disp: constRadix}, radixShoup: Mem{Base: c, Disp: constRadixShoup},
-		mask: p.broadcast(c, constMask), twoQ: Mem{Base: c, Disp: constTwoQ}, q: Mem{Base: c, Disp: constQ},
-	}
-	switch {
-	case p.a == packed || p.b == packed:
-		layout := argument("layout")
-		p.bytes, p.shifts, p.bits = p.take(), p.take(), p.broadcast(layout, layoutMask)
-		VMOVDQU64(Mem{Base: layout, Disp: layoutBytes}, p.bytes)
-		VMOVDQU64(Mem{Base: layout, Disp: layoutShifts}, p.shifts)
-		p.width = GP64()
-		MOVQ(Mem{Base: layout, Disp: layoutWidth}, p.width)
+	p.fields = modulusFields(c, p.broadcast(c, constMask))
+	if p.a == packed {
+		p.loadLayout(&p.registers)
 		p.position = argument("position")
 		IMULQ(p.width, p.position)
-	case p.b == runs:
-		p.position, p.shift = argument("position"), argument("shift")
 	}
 	count := argument("count")
 	for _, tile := range []struct {
@@ -134,18 +127,38 @@ func (p innerProduct) generate() {
 			ADDQ(U32(64*tile.width), dst)
 		}
 		switch {
-		case (p.a == packed || p.b == packed) && tile.width == 4:
+		case p.a == packed && tile.width == 4:
 			LEAQ(Mem{Base: p.position, Index: p.width, Scale: 4}, p.position)
-		case p.a == packed || p.b == packed:
+		case p.a == packed:
 			ADDQ(p.width, p.position)
-		case p.b == runs:
-			ADDQ(U8(tile.width), p.position)
 		}
 		SUBQ(U8(tile.width), count)
 		JMP(LabelRef(tile.label))
 		Label(tile.label + "Done")
 	}
 	finish()
+}
+
+// unpacker reads packed vectors.
+type unpacker struct {
+	bytes, shifts, bits VecPhysical
+	width               GPVirtual
+}
+
+func (u *unpacker) loadLayout(r *registers) {
+	layout := argument("layout")
+	u.bytes, u.shifts, u.bits = r.take(), r.take(), r.broadcast(layout, layoutMask)
+	VMOVDQU64(Mem{Base: layout, Disp: layoutBytes}, u.bytes)
+	VMOVDQU64(Mem{Base: layout, Disp: layoutShifts}, u.shifts)
+	u.width = GP64()
+	MOVQ(Mem{Base: layout, Disp: layoutWidth}, u.width)
+}
+
+// unpack reads eight values.
+func (u *unpacker) unpack(from Mem, x VecPhysical) {
+	VPERMB(from, u.bytes, x)
+	VPSRLVQ(u.shifts, x, x)
+	VPANDQ(u.bits, x, x)
 }
 
 // load reads vectors of a factor whose slice headers start at header.
@@ -158,19 +171,11 @@ func (p *innerProduct) load(f form, header, term GPVirtual, width int) []VecPhys
 	}
 	for v := range x {
 		x[v] = p.temp()
-		switch f {
-		case plain:
+		if f == plain {
 			VMOVDQU64(Mem{Base: pointer, Index: p.offset, Scale: 1, Disp: 64 * v}, x[v])
-		case packed:
-			VPERMB(Mem{Base: pointer}, p.bytes, x[v])
-			VPSRLVQ(p.shifts, x[v], x[v])
-			VPANDQ(p.bits, x[v], x[v])
+		} else {
+			p.unpack(Mem{Base: pointer}, x[v])
 			ADDQ(p.width, pointer)
-		case runs:
-			at := GP64()
-			LEAQ(Mem{Base: p.position, Disp: v}, at)
-			SHRXQ(p.shift, at, at)
-			VPBROADCASTQ(Mem{Base: pointer, Index: at, Scale: 8}, x[v])
 		}
 	}
 	return x
@@ -210,7 +215,7 @@ func (p innerProduct) column(label string, width int) {
 	term, terms := GP64(), argument("terms")
 	XORQ(term, term)
 	loop(label+"Term", terms, func() {
-		y := p.load(p.b, p.seconds, term, width)
+		y := p.load(plain, p.seconds, term, width)
 		for i, first := range p.firsts {
 			for v, x := range p.load(p.a, first, term, width) {
 				side(i)[v].add(x, y[v])

@@ -1,0 +1,107 @@
+package main
+
+import (
+	"fmt"
+
+	. "github.com/mmcloughlin/avo/build"
+	. "github.com/mmcloughlin/avo/operand"
+	. "github.com/mmcloughlin/avo/reg"
+)
+
+// maxRows is how many rows of factors are summed in one pass over the terms: as many as registers hold.
+const maxRows = 4
+
+// rowSums generates sums of terms, both parts of ciphertexts, times rows of factors that stand side by side: those of a
+// vector of eight places follow those of the one before, or serve 2^shift vectors, and begin step bytes after them.
+func rowSums(rows int, b form) {
+	name := fmt.Sprintf("sumRows%d%s", rows, map[form]string{packed: "Packed", runs: "Runs"}[b])
+	extra := ""
+	if b == packed {
+		extra = ", layout *[18]uint64"
+	}
+	TEXT(name, NOSPLIT, "func(dst0, dst1, a0, a1 *[]uint64, terms, offset, vectors, position, shift, step uint64, factors *byte, start uint64, c *[22]uint64"+extra+")")
+	Pragma("noescape")
+	Doc(fmt.Sprintf("%s sums up terms times %d rows of factors, on top of the results with start = 1.", name, rows))
+	dst, a := []GPVirtual{argument("dst0"), argument("dst1")}, []GPVirtual{argument("a0"), argument("a1")}
+	offset, vectors, position, shift, factors := argument("offset"), argument("vectors"), argument("position"), argument("shift"), argument("factors")
+	c := argument("c")
+	var p registers
+	var u unpacker
+	fields := modulusFields(c, p.broadcast(c, constMask))
+	if b == packed {
+		u.loadLayout(&p)
+	}
+	sums := make([][2]sum, rows)
+	for i := range sums {
+		sums[i] = [2]sum{{p.take(), p.take()}, {p.take(), p.take()}}
+	}
+	x := [2]VecPhysical{p.take(), p.take()}
+	y := p.takeMany(rows)
+	p.rest()
+	result := func(row, part int) Mem {
+		pointer := GP64()
+		MOVQ(Mem{Base: dst[part], Disp: 24 * row}, pointer)
+		return Mem{Base: pointer, Index: offset, Scale: 1}
+	}
+
+	Label("vector")
+	at, term, terms, start := GP64(), GP64(), argument("terms"), argument("start")
+	SHRXQ(shift, position, at)
+	step := argument("step")
+	IMULQ(step, at)
+	ADDQ(factors, at)
+	XORQ(term, term)
+	for _, parts := range sums {
+		for _, s := range parts {
+			VPXORQ(s.low, s.low, s.low)
+			VPXORQ(s.high, s.high, s.high)
+		}
+	}
+	TESTQ(start, start)
+	JZ(LabelRef("term"))
+	for row, parts := range sums {
+		for part, s := range parts {
+			VMOVDQU64(result(row, part), s.low)
+		}
+	}
+	loop("term", terms, func() {
+		for part := range x {
+			pointer := GP64()
+			MOVQ(Mem{Base: a[part], Index: term, Scale: 8}, pointer)
+			VMOVDQU64(Mem{Base: pointer, Index: offset, Scale: 1}, x[part])
+		}
+		for row := range rows {
+			if b == packed {
+				u.unpack(Mem{Base: at}, y[row])
+				ADDQ(u.width, at)
+			} else {
+				VPBROADCASTQ(Mem{Base: at, Disp: 8 * row}, y[row])
+			}
+		}
+		if b == runs {
+			ADDQ(U8(8*rows), at)
+		}
+		for row, parts := range sums {
+			for part, s := range parts {
+				VPMADD52LUQ(x[part], y[row], s.low)
+			}
+		}
+		for row, parts := range sums {
+			for part, s := range parts {
+				VPMADD52HUQ(x[part], y[row], s.high)
+			}
+		}
+		ADDQ(U8(3), term) // a slice header is three words
+	})
+	for row, parts := range sums {
+		for part, s := range parts {
+			s.reduce(fields, p.temp)
+			VMOVDQU64(s.low, result(row, part))
+		}
+	}
+	ADDQ(U8(64), offset)
+	INCQ(position)
+	DECQ(vectors)
+	JNZ(LabelRef("vector"))
+	finish()
+}
