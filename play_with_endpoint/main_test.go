@@ -200,7 +200,7 @@ func TestRemote(t *testing.T) {
 		"narrow":        {token: token, rows: "1,2,3\n", text: "6 features"},
 		"empty":         {token: token, rows: "", text: "no row"},
 		"header only":   {token: token, rows: "a,b,c,d,e,f\n", text: "no rows"},
-		"not a number":  {token: token, rows: "1,2,3,4,5,6\n1,2,x,4,5,6\n", text: "line 2"},
+		"not a number":  {token: token, rows: "1,2,3,4,5,6\n1,2,x,4,5,6\n", text: "row 2"},
 		"missing value": {token: token, rows: "1,2,,4,5,6\n", text: "not finite"},
 	} {
 		write("1,2,3,4,5,6\n")

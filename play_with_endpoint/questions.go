@@ -1,15 +1,12 @@
 package main
 
 import (
-	"bytes"
 	"context"
-	"encoding/csv"
+	"errors"
 	"fmt"
 	"io"
 	"os"
 	"slices"
-	"strconv"
-	"strings"
 
 	"cipherpoint/creating_models/recipes"
 	"cipherpoint/deployment"
@@ -59,7 +56,7 @@ func read(ctx context.Context, o options, spec *deployment.Client) (*dataset.Set
 }
 
 // readRows reads a table of features. Where the model reads columns of text, it is a table of these; else its first line
-// is a header if something in it is not a number.
+// is a header if something in it is not a number. Missing values are left to the model.
 func readRows(name string, columns pipeline.Columns) (*dataset.Set, error) {
 	f, err := os.Open(name)
 	if err != nil {
@@ -76,20 +73,24 @@ func readRows(name string, columns pipeline.Columns) (*dataset.Set, error) {
 	if len(columns) > 0 {
 		return readColumns(content, columns)
 	}
-	first, err := csv.NewReader(bytes.NewReader(content)).Read()
-	if err != nil {
-		return nil, fmt.Errorf("input: no row of comma-separated values: %w", err)
-	}
-	header := false
-	for _, field := range first {
-		field = strings.TrimSpace(field)
-		if _, err := strconv.ParseFloat(field, 64); err != nil && field != "" {
-			header = true
-		}
-	}
-	set, err := dataset.CSV{Header: header}.Read(bytes.NewReader(content))
+	records, err := delimited.Read(content, 0)
 	if err != nil {
 		return nil, fmt.Errorf("input: %w", err)
+	}
+	if slices.ContainsFunc(records[0], func(field string) bool { _, err := pipeline.ParseNumber(field); return err != nil }) {
+		if records = records[1:]; len(records) == 0 {
+			return nil, errors.New("input: no rows below the names of columns")
+		}
+	}
+	set := &dataset.Set{Shape: []int{len(records[0])}}
+	for i, record := range records {
+		row := make([]float64, len(record))
+		for k, field := range record {
+			if row[k], err = pipeline.ParseNumber(field); err != nil {
+				return nil, fmt.Errorf("input: row %d, column %d: not a number", i+1, k+1)
+			}
+		}
+		set.X = append(set.X, row)
 	}
 	return set, nil
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"math"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -22,6 +23,8 @@ func TestRowsOfTextAreReadAsTheModelSays(t *testing.T) {
 		"by name":       {table, "job;salary;age\nclerk;9;30\n", [][]float64{{30, 0}}},
 		"lines of text": {note, "good, so good\nbad\n", [][]float64{{0, 2}, {1, 0}}},
 		"one of more":   {note, "id,note\n1,bad\n", [][]float64{{1, 0}}},
+		"numbers":       {nil, "1,-2e3\n", [][]float64{{1, -2000}}},
+		"below names":   {nil, "a;b\n1;2\n", [][]float64{{1, 2}}},
 	} {
 		file := filepath.Join(t.TempDir(), "rows.csv")
 		if err := os.WriteFile(file, []byte(c.content), 0o600); err != nil {
@@ -32,7 +35,14 @@ func TestRowsOfTextAreReadAsTheModelSays(t *testing.T) {
 			t.Errorf("%s: %+v, %v; want %v", name, set, err, c.want)
 		}
 	}
-	file := filepath.Join(t.TempDir(), "rows.csv")
+	file := filepath.Join(t.TempDir(), "missing.csv")
+	if err := os.WriteFile(file, []byte("1,nan\n,?\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if set, err := readRows(file, nil); err != nil || set.X[0][0] != 1 || !math.IsNaN(set.X[0][1]+set.X[1][0]) {
+		t.Errorf("missing values: %v, %v", set, err)
+	}
+	file = filepath.Join(t.TempDir(), "rows.csv")
 	if err := os.WriteFile(file, []byte("thirty,nurse\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
