@@ -84,6 +84,15 @@ func models(t *testing.T) map[string]*model.Graph {
 		}
 		graphs[name] = g
 	}
+	// One answer takes two products, the other none.
+	heads := model.New("heads", model.Shape{8}).Dense(randomTensor(r, 0.3, 8, 8), nil).Square().Dense(randomTensor(r, 0.2, 8, 8), nil).Square().Dense(randomTensor(r, 0.2, 2, 8), nil)
+	deep := heads.Value()
+	shallow := heads.From("input").Dense(randomTensor(r, 0.3, 3, 8), nil).Value()
+	g, err := heads.Graph(deep, shallow)
+	if err != nil {
+		t.Fatal(err)
+	}
+	graphs["heads"] = g
 	return graphs
 }
 

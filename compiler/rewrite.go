@@ -132,7 +132,7 @@ func (r *rewriting) softmax(node model.Node, axis int) {
 		exponentials := r.add(node, "exponentials", &model.Activation{Function: model.Exp}, above)
 		sum := r.add(node, "sum", &model.ReduceSum{Axes: []int{axis}, KeepDims: true}, exponentials)
 		share := r.add(node, "reciprocal", &model.Activation{Function: model.Reciprocal}, sum)
-		r.add(node, "shares", &model.Multiply{}, exponentials, share)
+		r.add(node, "shares", &model.Multiply{}, exponentials, r.stretched(node, share, axis))
 	}
 	r.finish(node)
 }
@@ -155,6 +155,11 @@ func (r *rewriting) euclidean(node model.Node, axis int) {
 	squares := r.add(node, "squares", &model.Polynomial{Coefficients: []float64{0, 0, 1}}, node.Inputs[0])
 	sum := r.add(node, "sum", &model.ReduceSum{Axes: []int{axis}, KeepDims: true}, squares)
 	inverse := r.add(node, "inverse norm", &model.Activation{Function: model.Power, Alpha: -0.5}, sum)
-	r.add(node, "unit", &model.Multiply{}, node.Inputs[0], inverse)
+	r.add(node, "unit", &model.Multiply{}, node.Inputs[0], r.stretched(node, inverse, axis))
 	r.finish(node)
+}
+
+// stretched repeats what there is one of along an axis.
+func (r *rewriting) stretched(node model.Node, value string, axis int) string {
+	return r.add(node, "for all", &model.Gather{Axis: axis, Indices: make([]int, r.shapes[node.Output][axis])}, value)
 }

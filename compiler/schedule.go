@@ -31,9 +31,10 @@ func schedule(c *circuit.Circuit, f *profile, s scales) bool {
 		c.Inputs[i].Scale = math.Exp2(float64(s.input))
 	}
 	least := math.Exp2(float64(s.least))
-	terminal := make([]bool, c.Values())
+	terminal, several := make([]bool, c.Values()), false
 	for _, out := range c.Outputs {
 		terminal[out.Value] = true
+		several = several || out.Value != c.Outputs[0].Value
 	}
 	for i := range c.Nodes {
 		node := &c.Nodes[i]
@@ -62,6 +63,9 @@ func schedule(c *circuit.Circuit, f *profile, s scales) bool {
 		case node.Combine != nil:
 			node.Scale = combinedScale(c, node, s.of(i))
 		}
+		if several && terminal[value] {
+			node.Level = shallowest(c, f, value)
+		}
 		if !terminal[value] && !fits(c, f, value, node.Level) {
 			return false
 		}
@@ -86,6 +90,17 @@ func schedule(c *circuit.Circuit, f *profile, s scales) bool {
 		}
 	}
 	return true
+}
+
+// shallowest is the lowest level at which an output, before rescaling, fits: of several, one that takes fewer products than
+// others has primes to drop.
+func shallowest(c *circuit.Circuit, f *profile, value int) int {
+	node := c.Nodes[value-len(c.Inputs)]
+	level := 0
+	for level < node.Level && !fits(c, f, value, level) {
+		level++
+	}
+	return level
 }
 
 // fits reports whether a value's coefficients stay below a quarter of the modulus: no coefficient exceeds twice the

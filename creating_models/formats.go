@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 
+	"cipherpoint/compiler"
 	"cipherpoint/model"
 	"cipherpoint/model/lightgbm"
 	"cipherpoint/model/onnx"
@@ -38,12 +39,15 @@ func readONNX(data []byte, features int) (*model.Imported, error) {
 	return m.Serve()
 }
 
-// readModel reads a model file of any format.
+// readModel reads a model file of any format, as far as possible in operators that can run encrypted.
 func readModel(data []byte, features int) (*model.Imported, error) {
 	var names []string
 	for _, f := range formats {
 		if f.is(data) {
 			imported, err := f.read(data, features)
+			if err == nil {
+				imported.Graph, err = compiler.Rewrite(imported.Graph)
+			}
 			if err != nil {
 				return nil, fmt.Errorf("%s: %w", f.name, err)
 			}
