@@ -64,6 +64,7 @@ type Model struct {
 	Polynomial  [][]float64           // those of the graph with polynomials, which runs encrypted
 	Simulated   []compiler.Simulation // the circuit's, with the noise of encryption
 	largest     float64               // error of a simulated score
+	options     compiler.Options      // it was compiled with
 	TrainTime   time.Duration
 	CompileTime time.Duration
 }
@@ -93,32 +94,38 @@ func Build(ctx context.Context, recipe recipes.Recipe, o Options) (*Model, error
 			return nil, fmt.Errorf("accuracy %.4f in clear is below the recipe's %.4f", accuracy, recipe.MinAccuracy)
 		}
 	}
-	start = time.Now()
-	options := compiler.Options{Grid: grid, Classes: m.Known.Labels, Prefer: o.Prefer, MaxScoreError: o.MaxScoreError, Flood: o.Flood, Packing: o.Packing,
+	m.options = compiler.Options{Grid: grid, Classes: m.Known.Labels, Prefer: o.Prefer, MaxScoreError: o.MaxScoreError, Flood: o.Flood, Packing: o.Packing,
 		Progress: func(step string) { progress(step, 0, 0) }}
+	return m, m.compile()
+}
+
+// compile compiles the model and simulates it on the whole test set.
+func (m *Model) compile() error {
+	start := time.Now()
+	options := m.options
 	for tried := range compilations {
-		compiled, err := compiler.Compile(graph, m.Known.X[:min(CalibrationRows, m.Known.Len())], options)
+		compiled, err := compiler.Compile(m.Graph, m.Known.X[:min(CalibrationRows, m.Known.Len())], options)
 		if err != nil && tried > 0 {
 			break // a smaller error cannot be had
 		}
 		if err != nil {
-			return nil, fmt.Errorf("compiling: %w", err)
+			return fmt.Errorf("compiling: %w", err)
 		}
-		m.Compiled = compiled
-		m.Compiled.Pipeline.Columns = recipe.Columns
+		m.Compiled, m.options.Headroom = compiled, options.Headroom
+		m.Compiled.Pipeline.Columns = m.Recipe.Columns
 		m.Polynomial = m.Clear
 		if len(m.Compiled.Approximation.Replacements) > 0 {
 			if m.Polynomial, err = m.Compiled.Approximation.Graph.RunRows(m.Test.X); err != nil {
-				return nil, err
+				return err
 			}
 		}
-		progress("simulating the whole test set", 0, 0)
+		options.Progress("simulating the whole test set")
 		if m.Simulated, err = m.Compiled.Simulate(m.Test.X); err != nil {
-			return nil, err
+			return err
 		}
 		if m.largest = compiler.LargestError(m.Simulated); m.largest > m.Compiled.MaxScoreError {
 			// The whole test set has larger errors than the rows that the compiler saw let expect.
-			options.Headroom = 1.25 * cmp.Or(options.Headroom, compiler.DefaultHeadroom) * m.largest / m.Compiled.MaxScoreError
+			options.Headroom = m.headroom(m.largest)
 			continue
 		}
 		if !m.classifies() {
@@ -126,11 +133,11 @@ func Build(ctx context.Context, recipe recipes.Recipe, o Options) (*Model, error
 		}
 		tied, err := m.Compiled.Tied(m.Simulated)
 		if err != nil {
-			return nil, err
+			return err
 		}
 		excess, err := m.Compiled.Excess(m.Simulated, max(float64(tied), (1-check.MinAgreement)/4*float64(len(m.Simulated))))
 		if err != nil {
-			return nil, err
+			return err
 		}
 		if excess == 1 && (tied > 0 || m.simulatedAgreement().Share() >= check.MinAgreement) {
 			break
@@ -138,8 +145,13 @@ func Build(ctx context.Context, recipe recipes.Recipe, o Options) (*Model, error
 		// Some samples are closer to the boundary of two classes than the error allowed.
 		options.MaxScoreError = m.Compiled.MaxScoreError / max(2, excess)
 	}
-	m.CompileTime = time.Since(start)
-	return m, nil
+	m.CompileTime += time.Since(start)
+	return nil
+}
+
+// headroom is what errors as large as this one ask for.
+func (m *Model) headroom(largest float64) float64 {
+	return 1.25 * cmp.Or(m.options.Headroom, compiler.DefaultHeadroom) * largest / m.Compiled.MaxScoreError
 }
 
 // compilations is how often a model is compiled, for a smaller error each time, until labels do not
@@ -299,19 +311,9 @@ func Run(ctx context.Context, recipe recipes.Recipe, o Options) (*report.Report,
 		return nil, err
 	}
 	defer os.RemoveAll(draft)
-	if err := m.Save(draft); err != nil {
-		return nil, err
-	}
-	encrypted, err := m.Try(ctx, draft, o.EncryptedSamples, func(done, of int) { progress("encrypted samples", done, of) })
+	r, err := m.prove(ctx, draft, o.EncryptedSamples, progress)
 	if err != nil {
 		return nil, err
-	}
-	r, err := m.report(encrypted, draft)
-	if err != nil {
-		return nil, err
-	}
-	if err := m.verify(r); err != nil {
-		return nil, fmt.Errorf("not written: %w", err)
 	}
 	r.Model.License = o.License
 	if err := describe(r, draft); err != nil {
@@ -326,6 +328,36 @@ func Run(ctx context.Context, recipe recipes.Recipe, o Options) (*report.Report,
 		return nil, err
 	}
 	return r, nil
+}
+
+// proofs is how often an artifact is made, with more headroom each time, until encrypted errors are as small as promised.
+const proofs = 3
+
+// prove saves the artifact, asks it encrypted, and holds it to what is promised.
+func (m *Model) prove(ctx context.Context, dir string, samples int, progress func(string, int, int)) (*report.Report, error) {
+	for tried := 1; ; tried++ {
+		if err := m.Save(dir); err != nil {
+			return nil, err
+		}
+		encrypted, err := m.Try(ctx, dir, samples, func(done, of int) { progress("encrypted samples", done, of) })
+		if err != nil {
+			return nil, err
+		}
+		r, err := m.report(encrypted, dir)
+		if err != nil {
+			return nil, err
+		}
+		err = m.verify(r)
+		if err == nil {
+			return r, nil
+		}
+		// A little above the bound is the tail of the noise; far above, values do not fit.
+		largest := r.Scores.Largest()
+		m.options.Headroom = m.headroom(largest)
+		if tried == proofs || r.Scores.Kept() || largest > 2*r.Scores.Bound || m.compile() != nil {
+			return nil, fmt.Errorf("not written: %w", err)
+		}
+	}
 }
 
 // verify holds the artifact to what is promised.
