@@ -29,8 +29,9 @@ const (
 type Candidate struct {
 	Number        int // from 1, as in Options.Choose
 	Label         string
-	Score         float64 // mean of the folds'
+	Score         float64 // mean of the folds' measures
 	StandardError float64
+	Loss          float64       // what the score is short of a perfect one: of errors, all of it
 	Latency       time.Duration // of the server on one core, estimated
 	KeyBytes      int64
 	RequestBytes  int64
@@ -73,6 +74,9 @@ func (c *comparison) run(ctx context.Context, sizes []size) error {
 	for i, t := range trained {
 		if err := ctx.Err(); err != nil {
 			return err
+		}
+		if c.Unpriced {
+			break
 		}
 		c.Progress("pricing", i, len(sizes))
 		if err := c.price(&c.result.Candidates[i], t); err != nil {
@@ -138,7 +142,9 @@ func (c *comparison) validate(ctx context.Context, sizes []size) ([]trained, err
 				if err != nil {
 					return err
 				}
-				scores[i*folds+f] = c.measure.score(answers, division.Test.Y)
+				if scores[i*folds+f] = c.measure.score(answers, division.Test.Y); math.IsNaN(scores[i*folds+f]) {
+					return fmt.Errorf("%s: no %s of fold %d, which lacks a class or has answers without end", s.label, c.measure.name, f+1)
+				}
 				c.Progress("cross-validation", int(done.Add(1)), len(scores))
 				return nil
 			})
@@ -150,6 +156,7 @@ func (c *comparison) validate(ctx context.Context, sizes []size) ([]trained, err
 	for i := range sizes {
 		candidate := &c.result.Candidates[i]
 		candidate.Score, candidate.StandardError = meanAndError(scores[i*folds : (i+1)*folds])
+		candidate.Loss = c.measure.loss(candidate.Score)
 	}
 	return first, nil
 }
@@ -190,8 +197,8 @@ func markFront(list []Candidate) {
 	for i := range list {
 		a := &list[i]
 		a.Front = a.Refused == "" && !slices.ContainsFunc(list, func(b Candidate) bool {
-			asGood := b.Refused == "" && b.Score >= a.Score && b.Latency <= a.Latency && b.KeyBytes <= a.KeyBytes
-			return asGood && (b.Score > a.Score || b.Latency < a.Latency || b.KeyBytes < a.KeyBytes)
+			asGood := b.Refused == "" && b.Loss <= a.Loss && b.Latency <= a.Latency && b.KeyBytes <= a.KeyBytes
+			return asGood && (b.Loss < a.Loss || b.Latency < a.Latency || b.KeyBytes < a.KeyBytes)
 		})
 	}
 }
@@ -202,7 +209,7 @@ const negligible = time.Millisecond
 // faster holds if a takes less time than b, or as little with a better score.
 func faster(a, b Candidate) bool {
 	x, y := max(a.Latency, negligible), max(b.Latency, negligible)
-	return x < y || x == y && a.Score > b.Score
+	return x < y || x == y && a.Loss < b.Loss
 }
 
 // of returns the index of the chosen candidate.
@@ -212,7 +219,7 @@ func (c Choice) of(list []Candidate) (int, error) {
 		if a.Refused != "" {
 			continue
 		}
-		if best < 0 || a.Score > list[best].Score || a.Score == list[best].Score && a.Latency < list[best].Latency {
+		if best < 0 || a.Loss < list[best].Loss || a.Loss == list[best].Loss && a.Latency < list[best].Latency {
 			best = i
 		}
 		if fast < 0 || faster(a, list[fast]) {
@@ -228,10 +235,10 @@ func (c Choice) of(list []Candidate) (int, error) {
 	case ChooseFast:
 		return fast, nil
 	case ChooseWell:
-		least := list[best].Score - list[best].StandardError
+		most := list[best].Loss + list[best].StandardError
 		chosen := best
 		for i, a := range list {
-			if a.Refused == "" && a.Score >= least && faster(a, list[chosen]) {
+			if a.Refused == "" && a.Loss <= most && faster(a, list[chosen]) {
 				chosen = i
 			}
 		}

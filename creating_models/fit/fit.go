@@ -72,6 +72,12 @@ type Options struct {
 	Test      *Table
 	TestShare float64
 	Folds     int // of cross-validation; 5 if zero
+	Measure   Measure
+	// Weight is the column that says how much each row counts in training, which is no feature; none if empty. Rows without a
+	// weight, or with 0, are left out. Scores and metrics count rows alike.
+	Weight string
+	// Balanced makes each class count as much as any other in training.
+	Balanced bool
 	// CrossRows bounds the rows that cross-validation uses, drawn by the seed; 20,000 if zero.
 	CrossRows int
 	Seed      uint64
@@ -79,6 +85,8 @@ type Options struct {
 	Shape     []int   // of images, channels first
 	Choose    Choice
 	Prefer    compiler.Preference
+	// Unpriced leaves out what candidates cost, and whether they are served: for comparing scores, with ChooseBest.
+	Unpriced bool
 	// Progress may be nil; it is told what is done and how much of it.
 	Progress func(step string, done, of int)
 }
@@ -101,11 +109,12 @@ type Result struct {
 	Columns     pipeline.Columns // nil where rows are numbers from the start
 	Grid        [][]float64      // public edges of trees, or nil
 	Known, Test *dataset.Set     // rows as Columns encode them
-	Measure     string           // what scores are: accuracy, R², explained deviance; 1 is perfect
+	Measure     string           // what scores are: accuracy, R², RMSE
 	Candidates  []Candidate
 	Chosen      int // index of a candidate
-	Dropped     int // rows without a target
+	Dropped     int // rows without a target or a weight
 	seed        uint64
+	lossName    string // of the candidates' losses
 }
 
 // Fit fits a model to a table.
@@ -172,20 +181,33 @@ func (o Options) fit(ctx context.Context, r *Result, prepare *model.Graph) error
 		o.Progress = func(string, int, int) {}
 	}
 	r.Kind, r.seed = o.Kind, o.Seed
+	if o.Balanced && r.Known.Labels == nil {
+		return errors.New("weights that balance classes are for classes")
+	}
+	if (o.Balanced || r.Known.Weights != nil) && (o.Kind == Neighbours || o.Kind == Centroid) {
+		return fmt.Errorf("a model of kind %s takes no weights", o.Kind)
+	}
 	features := r.Known
 	if prepare != nil {
 		x, err := prepare.RunRows(r.Known.X)
 		if err != nil {
 			return err
 		}
-		features = &dataset.Set{X: x, Y: r.Known.Y, Labels: r.Known.Labels, Shape: []int{len(x[0])}}
+		features = &dataset.Set{X: x, Y: r.Known.Y, Weights: r.Known.Weights, Labels: r.Known.Labels, Shape: []int{len(x[0])}}
+	}
+	if o.Balanced {
+		features = features.Balanced()
 	}
 	sizes, err := o.sizes(features)
 	if err != nil {
 		return err
 	}
-	c := &comparison{Options: o, result: r, prepare: prepare, features: features, measure: o.measure(features)}
-	r.Measure = c.measure.name
+	by, err := o.measure(features)
+	if err != nil {
+		return err
+	}
+	r.Measure, r.lossName = by.name, by.lossName()
+	c := &comparison{Options: o, result: r, prepare: prepare, features: features, measure: by}
 	return c.run(ctx, sizes)
 }
 

@@ -3,6 +3,7 @@ package fit
 import (
 	"context"
 	"math"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -21,6 +22,72 @@ func TestDevianceIsScikitLearns(t *testing.T) {
 	} {
 		if got := deviance(2.5, c.y, c.power); math.Abs(got-c.want) > 1e-12 {
 			t.Errorf("of %g with power %g: %v, want %v", c.y, c.power, got, c.want)
+		}
+	}
+}
+
+func TestMeasuresAreScikitLearns(t *testing.T) {
+	// sklearn.metrics of version 1.9.1: accuracy_score, roc_auc_score, f1_score; of three classes with multi_class="ovr" and
+	// average="macro"; root_mean_squared_error, mean_absolute_error, r2_score.
+	two := [][]float64{{0.1}, {0.8}, {0.35}, {0.6}, {0.35}}
+	three := [][]float64{{0.6, 0.3, 0.1}, {0.2, 0.5, 0.3}, {0.3, 0.4, 0.3}, {0.1, 0.2, 0.7}, {0.5, 0.1, 0.4}}
+	values := [][]float64{{1}, {2.5}, {4}, {4.5}, {3}}
+	for _, c := range []struct {
+		measure Measure
+		labels  []string
+		answers [][]float64
+		y       []float64
+		want    float64
+	}{
+		{Accuracy, []string{"a", "b"}, two, []float64{0, 1, 1, 0, 0}, 0.6},
+		{AUC, []string{"a", "b"}, two, []float64{0, 1, 1, 0, 0}, 0.75},
+		{F1, []string{"a", "b"}, two, []float64{0, 1, 1, 0, 0}, 0.5},
+		{AUC, []string{"a", "b", "c"}, three, []float64{0, 1, 0, 2, 2}, 0.9444444444444445},
+		{F1, []string{"a", "b", "c"}, three, []float64{0, 1, 0, 2, 2}, 0.611111111111111},
+		{RMSE, nil, values, []float64{1, 2, 3, 4, 5}, 1.0488088481701516},
+		{MAE, nil, values, []float64{1, 2, 3, 4, 5}, 0.8},
+		{R2, nil, values, []float64{1, 2, 3, 4, 5}, 0.45},
+	} {
+		set := &dataset.Set{X: c.answers, Y: c.y, Labels: c.labels, Shape: []int{len(c.answers[0])}}
+		m, err := Options{Measure: c.measure}.measure(set)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := m.score(c.answers, c.y); math.Abs(got-c.want) > 1e-12 {
+			t.Errorf("%s of %d classes: %v, want %v", c.measure, len(c.labels), got, c.want)
+		}
+	}
+	classes, regression := &dataset.Set{Labels: []string{"a", "b"}}, &dataset.Set{}
+	for message, c := range map[string]struct {
+		measure Measure
+		set     *dataset.Set
+	}{"for values": {RMSE, classes}, "for classes": {AUC, regression}, `"gini"`: {"gini", classes}} {
+		if _, err := (Options{Measure: c.measure}).measure(c.set); err == nil || !strings.Contains(err.Error(), message) {
+			t.Errorf("%q: %v", message, err)
+		}
+	}
+	if m := areaUnderCurve(two, []float64{1, 1, 1, 1, 1}, 1); !math.IsNaN(m) {
+		t.Errorf("AUC of one class is %v", m)
+	}
+}
+
+func TestWeights(t *testing.T) {
+	table, err := ParseCSV([]byte("x,w,c\n1,3,a\n2,1,b\n3,0,a\n4,,b\n5,2,b\n"), ReadOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := Options{Target: "c", Weight: "w"}.newPart(table, Classification, nil)
+	if err != nil || p.dropped != 2 || len(p.table.Columns) != 1 || !slices.Equal(p.weights, []float64{1.5, 0.5, 1}) {
+		t.Errorf("%+v, %v", p, err)
+	}
+	for message, o := range map[string]Options{
+		"no column":        {Kind: Tree, Target: "c", Weight: "z"},
+		`row 1 has "a"`:    {Kind: Tree, Target: "w", Weight: "c"},
+		"takes no weights": {Kind: Centroid, Target: "c", Weight: "w", TestShare: 0.3},
+		"are for classes":  {Kind: Ridge, Target: "x", Balanced: true},
+	} {
+		if _, err := Fit(t.Context(), table, o); err == nil || !strings.Contains(err.Error(), message) {
+			t.Errorf("%q: %v", message, err)
 		}
 	}
 }
@@ -87,12 +154,12 @@ func prepared(t *testing.T, table *Table, scaled bool) [][]float64 {
 
 func TestChoices(t *testing.T) {
 	list := []Candidate{
-		{Label: "fast", Score: 0.80, Latency: 2 * time.Millisecond, KeyBytes: 5},
-		{Label: "well", Score: 0.89, Latency: 3 * time.Millisecond, KeyBytes: 9},
-		{Label: "beaten", Score: 0.88, Latency: 4 * time.Millisecond, KeyBytes: 9},
-		{Label: "best", Score: 0.90, StandardError: 0.015, Latency: 9 * time.Millisecond, KeyBytes: 9},
-		{Label: "refused", Score: 0.99, Refused: "too deep"},
-		{Label: "few keys", Score: 0.70, Latency: 9 * time.Millisecond, KeyBytes: 1},
+		{Label: "fast", Loss: 0.20, Latency: 2 * time.Millisecond, KeyBytes: 5},
+		{Label: "well", Loss: 0.11, Latency: 3 * time.Millisecond, KeyBytes: 9},
+		{Label: "beaten", Loss: 0.12, Latency: 4 * time.Millisecond, KeyBytes: 9},
+		{Label: "best", Loss: 0.10, StandardError: 0.015, Latency: 9 * time.Millisecond, KeyBytes: 9},
+		{Label: "refused", Loss: 0.01, Refused: "too deep"},
+		{Label: "few keys", Loss: 0.30, Latency: 9 * time.Millisecond, KeyBytes: 1},
 	}
 	markFront(list)
 	for _, c := range list {
@@ -106,7 +173,7 @@ func TestChoices(t *testing.T) {
 		}
 	}
 	// Below a millisecond the score decides.
-	list = []Candidate{{Label: "a", Score: 0.9, Latency: 5 * time.Microsecond}, {Label: "b", Score: 0.91, StandardError: 0.1, Latency: 9 * time.Microsecond}}
+	list = []Candidate{{Label: "a", Loss: 0.1, Latency: 5 * time.Microsecond}, {Label: "b", Loss: 0.09, StandardError: 0.1, Latency: 9 * time.Microsecond}}
 	for _, choice := range []Choice{ChooseWell, ChooseFast} {
 		if i, err := choice.of(list); err != nil || i != 1 {
 			t.Errorf("%q: %d, %v", choice, i, err)

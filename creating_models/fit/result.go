@@ -79,10 +79,10 @@ func (r *Result) Figures() (latency, keys []byte) {
 			case c.Refused != "":
 				standing = plot.Refused
 			}
-			list[i] = plot.Alternative{Label: c.Label, X: x(c), Y: 1 - c.Score, Standing: standing}
+			list[i] = plot.Alternative{Label: c.Label, X: x(c), Y: c.Loss, Standing: standing}
 			axis.Log = axis.Log && (c.Refused != "" || list[i].X > 0) // some models need no keys
 		}
-		return plot.Alternatives(plot.TradeOff{ID: id, Title: title, X: axis, Y: plot.Axis{Label: "1 − " + r.Measure}, Alternatives: list, Front: true}).Document()
+		return plot.Alternatives(plot.TradeOff{ID: id, Title: title, X: axis, Y: plot.Axis{Label: r.lossName}, Alternatives: list, Front: true}).Document()
 	}
 	latency = draw("latency", "Score against encrypted latency", "estimated server latency, one core",
 		func(c Candidate) float64 { return c.Latency.Seconds() }, format.Seconds)

@@ -79,7 +79,7 @@ func TestTargets(t *testing.T) {
 			t.Errorf("%s of %s: %s, %v", c.kind, c.target, task, err)
 			continue
 		}
-		p, err := newPart(table, c.target, task, nil)
+		p, err := o.newPart(table, task, nil)
 		if err != nil || !reflect.DeepEqual(p.labels, c.labels) || len(p.y) != c.rows || p.dropped != 5-c.rows || len(p.table.Columns) != 4 {
 			t.Errorf("%s of %s: %+v, %v", c.kind, c.target, p, err)
 		}

@@ -18,8 +18,9 @@ const fewClasses = 10
 type part struct {
 	table   *Table // features alone
 	y       []float64
-	labels  []string // nil for a regression
-	dropped int      // rows without a target
+	weights []float64 // 1 in the mean, nil where all rows count alike
+	labels  []string  // nil for a regression
+	dropped int       // rows without a target or a weight
 }
 
 // split takes the target from the table and divides the rows into known and test ones.
@@ -34,7 +35,7 @@ func (o Options) split(t *Table) (known, test *part, err error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	if known, err = newPart(t, o.Target, task, nil); err != nil {
+	if known, err = o.newPart(t, task, nil); err != nil {
 		return nil, nil, err
 	}
 	if o.Test != nil {
@@ -44,10 +45,10 @@ func (o Options) split(t *Table) (known, test *part, err error) {
 			}
 		}
 		same := &Table{Columns: t.Columns, Rows: o.Test.Rows}
-		test, err = newPart(same, o.Target, task, known.labels)
+		test, err = o.newPart(same, task, known.labels)
 		return known, test, err
 	}
-	places := &dataset.Set{Y: known.y, Labels: known.labels, Shape: []int{1}}
+	places := &dataset.Set{Y: known.y, Weights: known.weights, Labels: known.labels, Shape: []int{1}}
 	for i := range known.y {
 		places.X = append(places.X, []float64{float64(i)})
 	}
@@ -99,22 +100,39 @@ func (o Options) task(t *Table) (Task, error) {
 	return o.Task, nil
 }
 
-// newPart takes the target out of a table. Labels are the classes that are known already.
-func newPart(t *Table, target string, task Task, labels []string) (*part, error) {
-	k, err := t.Find(target)
+// newPart takes target and weights out of a table. Labels are the classes that are known already.
+func (o Options) newPart(t *Table, task Task, labels []string) (*part, error) {
+	k, err := t.Find(o.Target)
 	if err != nil {
 		return nil, fmt.Errorf("target: %w", err)
 	}
+	weights, err := t.weights(o.Weight)
+	if err != nil {
+		return nil, err
+	}
 	var filled []int
 	for i, row := range t.Rows {
-		if !pipeline.IsMissing(row[k]) {
+		if !pipeline.IsMissing(row[k]) && (weights == nil || weights[i] > 0) {
 			filled = append(filled, i)
 		}
 	}
 	p := &part{labels: labels, dropped: len(t.Rows) - len(filled)}
 	whole := t.subset(filled)
 	cells := whole.column(k)
-	if p.table, err = whole.Without(t.Columns[k].Name); err != nil {
+	drop := []string{t.Columns[k].Name}
+	if weights != nil {
+		at, _ := t.Find(o.Weight)
+		drop = append(drop, t.Columns[at].Name)
+		total := 0.0
+		for _, i := range filled {
+			p.weights = append(p.weights, weights[i])
+			total += weights[i]
+		}
+		for i := range p.weights {
+			p.weights[i] *= float64(len(filled)) / total
+		}
+	}
+	if p.table, err = whole.Without(drop...); err != nil {
 		return nil, err
 	}
 	if len(p.table.Columns) == 0 || len(cells) == 0 {
@@ -146,6 +164,28 @@ func newPart(t *Table, target string, task Task, labels []string) (*part, error)
 	return p, nil
 }
 
+// weights reads the column of weights: 0 where there is none. Without a name it returns nil.
+func (t *Table) weights(name string) ([]float64, error) {
+	if name == "" {
+		return nil, nil
+	}
+	k, err := t.Find(name)
+	if err != nil {
+		return nil, fmt.Errorf("weights: %w", err)
+	}
+	weights := make([]float64, len(t.Rows))
+	for i, cell := range t.column(k) {
+		v, err := pipeline.ParseNumber(cell)
+		if err != nil || v < 0 {
+			return nil, fmt.Errorf("weights: row %d has %q: want a number that is not below 0", i+1, cell)
+		}
+		if !math.IsNaN(v) {
+			weights[i] = v
+		}
+	}
+	return weights, nil
+}
+
 // classesOf returns the distinct cells: numbers ascending, then text in lexical order.
 func classesOf(cells []string) []string {
 	classes := slices.Clone(cells)
@@ -173,12 +213,12 @@ func (p *part) subset(places *dataset.Set) *part {
 	for i, row := range places.X {
 		indices[i] = int(row[0])
 	}
-	return &part{table: p.table.subset(indices), y: places.Y, labels: p.labels}
+	return &part{table: p.table.subset(indices), y: places.Y, weights: places.Weights, labels: p.labels}
 }
 
 // encode reads the rows as the client will.
 func (p *part) encode(columns pipeline.Columns) (*dataset.Set, error) {
-	set := &dataset.Set{Y: p.y, Labels: p.labels, Shape: []int{columns.Width()}}
+	set := &dataset.Set{Y: p.y, Weights: p.weights, Labels: p.labels, Shape: []int{columns.Width()}}
 	for i, cells := range p.table.Rows {
 		row, err := columns.Encode(cells)
 		if err != nil {

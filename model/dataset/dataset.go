@@ -23,6 +23,8 @@ type Set struct {
 	// Y holds the target per sample: the class index where Labels is set, the value to be predicted otherwise.
 	// It is nil in a set without targets.
 	Y []float64
+	// Weights says how much each sample counts in training; nil where all count alike.
+	Weights []float64
 	// Features names the columns of X; nil where they have no names.
 	Features []string
 	// Labels names the classes; nil for regression.
@@ -87,6 +89,14 @@ func (s *Set) Validate() error {
 	if s.Y != nil && len(s.Y) != len(s.X) {
 		return fmt.Errorf("dataset: %d targets for %d rows", len(s.Y), len(s.X))
 	}
+	if s.Weights != nil && len(s.Weights) != len(s.X) {
+		return fmt.Errorf("dataset: %d weights for %d rows", len(s.Weights), len(s.X))
+	}
+	for i, w := range s.Weights {
+		if !(w > 0) || math.IsInf(w, 0) {
+			return fmt.Errorf("dataset: row %d has weight %v: want one above 0", i, w)
+		}
+	}
 	if s.Labels == nil {
 		return nil
 	}
@@ -105,13 +115,48 @@ func (s *Set) Subset(indices []int) *Set {
 	for i, j := range indices {
 		part.X[i] = s.X[j]
 	}
-	if s.Y != nil {
-		part.Y = make([]float64, len(indices))
-		for i, j := range indices {
-			part.Y[i] = s.Y[j]
+	part.Y, part.Weights = pick(s.Y, indices), pick(s.Weights, indices)
+	return &part
+}
+
+func pick(list []float64, indices []int) []float64 {
+	if list == nil {
+		return nil
+	}
+	part := make([]float64, len(indices))
+	for i, j := range indices {
+		part[i] = list[j]
+	}
+	return part
+}
+
+// Weight returns how much sample i counts, 1 where all count alike.
+func (s *Set) Weight(i int) float64 {
+	if s.Weights == nil {
+		return 1
+	}
+	return s.Weights[i]
+}
+
+// Balanced returns the set with weights such that each class counts as much as any other, and a sample one in the mean;
+// within a class they are as before.
+func (s *Set) Balanced() *Set {
+	total := make([]float64, len(s.Labels))
+	for i := range s.Y {
+		total[s.Class(i)] += s.Weight(i)
+	}
+	present := 0.0
+	for _, t := range total {
+		if t > 0 {
+			present++
 		}
 	}
-	return &part
+	balanced := *s
+	balanced.Weights = make([]float64, s.Len())
+	for i := range s.Y {
+		balanced.Weights[i] = s.Weight(i) * float64(s.Len()) / (present * total[s.Class(i)])
+	}
+	return &balanced
 }
 
 // Complete returns the samples without missing values.

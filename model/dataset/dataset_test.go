@@ -109,6 +109,29 @@ func TestFolds(t *testing.T) {
 	}
 }
 
+func TestFoldsAndWeightsOfClasses(t *testing.T) {
+	s := &Set{Shape: []int{1}, Labels: []string{"rare", "usual"}}
+	for i := range 40 {
+		s.X, s.Y = append(s.X, []float64{float64(i)}), append(s.Y, min(1, float64(i/10)))
+	}
+	for _, fold := range s.Folds(5, 1) {
+		if counts := fold.Test.ClassCounts(); !slices.Equal(counts, []int{2, 6}) {
+			t.Errorf("a fold of %v", counts)
+		}
+	}
+	balanced := s.Balanced()
+	if w := balanced.Weights; w[0] != 2 || math.Abs(w[39]-2.0/3) > 1e-12 || s.Weights != nil {
+		t.Errorf("weights %v", w)
+	}
+	if part := balanced.Subset([]int{39, 0}); part.Weight(1) != 2 || s.Weight(0) != 1 {
+		t.Errorf("of a part %v", part.Weights)
+	}
+	balanced.Weights[3] = 0
+	if balanced.Validate() == nil {
+		t.Error("took a weight of 0")
+	}
+}
+
 func TestStats(t *testing.T) {
 	nan := math.NaN()
 	s := &Set{X: [][]float64{{1, 5, nan}, {3, 5, nan}, {nan, 5, nan}}, Shape: []int{3}}

@@ -82,17 +82,33 @@ func testSize(n int, fraction float64) int {
 // Fold is one division of a cross-validation.
 type Fold struct{ Train, Test *Set }
 
-// Folds shuffles by the seed and divides into k parts, each of which is the test part of one fold. 2 <= k <= Len.
+// Folds shuffles by the seed and divides into k parts, each of which is the test part of one fold, and has its share of
+// every class to within one sample. 2 <= k <= Len.
 func (s *Set) Folds(k int, seed uint64) []Fold {
 	if k < 2 || k > s.Len() {
 		panic(fmt.Sprintf("dataset: %d folds of %d samples", k, s.Len()))
 	}
 	order := Permutation(s.Len(), seed)
+	dealt := order
+	if s.Labels != nil {
+		dealt = slices.Clone(order)
+		slices.SortStableFunc(dealt, func(a, b int) int { return s.Class(a) - s.Class(b) })
+	}
+	part := make([]int, s.Len())
+	for at, i := range dealt {
+		part[i] = at % k
+	}
 	folds := make([]Fold, k)
-	for i := range folds {
-		from, to := i*len(order)/k, (i+1)*len(order)/k
-		rest := slices.Concat(order[:from], order[to:])
-		folds[i] = Fold{Train: s.Subset(rest), Test: s.Subset(order[from:to])}
+	for f := range folds {
+		var known, unseen []int
+		for _, i := range order {
+			if part[i] == f {
+				unseen = append(unseen, i)
+			} else {
+				known = append(known, i)
+			}
+		}
+		folds[f] = Fold{Train: s.Subset(known), Test: s.Subset(unseen)}
 	}
 	return folds
 }

@@ -31,6 +31,19 @@ import (
 	"cipherpoint/model/dataset"
 )
 
+// shares are the samples' weights, divided by the sum of all.
+func shares(set *dataset.Set) []float64 {
+	list, total := make([]float64, set.Len()), 0.0
+	for i := range list {
+		list[i] = set.Weight(i)
+		total += list[i]
+	}
+	for i := range list {
+		list[i] /= total
+	}
+	return list
+}
+
 // checkSamples refuses what nothing can be learnt from.
 func checkSamples(set *dataset.Set) error {
 	if err := set.Validate(); err != nil {

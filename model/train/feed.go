@@ -3,8 +3,10 @@ package train
 import (
 	"math/rand/v2"
 	"slices"
+	"sort"
 
 	"github.com/gomlx/gomlx/core/tensors"
+	"gonum.org/v1/gonum/floats"
 
 	"cipherpoint/model/dataset"
 )
@@ -23,6 +25,8 @@ type feed struct {
 	outputs int
 	Options
 	order []int
+	// below sums up the samples' weights, by which they are drawn; nil where all have their turn in each epoch.
+	below []float64
 	at    int
 	draw  *rand.Rand
 	row   []float64
@@ -34,6 +38,9 @@ func newFeed(set *dataset.Set, shape []int, scaling Scaling, outputs int, option
 	for i := range f.order {
 		f.order[i] = i
 	}
+	if set.Weights != nil {
+		f.below = floats.CumSum(make([]float64, set.Len()), set.Weights)
+	}
 	f.row = make([]float64, set.Width())
 	return f
 }
@@ -41,7 +48,13 @@ func newFeed(set *dataset.Set, shape []int, scaling Scaling, outputs int, option
 // shuffle starts an epoch.
 func (f *feed) shuffle(epoch int) {
 	order := rand.New(rand.NewPCG(uint64(f.Seed)+uint64(epoch)<<32, streamOrder))
-	order.Shuffle(len(f.order), func(i, j int) { f.order[i], f.order[j] = f.order[j], f.order[i] })
+	if f.below == nil {
+		order.Shuffle(len(f.order), func(i, j int) { f.order[i], f.order[j] = f.order[j], f.order[i] })
+	} else {
+		for at := range f.order {
+			f.order[at] = min(sort.SearchFloat64s(f.below, order.Float64()*f.below[len(f.below)-1]), len(f.order)-1)
+		}
+	}
 	f.draw = rand.New(rand.NewPCG(uint64(f.Seed)+uint64(epoch)<<32, streamAugment))
 	f.at = 0
 }

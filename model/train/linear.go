@@ -15,7 +15,7 @@ import (
 
 // Linear trains models of one linear map and a link function: w·x + b, then sigmoid, softmax, exp or nothing.
 //
-// Training minimises the mean loss over the samples + L2/2·Σw², where w weighs the scaled features; biases are free.
+// Training minimises the weighted mean loss over the samples + L2/2·Σw², where w weighs the scaled features; biases are free.
 // (scikit-learn's LogisticRegression has C = 1/(L2·samples) in the same role.) Without L2, a logistic regression of
 // separable classes has no optimum: training then ends at weights that separate them, with scores that may be enormous.
 type Linear struct {
@@ -92,7 +92,7 @@ func (l Linear) Regression(set *dataset.Set, family Family) (*model.Graph, error
 		}
 		return l.graph("regression", set, weights, []float64{bias}, func(*model.Builder) {})
 	}
-	y, scale, err := family.normalize(set.Y)
+	y, scale, err := family.normalize(set.Y, shares(set))
 	if err != nil {
 		return nil, err
 	}
@@ -122,14 +122,14 @@ func (l Linear) checkRegression(set *dataset.Set) error {
 }
 
 // normalize brings targets to a mean of 1, so that the optimiser's tolerances mean the same for every data set.
-func (f Family) normalize(y []float64) (target []float64, scale float64, err error) {
+func (f Family) normalize(y, shares []float64) (target []float64, scale float64, err error) {
 	if !(f >= Poisson && f <= Gamma) {
 		return nil, 0, fmt.Errorf("train: power %v of the variance: want 0 for Gaussian, 1 for Poisson, 2 for gamma, or between 1 and 2", float64(f))
 	}
 	if low := floats.Min(y); low < 0 || f == Gamma && low == 0 {
 		return nil, 0, fmt.Errorf("train: target %v is outside the range of the family", low)
 	}
-	scale = floats.Sum(y) / float64(len(y))
+	scale = floats.Dot(shares, y)
 	target = make([]float64, len(y))
 	for i, v := range y {
 		target[i] = v / scale
@@ -201,7 +201,7 @@ func (l Linear) check(set *dataset.Set) error {
 func (l Linear) minimize(set *dataset.Set, y []float64, outputs int, loss func(score, slope []float64, y float64) float64,
 ) (weights, bias []float64, err error) {
 	width := set.Width()
-	rows := make([]features, set.Len())
+	rows, shares := make([]features, set.Len()), shares(set)
 	for i, row := range set.X {
 		rows[i] = newFeatures(l.Scaling.apply(row))
 	}
@@ -216,15 +216,14 @@ func (l Linear) minimize(set *dataset.Set, y []float64, outputs int, loss func(s
 			for o := range score {
 				score[o] = row.dot(weights[o*width:(o+1)*width]) + bias[o]
 			}
-			sum += loss(score, slope, y[i])
+			sum += shares[i] * loss(score, slope, y[i])
 			for o, s := range slope {
-				row.addTo(weightSlopes[o*width:(o+1)*width], s)
-				biasSlopes[o] += s
+				row.addTo(weightSlopes[o*width:(o+1)*width], shares[i]*s)
+				biasSlopes[o] += shares[i] * s
 			}
 		}
-		floats.Scale(1/float64(len(rows)), gradient)
 		floats.AddScaled(weightSlopes, l.L2, weights)
-		return sum/float64(len(rows)) + l.L2/2*floats.Dot(weights, weights)
+		return sum + l.L2/2*floats.Dot(weights, weights)
 	}
 	// The optimiser asks for value and gradient of the same place one after the other.
 	size := outputs * (width + 1)

@@ -294,3 +294,45 @@ func TestLinearRefuses(t *testing.T) {
 		}
 	}
 }
+
+// A sample of weight 2 is as good as two samples.
+func TestWeightsCountAsSamples(t *testing.T) {
+	r := rand.New(rand.NewPCG(5, 6))
+	weighed, twice := &dataset.Set{Shape: []int{2}}, &dataset.Set{Shape: []int{2}}
+	for i := range 60 {
+		x := []float64{r.NormFloat64(), r.Float64()}
+		y, weight := math.Exp(x[0]+r.NormFloat64()/2), 1+i%2
+		weighed.X, weighed.Y, weighed.Weights = append(weighed.X, x), append(weighed.Y, y), append(weighed.Weights, float64(weight)/3)
+		for range weight {
+			twice.X, twice.Y = append(twice.X, x), append(twice.Y, y)
+		}
+	}
+	classes := func(s *dataset.Set) *dataset.Set {
+		c := *s
+		c.Labels, c.Y = []string{"a", "b"}, slices.Clone(s.Y)
+		for i, y := range c.Y {
+			c.Y[i] = min(1, math.Floor(y))
+		}
+		return &c
+	}
+	for name, fit := range map[string]func(*dataset.Set) (*model.Graph, error){
+		"ridge":    func(s *dataset.Set) (*model.Graph, error) { return Linear{L2: 0.1}.Regression(s, Gaussian) },
+		"gamma":    func(s *dataset.Set) (*model.Graph, error) { return Linear{L2: 0.1}.Regression(s, Gamma) },
+		"lasso":    func(s *dataset.Set) (*model.Graph, error) { return ElasticNet{L1: 0.1}.Fit(s) },
+		"logistic": func(s *dataset.Set) (*model.Graph, error) { return Linear{L2: 0.1}.Logistic(classes(s)) },
+	} {
+		var answers [2][][]float64
+		for i, set := range []*dataset.Set{weighed, twice} {
+			graph, err := fit(set)
+			if err != nil {
+				t.Fatalf("%s: %v", name, err)
+			}
+			if answers[i], err = graph.RunRows([][]float64{{0.5, 0.5}}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if a, b := answers[0][0][0], answers[1][0][0]; math.Abs(a-b) > 1e-6*math.Abs(b) {
+			t.Errorf("%s: %v with weights, %v of rows that are there twice", name, a, b)
+		}
+	}
+}

@@ -57,18 +57,21 @@ type normal struct {
 
 func (l Linear) normalEquations(set *dataset.Set) *normal {
 	samples, width := set.Len(), set.Width()
+	shares := shares(set)
 	n := &normal{covariance: mat.NewSymDense(width, nil), moment: make([]float64, width), mean: make([]float64, width),
-		target: floats.Sum(set.Y) / float64(samples)}
+		target: floats.Dot(shares, set.Y)}
 	x := mat.NewDense(samples, width, nil)
 	for i, row := range set.X {
 		x.SetRow(i, l.Scaling.apply(row))
-		floats.AddScaled(n.mean, 1/float64(samples), x.RawRowView(i))
+		floats.AddScaled(n.mean, shares[i], x.RawRowView(i))
 	}
 	for i := range samples {
-		floats.Sub(x.RawRowView(i), n.mean)
-		floats.AddScaled(n.moment, (set.Y[i]-n.target)/float64(samples), x.RawRowView(i))
+		row := x.RawRowView(i)
+		floats.Sub(row, n.mean)
+		floats.AddScaled(n.moment, shares[i]*(set.Y[i]-n.target), row)
+		floats.Scale(math.Sqrt(shares[i]), row)
 	}
-	n.covariance.SymOuterK(1/float64(samples), x.T())
+	n.covariance.SymOuterK(1, x.T())
 	return n
 }
 

@@ -23,8 +23,10 @@ type Boosting struct {
 	L2 float64
 	// Subsample is the fraction, in (0, 1], of samples drawn for each round; 0 means all.
 	Subsample float64
-	// ClassWeights multiplies the samples of each class; nil weighs all alike.
-	ClassWeights []float64
+	// MinCurvature is the least sum of second derivatives in a leaf; of a regression it is one for each sample.
+	MinCurvature float64
+	// TreeFeatures is the fraction, in (0, 1], of features that each tree is grown on; 0 means all.
+	TreeFeatures float64
 	// Seed determines all that is drawn.
 	Seed uint64
 }
@@ -39,12 +41,13 @@ func (b Boosting) check(s *dataset.Set) error {
 		return fmt.Errorf("trees: L2 penalty %v is negative", b.L2)
 	case !(b.Subsample >= 0 && b.Subsample <= 1):
 		return fmt.Errorf("trees: subsample %v is not in (0, 1]", b.Subsample)
-	case s.Labels == nil && b.ClassWeights != nil:
-		return fmt.Errorf("trees: class weights in a regression")
-	case s.Labels != nil:
-		if err := checkClasses(s, b.ClassWeights); err != nil {
-			return err
-		}
+	case !(b.TreeFeatures >= 0 && b.TreeFeatures <= 1):
+		return fmt.Errorf("trees: features of a tree %v are not a fraction in (0, 1]", b.TreeFeatures)
+	case !(b.MinCurvature >= 0):
+		return fmt.Errorf("trees: least curvature %v is negative", b.MinCurvature)
+	}
+	if err := checkClasses(s); err != nil {
+		return err
 	}
 	return b.Growth.check()
 }
@@ -65,7 +68,7 @@ func (b Boosting) Train(s *dataset.Set, g Grid) (*Ensemble, error) {
 	if err != nil {
 		return nil, err
 	}
-	loss := newLoss(s, b.ClassWeights)
+	loss := newLoss(s)
 	e := &Ensemble{Base: loss.base(), Meaning: loss.meaning, Features: len(g.Edges)}
 	for i := range loss.scores {
 		copy(loss.scores[i], e.Base)
@@ -88,9 +91,13 @@ func (b Boosting) Train(s *dataset.Set, g Grid) (*Ensemble, error) {
 	if b.NewSplit > 0 {
 		grower.used = newUsed(g)
 	}
+	if b.MinCurvature > 0 {
+		grower.enough = func(sums []float64) bool { return sums[curvature] >= b.MinCurvature }
+	}
 	for round := range b.Rounds {
 		rng := rand.New(rand.NewPCG(b.Seed, uint64(round)))
 		rows := b.sample(s.Len(), rng)
+		grower.offered = b.features(len(g.Edges), rng)
 		grown := make([]Tree, len(e.Base))
 		for output = range grown {
 			loss.derive(output, grower.stats)
@@ -130,6 +137,16 @@ func (b Boosting) sample(n int, rng *rand.Rand) []int32 {
 	return rows
 }
 
+// features draws those that a round grows its trees on, ascending; nil for all.
+func (b Boosting) features(n int, rng *rand.Rand) []int {
+	if b.TreeFeatures == 0 || b.TreeFeatures == 1 {
+		return nil
+	}
+	list := rng.Perm(n)[:max(1, int(math.Ceil(b.TreeFeatures*float64(n))))]
+	slices.Sort(list)
+	return list
+}
+
 // loss is what boosting minimises over the training set.
 type loss struct {
 	meaning Meaning
@@ -139,7 +156,7 @@ type loss struct {
 	scores  [][]float64 // of each sample
 }
 
-func newLoss(s *dataset.Set, classWeights []float64) *loss {
+func newLoss(s *dataset.Set) *loss {
 	l := &loss{meaning: Value, classes: len(s.Labels), y: s.Y, weights: make([]float64, s.Len()), scores: make([][]float64, s.Len())}
 	width := 1
 	if l.classes > 0 {
@@ -148,10 +165,7 @@ func newLoss(s *dataset.Set, classWeights []float64) *loss {
 	}
 	for i := range l.scores {
 		l.scores[i] = make([]float64, width)
-		l.weights[i] = 1
-		if classWeights != nil {
-			l.weights[i] = classWeights[s.Class(i)]
-		}
+		l.weights[i] = s.Weight(i)
 	}
 	return l
 }
@@ -160,11 +174,12 @@ func newLoss(s *dataset.Set, classWeights []float64) *loss {
 // count every class once more than it occurs, so that they are finite.
 func (l *loss) base() []float64 {
 	if l.meaning == Value {
-		var sum float64
-		for _, y := range l.y {
-			sum += y
+		var sum, total float64
+		for i, y := range l.y {
+			sum += l.weights[i] * y
+			total += l.weights[i]
 		}
-		return []float64{sum / float64(len(l.y))}
+		return []float64{sum / total}
 	}
 	frequency := make([]float64, l.classes)
 	for k := range frequency {

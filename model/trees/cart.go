@@ -22,8 +22,6 @@ const (
 type CART struct {
 	Growth
 	Criterion Criterion
-	// ClassWeights multiplies the samples of each class; nil weighs all alike.
-	ClassWeights []float64
 	// Alternate goes on, once the tree has grown, to improve each split given the others until none of them can label
 	// more samples rightly, and merges leaves of one class. It keeps to MaxDepth, not to MaxConditions. A regression
 	// cannot have it.
@@ -40,7 +38,7 @@ func (c CART) Train(s *dataset.Set, g Grid) (*Ensemble, error) {
 	if c.Alternate && s.Labels == nil {
 		return nil, errors.New("trees: Alternate in a regression")
 	}
-	forest := Forest{Growth: c.Growth, Criterion: c.Criterion, ClassWeights: c.ClassWeights, Trees: 1, Whole: true, Seed: c.Seed}
+	forest := Forest{Growth: c.Growth, Criterion: c.Criterion, Trees: 1, Whole: true, Seed: c.Seed}
 	grower, err := forest.grower(s, g)
 	if err != nil {
 		return nil, err

@@ -16,8 +16,6 @@ import (
 type Forest struct {
 	Growth
 	Criterion Criterion
-	// ClassWeights multiplies the samples of each class; nil weighs all alike.
-	ClassWeights []float64
 	// Trees is their number.
 	Trees int
 	// Whole trains every tree on all samples in place of a bootstrap sample.
@@ -72,18 +70,18 @@ func (f Forest) splitClasses(g *grower, s *dataset.Set) {
 		g.score = entropyScore
 	}
 	for i := range s.Y {
-		g.stats[i*g.width+s.Class(i)] = f.weight(s.Class(i))
+		g.stats[i*g.width+s.Class(i)] = s.Weight(i)
 	}
 }
 
-// splitValues counts samples and adds up their targets' distances from the mean: what varies around the mean of a leaf is
+// splitValues adds up the weights of samples and their targets' distances from the mean: what varies around the mean of a leaf is
 // Σd² − (Σd)²/n.
 func (f Forest) splitValues(g *grower, s *dataset.Set) {
 	g.width = 2
 	g.stats = make([]float64, s.Len()*g.width)
-	mean := newLoss(s, nil).base()[0]
+	mean := newLoss(s).base()[0]
 	for i, y := range s.Y {
-		g.stats[i*g.width], g.stats[i*g.width+1] = 1, y-mean
+		g.stats[i*g.width], g.stats[i*g.width+1] = s.Weight(i), s.Weight(i)*(y-mean)
 	}
 	g.score = func(sums []float64) float64 {
 		if sums[0] == 0 {
@@ -102,7 +100,7 @@ func (f Forest) grow(g *grower, s *dataset.Set) *Ensemble {
 	}
 	e := &Ensemble{Trees: make([]Tree, f.Trees), Base: make([]float64, scoreCount(len(s.Labels))), Features: len(g.bins)}
 	if s.Labels == nil {
-		e.Base, e.Meaning = newLoss(s, nil).base(), Value
+		e.Base, e.Meaning = newLoss(s).base(), Value
 	}
 	parallel(workers, f.Trees, func(i int, _ *struct{}) {
 		rng := rand.New(rand.NewPCG(f.Seed, uint64(i)))
@@ -121,22 +119,10 @@ func (f Forest) check(s *dataset.Set) error {
 	if f.Criterion != Gini && f.Criterion != Entropy {
 		return errors.New("trees: unknown criterion")
 	}
-	if s.Labels == nil && f.ClassWeights != nil {
-		return errors.New("trees: class weights in a regression")
-	}
-	if s.Labels != nil {
-		if err := checkClasses(s, f.ClassWeights); err != nil {
-			return err
-		}
+	if err := checkClasses(s); err != nil {
+		return err
 	}
 	return f.Growth.check()
-}
-
-func (f Forest) weight(class int) float64 {
-	if f.ClassWeights == nil {
-		return 1
-	}
-	return f.ClassWeights[class]
 }
 
 func (f Forest) sample(n int, rng *rand.Rand) []int32 {
@@ -150,20 +136,9 @@ func (f Forest) sample(n int, rng *rand.Rand) []int32 {
 	return rows
 }
 
-func checkClasses(s *dataset.Set, weights []float64) error {
-	if len(s.Labels) < 2 {
+func checkClasses(s *dataset.Set) error {
+	if s.Labels != nil && len(s.Labels) < 2 {
 		return errors.New("trees: a classification needs two classes or more")
-	}
-	if weights == nil {
-		return nil
-	}
-	if len(weights) != len(s.Labels) {
-		return fmt.Errorf("trees: %d class weights for %d classes", len(weights), len(s.Labels))
-	}
-	for _, w := range weights {
-		if !(w > 0) || math.IsInf(w, 0) {
-			return errors.New("trees: class weights are positive")
-		}
 	}
 	return nil
 }

@@ -48,6 +48,10 @@ type grower struct {
 	score   func(sums []float64) float64
 	leaf    func(sums []float64) []float64
 	workers int
+	// enough holds if the sums of a leaf are those of one; nil for any.
+	enough func(sums []float64) bool
+	// offered are the features that the tree may use, nil for all.
+	offered []int
 	// used marks the splits of the whole ensemble, feature by feature; nil where NewSplit is 0.
 	used [][]bool
 }
@@ -141,6 +145,8 @@ func (g *grower) candidates(path featureSet, rng *rand.Rand) []int {
 	var features []int
 	if g.MaxConditions > 0 && len(path) >= g.MaxConditions {
 		features = slices.Clone(path)
+	} else if g.offered != nil {
+		features = slices.Clone(g.offered)
 	} else {
 		features = make([]int, len(g.bins))
 		for f := range features {
@@ -226,6 +232,9 @@ func (g *grower) searchFeature(b *branch, feature int, h *histogram) split {
 		}
 		if len(b.rows)-count < least {
 			break
+		}
+		if g.enough != nil && !(g.enough(h.left) && g.enough(h.right)) {
+			continue
 		}
 		gain := g.score(h.left) + g.score(h.right) - whole
 		if gain <= g.MinGain || gain <= 1e-12*math.Abs(whole) { // nothing but rounding

@@ -22,7 +22,7 @@ const (
 // by Newton's method, output after output: with A the 0/1 matrix of samples and leaves, g and H the loss's derivatives,
 // (A'HA + Refine) step = -(A'g + Refine w).
 func (f Forest) refine(forest *Ensemble, bins columns, s *dataset.Set) (*Ensemble, error) {
-	loss := newLoss(s, f.ClassWeights)
+	loss := newLoss(s)
 	e := &Ensemble{Trees: forest.Trees, Base: loss.base(), Meaning: loss.meaning, Features: forest.Features}
 	leaves, paths := leafPaths(e.Trees, bins, s.Len())
 	for _, leaf := range leaves {

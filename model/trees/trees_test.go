@@ -171,11 +171,75 @@ func TestTreesFitValues(t *testing.T) {
 			t.Errorf("%s: R² = %.4f", name, r2)
 		}
 	}
+	if _, err := (CART{Alternate: true}).Train(s, g); err == nil {
+		t.Error("alternate in a regression")
+	}
+}
+
+// A sample of weight 2 is as good as two samples, where none are drawn.
+func TestWeightsCountAsSamples(t *testing.T) {
+	s, g := table(200)
+	weighed, twice := *s, &dataset.Set{Labels: s.Labels, Shape: s.Shape}
+	for i, x := range s.X {
+		weight := 1 + i%2
+		weighed.Weights = append(weighed.Weights, float64(weight))
+		for range weight {
+			twice.X, twice.Y = append(twice.X, x), append(twice.Y, s.Y[i])
+		}
+	}
 	for name, trainer := range map[string]Trainer{
-		"weights": Forest{Trees: 1, ClassWeights: []float64{1, 1}}, "alternate": CART{Alternate: true},
+		"tree":     CART{Growth: Growth{MaxDepth: 2}},
+		"forest":   Forest{Growth: Growth{MaxDepth: 2, Features: 1}, Trees: 3, Whole: true, Refine: 1, Seed: 1},
+		"boosting": Boosting{Growth: Growth{MaxDepth: 2}, Rounds: 4, Shrinkage: 0.5, L2: 1, MinCurvature: 2, TreeFeatures: 0.5, Seed: 1},
 	} {
-		if _, err := trainer.Train(s, g); err == nil {
-			t.Errorf("%s in a regression", name)
+		for _, labels := range [][]string{s.Labels, nil} {
+			a, b := weighed, *twice
+			a.Labels, b.Labels = labels, labels
+			one, err := trainer.Train(&a, g)
+			if err != nil {
+				t.Fatal(err)
+			}
+			two, err := trainer.Train(&b, g)
+			if err != nil {
+				t.Fatal(err)
+			}
+			x := []float64{0.6, 0.2}
+			if got, want := one.Scores(x)[0], two.Scores(x)[0]; math.Abs(got-want) > 1e-9 && (labels == nil || name != "boosting") { // whose base counts each class once more
+				t.Errorf("%s: %v with weights, %v of rows that are there twice", name, got, want)
+			}
+		}
+	}
+}
+
+// What a leaf needs at least, and features that are offered.
+func TestBoundsOfBoosting(t *testing.T) {
+	s, g := table(200)
+	s.Labels = nil
+	e, err := Boosting{Growth: Growth{MaxDepth: 4}, Rounds: 3, Shrinkage: 0.5, MinCurvature: 60, TreeFeatures: 0.5, Seed: 2}.Train(s, g)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, tree := range e.Trees {
+		counts := map[*Node]int{}
+		for _, x := range s.X {
+			node := 0
+			for tree.Nodes[node].Values == nil {
+				n := tree.Nodes[node]
+				if node = n.Left; x[n.Feature] >= n.Threshold {
+					node = n.Right
+				}
+			}
+			counts[&tree.Nodes[node]]++
+		}
+		for _, n := range counts {
+			if n < 60 {
+				t.Errorf("tree %d: a leaf of %d samples", i, n)
+			}
+		}
+		for _, n := range tree.Nodes {
+			if n.Values == nil && n.Feature != tree.Nodes[0].Feature {
+				t.Errorf("tree %d uses both features", i)
+			}
 		}
 	}
 }
