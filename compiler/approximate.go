@@ -27,6 +27,7 @@ func (o Options) approximate(g *model.Graph, rows, want [][]float64) (*approxima
 		if options.Limit == 0 {
 			options.Limit = labelChanges
 		}
+		options.Judged = int(1 / options.Limit) // so that a single label may change
 	}
 	result, err := approximation.Replace(g, encrypted, rows, options)
 	if err != nil {

@@ -30,9 +30,11 @@ import (
 
 // Options steer the compiler. The zero value is right for most models.
 type Options struct {
-	// MaxScoreError is the largest error of a score that is accepted; 0 means 1/256 of the scores' range on the
+	// MaxScoreError is the largest error of a score that is accepted; 0 means ErrorShare of the scores' range on the
 	// calibration rows or, for a classifier, as much less as its labels need.
 	MaxScoreError float64
+	// ErrorShare is a share of the scores' range; 0 means 1/256.
+	ErrorShare float64
 	// Prefer moves the balance of latency and sizes.
 	Prefer Preference
 	// Grid holds the public edges of each feature on which trees were trained, or to which trees.Snap moved them; the
@@ -114,7 +116,7 @@ func (o Options) bound(answers [][]float64) float64 {
 	if o.MaxScoreError > 0 {
 		return o.MaxScoreError
 	}
-	return spread(answers) / 256
+	return spread(answers) * cmp.Or(o.ErrorShare, 1./256)
 }
 
 // maxUnsafe is the share of calibration rows whose label may depend on an error of half the bound. Errors are rarely that
@@ -226,6 +228,9 @@ func largestWins(suffix *model.Graph, scores [][]float64) (bool, error) {
 
 // calibrationRows is how many of the caller's rows are run through each packing.
 const calibrationRows = 48
+
+// ErrTooExact says that the error allowed is too small.
+var ErrTooExact = approximation.ErrTooExact
 
 // Compile compiles a model. Rows are samples of its inputs, flattened, as it will meet them.
 func Compile(g *model.Graph, rows [][]float64, o Options) (*Result, error) {
@@ -407,8 +412,8 @@ func (k *compilation) compare() error {
 		k.candidates = append(k.candidates, slices.Concat(results...)...)
 	}
 	if len(k.candidates) == 0 {
-		return fmt.Errorf("no parameters up to ring degree 2^%d keep the scores within the error allowed: allow a larger one, or use fewer layers and lower degrees",
-			circuit.MaxLogN)
+		return fmt.Errorf("%w: no parameters up to ring degree 2^%d keep the scores within %.3g: use fewer layers or lower degrees, or allow more",
+			ErrTooExact, circuit.MaxLogN, k.bound)
 	}
 	return nil
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"flag"
@@ -8,6 +9,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -27,6 +29,7 @@ func runImport(ctx context.Context, args []string, stdout io.Writer, stderr *os.
 	flags.SetOutput(stderr)
 	calibration := flags.String("calibration", "", "`file` of rows as the model meets them (.npy, .csv, .parquet), a hundred or more: they set ranges and are the report's samples")
 	labelFile := flags.String("labels", "", "`file` of one label or target for each row; without it encrypted answers are compared with the model's own")
+	classes := flags.String("classes", "", "`names` of the classes that the model's values are scores of, in their order and separated by commas, or how many there are; for files that do not say so")
 	name := flags.String("name", "", "`name` of the model; that of the file by default")
 	out := flags.String("out", "compiled_model", "`folder` to write to")
 	samples := flags.Int("encrypted-samples", 100, "calibration `rows` that are really encrypted")
@@ -51,7 +54,7 @@ func runImport(ctx context.Context, args []string, stdout io.Writer, stderr *os.
 	if *name == "" {
 		*name = strings.TrimSuffix(filepath.Base(path), filepath.Ext(path))
 	}
-	p, err := loadPublication(path, *calibration, *labelFile)
+	p, err := loadPublication(path, *calibration, *labelFile, *classes)
 	if err != nil {
 		return err
 	}
@@ -69,6 +72,9 @@ func runImport(ctx context.Context, args []string, stdout io.Writer, stderr *os.
 		Out: *out, EncryptedSamples: *samples, Prefer: compiler.Preference(*prefer), MaxScoreError: *bound, License: *license, Progress: steps.Step,
 	})
 	steps.Done()
+	if errors.Is(err, compiler.ErrTooExact) && p.set.Labels == nil && p.answers > 1 {
+		err = fmt.Errorf("%w; or, if its %d values are scores of classes, say so with --classes %d or --labels FILE", err, p.answers, p.answers)
+	}
 	if err != nil {
 		return fmt.Errorf("%s: %w", *name, err)
 	}
@@ -83,9 +89,10 @@ type publication struct {
 	grid           [][]float64      // public edges of trees, or nil
 	set            *dataset.Set
 	labelled       bool
+	answers        int // values of one
 }
 
-func loadPublication(path, rowsPath, labelPath string) (*publication, error) {
+func loadPublication(path, rowsPath, labelPath, classes string) (*publication, error) {
 	data, err := os.ReadFile(path)
 	if err != nil {
 		return nil, err
@@ -108,6 +115,10 @@ func loadPublication(path, rowsPath, labelPath string) (*publication, error) {
 	if err != nil {
 		return nil, fmt.Errorf("running the model on the calibration rows: %w", err)
 	}
+	p.answers = len(answers[0])
+	if err := p.name(classes); err != nil {
+		return nil, err
+	}
 	if labelPath != "" {
 		labels, err := rows.Labels(labelPath)
 		if err != nil {
@@ -116,13 +127,52 @@ func loadPublication(path, rowsPath, labelPath string) (*publication, error) {
 		if len(labels) != len(x) {
 			return nil, fmt.Errorf("%s has %d labels for %d rows", labelPath, len(labels), len(x))
 		}
-		if err := p.label(labels, len(answers[0])); err != nil {
+		if err := p.label(labels, p.answers); err != nil {
 			return nil, fmt.Errorf("%s: %w", labelPath, err)
 		}
-		return p, nil
 	}
-	p.answered(answers)
+	if classes := cmp.Or(len(p.model.Classes), len(p.set.Labels)); classes == 2 && p.answers == 1 && isLogit(answers, p.set.Y) {
+		if answers, err = p.addSigmoid(); err != nil {
+			return nil, err
+		}
+	}
+	if labelPath == "" {
+		p.answered(answers)
+	}
 	return p, nil
+}
+
+// isLogit holds for single values of two classes that are no probabilities: above zero they stand for the second class, as
+// labels say or, without them, values far from those of probabilities.
+func isLogit(answers [][]float64, labels []float64) bool {
+	asLogit, asProbability := 0, 0
+	low, high := 0.0, 1.0
+	for i, a := range answers {
+		low, high = min(low, a[0]), max(high, a[0])
+		if i < len(labels) {
+			if a[0] > 0 == (labels[i] == 1) {
+				asLogit++
+			}
+			if a[0] > 0.5 == (labels[i] == 1) {
+				asProbability++
+			}
+		}
+	}
+	if labels == nil {
+		return low < -0.5 || high > 1.5
+	}
+	return low < 0 && asLogit > asProbability
+}
+
+// addSigmoid makes a probability of a logit, so that one half is where labels change, and returns the answers.
+func (p *publication) addSigmoid() ([][]float64, error) {
+	g := *p.model.Graph
+	const name = "probability of the second class"
+	g.Nodes = append(slices.Clone(g.Nodes), model.Node{Name: name, Op: &model.Activation{Function: model.Sigmoid}, Inputs: g.Outputs, Output: name})
+	g.Outputs = []string{name}
+	p.model.Graph = &g
+	p.model.Notes = append(p.model.Notes, "its values are taken for logits: the client makes probabilities of them")
+	return g.RunRows(p.set.X)
 }
 
 // read makes the model and the rows that it takes: numbers or, where some of its inputs are text, a table of text.
@@ -164,6 +214,36 @@ func (p *publication) read(data []byte) error {
 	return nil
 }
 
+// name names the classes as the publisher does: by their names, or by their number.
+func (p *publication) name(classes string) error {
+	if classes == "" {
+		return nil
+	}
+	names := strings.Split(classes, ",")
+	if n, err := strconv.Atoi(classes); err == nil && n == max(2, p.answers) {
+		names = numbered(n)
+	}
+	if len(names) != max(2, p.answers) {
+		return fmt.Errorf("--classes names %d, the model has scores of %d", len(names), max(2, p.answers))
+	}
+	for i, name := range names {
+		if names[i] = strings.TrimSpace(name); slices.Contains(names[:i], names[i]) {
+			return fmt.Errorf("--classes names %q twice", names[i])
+		}
+	}
+	p.model.Classes = names
+	return nil
+}
+
+// numbered names classes by their numbers.
+func numbered(n int) []string {
+	names := make([]string, n)
+	for k := range names {
+		names[k] = strconv.Itoa(k)
+	}
+	return names
+}
+
 // answered takes the model's own answers as the truth that encryption is held to.
 func (p *publication) answered(answers [][]float64) {
 	p.set.Labels = p.model.Classes
@@ -190,10 +270,7 @@ func (p *publication) label(labels []string, answers int) error {
 	classes := p.model.Classes
 	switch {
 	case classes == nil && answers > 1:
-		classes = make([]string, answers)
-		for k := range classes {
-			classes[k] = strconv.Itoa(k)
-		}
+		classes = numbered(answers)
 	case classes == nil && numeric && binary:
 		classes = []string{"0", "1"}
 	case classes == nil && numeric:

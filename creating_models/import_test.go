@@ -86,3 +86,49 @@ func TestLabelsAreClassesOfTheModelOrTargets(t *testing.T) {
 		}
 	}
 }
+
+func TestClassesAreNamedByThePublisher(t *testing.T) {
+	for _, test := range []struct {
+		classes string
+		answers int
+		want    []string
+		err     string
+	}{
+		{"", 3, nil, ""},
+		{"3", 3, []string{"0", "1", "2"}, ""},
+		{"no, yes", 1, []string{"no", "yes"}, ""},
+		{"a,b,c", 3, []string{"a", "b", "c"}, ""},
+		{"a,b", 3, nil, "names 2, the model has scores of 3"},
+		{"10", 3, nil, "names 1"},
+		{"a,a", 2, nil, "twice"},
+	} {
+		p := &publication{model: new(model.Imported), answers: test.answers}
+		err := p.name(test.classes)
+		if (err != nil) != (test.err != "") || err != nil && !strings.Contains(err.Error(), test.err) {
+			t.Errorf("%q: %v", test.classes, err)
+		}
+		if fmt.Sprint(p.model.Classes) != fmt.Sprint(test.want) {
+			t.Errorf("%q: got %v", test.classes, p.model.Classes)
+		}
+	}
+}
+
+func TestLogitsAreTold(t *testing.T) {
+	for _, test := range []struct {
+		answers, labels []float64
+		want            bool
+	}{
+		{[]float64{0.1, 0.9}, nil, false},
+		{[]float64{-4, 3}, nil, true},
+		{[]float64{-0.1, 0.4, 0.9}, []float64{0, 0, 1}, false}, // a regression on the labels
+		{[]float64{-0.1, 0.4, 0.9}, []float64{0, 1, 1}, true},
+	} {
+		var answers [][]float64
+		for _, a := range test.answers {
+			answers = append(answers, []float64{a})
+		}
+		if got := isLogit(answers, test.labels); got != test.want {
+			t.Errorf("%v with labels %v: %v", test.answers, test.labels, got)
+		}
+	}
+}

@@ -21,6 +21,7 @@ package approximation
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"math"
 	"slices"
@@ -34,6 +35,8 @@ type Options struct {
 	Loss func(got, want [][]float64) float64
 	// Limit is the largest loss that is accepted.
 	Limit float64
+	// Judged is the least number of rows that the loss is taken of: if fewer would be set aside, it is of all.
+	Judged int
 	// EveryAnswer holds where the loss is about the worst answer and not about the typical one: polynomials are then
 	// best in the largest error.
 	EveryAnswer bool
@@ -75,6 +78,9 @@ func (r Replacement) Depth() int {
 }
 
 func levels(degree int) int { return int(math.Ceil(math.Log2(float64(degree + 1)))) }
+
+// ErrTooExact says that no polynomial keeps the limit.
+var ErrTooExact = errors.New("the error allowed is too small")
 
 // Replace returns the model with polynomials for the encrypted nodes that are none, or the model itself where all are.
 func Replace(g *model.Graph, encrypted []bool, rows [][]float64, o Options) (*Result, error) {
@@ -125,6 +131,9 @@ func (s *search) prepare(rows [][]float64) error {
 				s.fit = append(s.fit, row)
 			}
 		}
+	}
+	if len(s.held) < s.options.Judged {
+		s.held = rows
 	}
 	s.held = s.held[:min(len(s.held), maxHeld)]
 	shapes, err := s.graph.Shapes()
@@ -241,8 +250,8 @@ func (s *search) run() (*Result, error) {
 	if math.IsInf(best, 1) && failure != nil {
 		return nil, failure
 	}
-	return nil, fmt.Errorf("polynomials up to degree %d in the place of the activations change the answers by %.3g, more than %.3g: "+
-		"train with polynomial activations, or allow a larger error", degrees[len(degrees)-1], best, s.options.Limit)
+	return nil, fmt.Errorf("%w: polynomials up to degree %d change the answers by %.3g, more than %.3g: train with polynomial activations, or allow more",
+		ErrTooExact, degrees[len(degrees)-1], best, s.options.Limit)
 }
 
 // rung tries replacements with the weights as they are and, where that is allowed, with fitted ones. Fitted ones are

@@ -14,6 +14,7 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"math"
 	"math/bits"
@@ -104,14 +105,14 @@ func (m *Model) compile() error {
 	start := time.Now()
 	options := m.options
 	for tried := range compilations {
-		compiled, err := compiler.Compile(m.Graph, m.Known.X[:min(CalibrationRows, m.Known.Len())], options)
+		compiled, err := m.compileOnce(&options)
 		if err != nil && tried > 0 {
 			break // a smaller error cannot be had
 		}
 		if err != nil {
 			return fmt.Errorf("compiling: %w", err)
 		}
-		m.Compiled, m.options.Headroom = compiled, options.Headroom
+		m.Compiled, m.options.Headroom, m.options.ErrorShare = compiled, options.Headroom, options.ErrorShare
 		m.Compiled.Pipeline.Columns = m.Recipe.Columns
 		m.Polynomial = m.Clear
 		if len(m.Compiled.Approximation.Replacements) > 0 {
@@ -147,6 +148,25 @@ func (m *Model) compile() error {
 	}
 	m.CompileTime += time.Since(start)
 	return nil
+}
+
+// demands are what is asked of the compiler, the first that can be had: the share of the range of values that their error
+// may have where nobody stated one, and the share of labels that polynomials may change.
+var demands = []struct{ error, labels float64 }{{1. / 256, 0.01}, {1. / 64, 0.02}, {1. / 16, 0.05}}
+
+// compileOnce compiles as exactly as it can.
+func (m *Model) compileOnce(options *compiler.Options) (compiled *compiler.Result, err error) {
+	for _, d := range demands {
+		if d.error < options.ErrorShare {
+			continue // in vain before
+		}
+		options.ErrorShare, options.MaxLabelChanges = d.error, d.labels
+		compiled, err = compiler.Compile(m.Graph, m.Known.X[:min(CalibrationRows, m.Known.Len())], *options)
+		if !errors.Is(err, compiler.ErrTooExact) || options.MaxScoreError > 0 {
+			break
+		}
+	}
+	return compiled, err
 }
 
 // headroom is what errors as large as this one ask for.

@@ -399,7 +399,7 @@ func (m *Model) Serve() (*model.Imported, error) {
 		switch {
 		case len(m.Classes) == size:
 			i.Classes = m.Classes
-		case m.endsInClasses(values[0]) || values[0] != chosen[0].Value:
+		case m.endsInClasses(values[0]) || values[0] != chosen[0].Value || namesScores(chosen[0].Name):
 			i.Classes = make([]string, size)
 			for k := range i.Classes {
 				i.Classes[k] = fmt.Sprint(k)
@@ -474,6 +474,12 @@ func (m *Model) endsInClasses(name string) bool {
 		}
 	}
 	return false
+}
+
+// namesScores holds for names that exporters give to scores of classes.
+func namesScores(output string) bool {
+	output = strings.ToLower(output)
+	return strings.Contains(output, "logit") || strings.Contains(output, "prob") || strings.Contains(output, "class")
 }
 
 // maxTrial bounds the work of comparing a model of one sample with one of a batch.

@@ -205,6 +205,9 @@ func (c *Case) image(index int) ([]float64, error) {
 	return image, nil
 }
 
+// Images holds for models of MNIST's images, which score the ten digits.
+func (c *Case) Images() bool { return c.images }
+
 // More returns about n further rows like the stored ones: the last images of MNIST's test set, the flowers of Iris, integers
 // that are stored, or normal numbers with the mean and deviation of each column or, of fewer than eight rows, of all numbers.
 func (c *Case) More(rows [][]float64, n int) ([][]float64, error) {
