@@ -395,8 +395,13 @@ func (k *compilation) compare() error {
 	}
 	for logN := circuit.MinLogN; logN <= circuit.MaxLogN; logN++ {
 		// A degree costs about twice the one below: two degrees above a solution there is none better.
-		if len(k.candidates) > 0 && logN > slices.MinFunc(k.candidates, compareCandidates).LogN+1 {
-			break
+		if len(k.candidates) > 0 {
+			best := slices.MinFunc(k.candidates, compareCandidates)
+			if better, err := k.mayBeat(best, logN); err != nil {
+				return err
+			} else if !better {
+				break
+			}
 		}
 		k.progress(fmt.Sprintf("searching ring degree 2^%d", logN))
 		profiled, err := k.profiled(logN)
@@ -416,6 +421,26 @@ func (k *compilation) compare() error {
 			ErrTooExact, circuit.MaxLogN, k.bound)
 	}
 	return nil
+}
+
+// mayBeat reports whether a ring degree may have something cheaper than the best candidate so far: the next one, if the
+// modulus of that one left no room for another special prime, or if the slots now take less than half of its operations.
+func (k *compilation) mayBeat(best Candidate, logN int) (bool, error) {
+	if best.LogN != logN-1 || k.options.Packing == PackBatch {
+		return best.LogN >= logN-1, nil
+	}
+	bits := best.QBits[0]
+	for _, b := range slices.Concat(best.QBits[1:], best.PBits) {
+		bits += b
+	}
+	if another := slices.Max(best.QBits); len(best.PBits) > 0 && float64(bits+another) > circuit.MaxLogQP(best.LogN) {
+		return true, nil
+	}
+	list, err := k.packings(logN)
+	if err != nil || len(list) == 0 {
+		return false, err
+	}
+	return 2*nominalCost(list[0].circuit) < nominalCost(best.packing.circuit), nil
 }
 
 // packings returns the packings with the lowest nominal cost.
