@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -47,14 +48,15 @@ func runTables(ctx context.Context, args []string, stdout io.Writer, stderr *os.
 	only := flags.String("only", "", "data `sets`, separated by commas; all by default")
 	kinds := flags.String("kinds", "", "`kinds` of models, separated by commas; two for each data set by default")
 	samples := flags.Int("samples", 200, "encrypted `rows` of each model")
-	export := flags.String("export", "", "write train.csv and test.csv of each data set to a `folder`, and no more")
+	divisions := flags.Int("divisions", 5, "`divisions` of each data set into rows to learn from and to test on, at most")
+	export := flags.String("export", "", "write train.csv and test.csv of each division of each data set to a `folder`, and no more")
 	results := flags.String("results", "", "keep figures in this JSON `file`; what it holds is printed too, and not measured again")
 	out := flags.String("out", "", "write the table to this `file` of Markdown, and a picture beside it")
 	if err := parse(flags, args); err != nil {
 		return err
 	}
-	if *samples < 1 {
-		return errors.New("samples has to be at least 1")
+	if *samples < 1 || *divisions < 1 {
+		return errors.New("samples and divisions have to be at least 1")
 	}
 	folder, err := dataFolder(*data)
 	if err != nil {
@@ -74,7 +76,7 @@ func runTables(ctx context.Context, args []string, stdout io.Writer, stderr *os.
 	if r.baseline, err = tables.LoadBaseline(); err != nil {
 		return err
 	}
-	if err := r.load(*samples); err != nil {
+	if err := r.load(*samples, *divisions); err != nil {
 		return err
 	}
 	dir, err := os.MkdirTemp("", "bench")
@@ -92,7 +94,12 @@ func runTables(ctx context.Context, args []string, stdout io.Writer, stderr *os.
 				list = append(list, fit.Kind(kind))
 			}
 		}
-		if err := r.measure(ctx, set, list, folder, filepath.Join(dir, set.Name), *samples, show.Step); err != nil {
+		numbers := set.Numbers()
+		s := &tableRun{set: set, numbers: numbers[:min(*divisions, len(numbers))], samples: *samples, data: folder, dir: filepath.Join(dir, set.Name), step: show.Step}
+		if err := r.measure(ctx, s, list); err != nil {
+			return err
+		}
+		if err := os.RemoveAll(s.dir); err != nil {
 			return err
 		}
 	}
@@ -125,11 +132,13 @@ func findTables(names string) ([]*tables.Set, error) {
 
 func exportTables(sets []*tables.Set, data, out string, stdout io.Writer) error {
 	for _, set := range sets {
-		d, err := set.Export(data, filepath.Join(out, set.Name))
-		if err != nil {
-			return err
+		for _, n := range set.Numbers() {
+			d, err := set.Export(data, n, filepath.Join(out, set.Name, strconv.Itoa(n)))
+			if err != nil {
+				return err
+			}
+			fmt.Fprintf(stdout, "%s, division %d: %d rows to learn from, %d to test on\n", set.Name, n, d.TrainRows, d.TestRows)
 		}
-		fmt.Fprintf(stdout, "%s: %d rows to learn from, %d to test on\n", set.Name, d.TrainRows, d.TestRows)
 	}
 	return nil
 }
@@ -152,11 +161,12 @@ func tablesCommand(flags *flag.FlagSet) string {
 	return command
 }
 
-// tableRow is what was measured of one model of one data set. Times are medians of a request.
+// tableRow is what was measured of one kind of model of one data set. What is encrypted, and its price, is of the first
+// division. Times are medians of a request.
 type tableRow struct {
 	Set          string           `json:"set"`
 	Kind         fit.Kind         `json:"kind"`
-	Chosen       string           `json:"chosen"` // its size
+	Chosen       []string         `json:"chosen"` // sizes, of each division
 	Known        int              `json:"known"`  // rows
 	Unseen       int              `json:"unseen"`
 	Encrypted    int              `json:"encrypted"`
@@ -174,26 +184,31 @@ type tableRow struct {
 
 // measuredMetric is one metric in clear on all test rows, and on those that were encrypted.
 type measuredMetric struct {
-	Name      string  `json:"name"`
-	Clear     float64 `json:"clear"`
-	Noise     float64 `json:"noise"` // of Clear, over the choice of test rows
-	ClearSame float64 `json:"clear_same"`
-	Encrypted float64 `json:"encrypted"`
+	Name      string    `json:"name"`
+	Clear     []float64 `json:"clear"` // of each division
+	Noise     float64   `json:"noise"` // of the first, over the choice of test rows
+	ClearSame float64   `json:"clear_same"`
+	Encrypted float64   `json:"encrypted"`
 }
 
-// measure goes the whole way with the models of a data set that are not there yet.
-func (r *tableReport) measure(ctx context.Context, set *tables.Set, kinds []fit.Kind, data, dir string, samples int, step func(string, int, int)) error {
+// tableRun is a data set that is measured.
+type tableRun struct {
+	set       *tables.Set
+	numbers   []int // of its divisions
+	samples   int   // encrypted
+	data, dir string
+	step      func(string, int, int)
+}
+
+// measure goes the whole way with the kinds of models that are not there yet.
+func (r *tableReport) measure(ctx context.Context, t *tableRun, kinds []fit.Kind) error {
 	for _, kind := range kinds {
-		if slices.ContainsFunc(r.rows, func(row *tableRow) bool { return row.Set == set.Name && row.Kind == kind }) {
+		if slices.ContainsFunc(r.rows, func(row *tableRow) bool { return row.Set == t.set.Name && row.Kind == kind }) {
 			continue
 		}
-		if _, err := set.Export(data, dir); err != nil {
-			return err
-		}
-		named := func(what string, done, of int) { step(fmt.Sprintf("%s, %s: %s", set.Name, kind, what), done, of) }
-		row, err := measureKind(ctx, set, kind, dir, samples, named)
+		row, err := t.measure(ctx, kind)
 		if err != nil {
-			return fmt.Errorf("%s: %s: %w", set.Name, kind, err)
+			return fmt.Errorf("%s: %s: %w", t.set.Name, kind, err)
 		}
 		r.rows = append(r.rows, row)
 		if err := r.keep(); err != nil {
@@ -203,11 +218,38 @@ func (r *tableReport) measure(ctx context.Context, set *tables.Set, kinds []fit.
 	return nil
 }
 
-func measureKind(ctx context.Context, set *tables.Set, kind fit.Kind, dir string, samples int, step func(string, int, int)) (*tableRow, error) {
-	fitted, err := fitTable(ctx, set, kind, dir, step)
-	if err != nil {
-		return nil, err
+// measure fits models of a kind to all divisions, and asks that of the first encrypted.
+func (t *tableRun) measure(ctx context.Context, kind fit.Kind) (*tableRow, error) {
+	var row *tableRow
+	for i, n := range t.numbers {
+		fitted, err := t.fit(ctx, kind, n, i > 0)
+		if err != nil {
+			return nil, err
+		}
+		if i == 0 {
+			if row, err = t.encrypted(ctx, fitted); err != nil {
+				return nil, err
+			}
+			continue
+		}
+		answers, err := fitted.Graph.RunRows(fitted.Test.X)
+		if err != nil {
+			return nil, err
+		}
+		clear := predictions(t.set, answers, fitted.Test.Y)
+		for k := range row.Metrics {
+			m := &row.Metrics[k]
+			m.Clear = append(m.Clear, tables.Measure(m.Name, clear))
+		}
+		row.Chosen = append(row.Chosen, fitted.Candidates[fitted.Chosen].Label)
 	}
+	return row, nil
+}
+
+// encrypted compiles a model and asks it encrypted.
+func (t *tableRun) encrypted(ctx context.Context, fitted *fit.Result) (*tableRow, error) {
+	set, kind := t.set, fitted.Kind
+	step := t.named(kind, t.numbers[0])
 	recipe := fitted.Recipe(set.Name + "-" + string(kind))
 	// Files are in an order of their own: the rows that are encrypted are drawn.
 	unseen := fitted.Test.Shuffle(tables.Seed)
@@ -218,17 +260,17 @@ func measureKind(ctx context.Context, set *tables.Set, kind fit.Kind, dir string
 	if err != nil {
 		return nil, err
 	}
-	artifact := filepath.Join(dir, string(kind))
+	artifact := filepath.Join(t.dir, string(kind))
 	if err := m.Save(artifact); err != nil {
 		return nil, err
 	}
-	e, err := m.Try(ctx, artifact, samples, func(done, of int) { step("encrypted rows", done, of) })
+	e, err := m.Try(ctx, artifact, t.samples, func(done, of int) { step("encrypted rows", done, of) })
 	if err != nil {
 		return nil, err
 	}
 	spec := e.Model.Spec()
 	row := &tableRow{
-		Set: set.Name, Kind: kind, Chosen: fitted.Candidates[fitted.Chosen].Label,
+		Set: set.Name, Kind: kind, Chosen: []string{fitted.Candidates[fitted.Chosen].Label},
 		Known: m.Known.Len(), Unseen: m.Test.Len(), Encrypted: len(e.Answers), LogN: spec.Signature.Parameters.LogN,
 		OneCore: publish.Median(e.OneCore), AllCores: publish.Median(e.All), Client: publish.Median(e.Encrypt) + publish.Median(e.Decrypt),
 		KeyBytes: spec.KeyBytes(), RequestBytes: spec.RequestBytes(), ReplyBytes: spec.ReplyBytes(),
@@ -236,7 +278,7 @@ func measureKind(ctx context.Context, set *tables.Set, kind fit.Kind, dir string
 	clear, encrypted := predictions(set, m.Clear, m.Test.Y), predictions(set, e.Answers, m.Test.Y)
 	same := clear[:len(encrypted)]
 	for _, name := range set.Metrics() {
-		row.Metrics = append(row.Metrics, measuredMetric{Name: name, Clear: tables.Measure(name, clear), Noise: tables.Noise(name, clear),
+		row.Metrics = append(row.Metrics, measuredMetric{Name: name, Clear: []float64{tables.Measure(name, clear)}, Noise: tables.Noise(name, clear),
 			ClearSame: tables.Measure(name, same), Encrypted: tables.Measure(name, encrypted)})
 	}
 	for i, p := range encrypted {
@@ -257,19 +299,42 @@ func measureKind(ctx context.Context, set *tables.Set, kind fit.Kind, dir string
 	return row, nil
 }
 
-func fitTable(ctx context.Context, set *tables.Set, kind fit.Kind, dir string, step func(string, int, int)) (*fit.Result, error) {
-	o := fit.Options{Kind: kind, Target: tables.Target, Task: fit.Classification, Seed: tables.Seed, Choose: fit.ChooseBest, Shape: set.Image, Progress: step}
-	if set.Regression {
-		o.Task = fit.Regression
+// named is told what is done, and says of which model.
+func (t *tableRun) named(kind fit.Kind, division int) func(string, int, int) {
+	return func(what string, done, of int) {
+		t.step(fmt.Sprintf("%s %d, %s: %s", t.set.Name, division, kind, what), done, of)
 	}
-	if set.Image != nil { // a network takes as long to train on a part of the images
-		o.Folds, o.CrossRows = 2, 10_000
-	}
-	known, err := fit.ReadCSV(filepath.Join(dir, tables.TrainFile), fit.ReadOptions{Header: fit.HeaderYes})
+}
+
+// manyRows is from how many rows folds are three, as those of the baseline.
+const manyRows = 10_000
+
+// fit fits a model to a division.
+func (t *tableRun) fit(ctx context.Context, kind fit.Kind, division int, unpriced bool) (*fit.Result, error) {
+	dir := filepath.Join(t.dir, strconv.Itoa(division))
+	digests, err := t.set.Export(t.data, division, dir)
 	if err != nil {
 		return nil, err
 	}
-	if o.Test, err = fit.ReadCSV(filepath.Join(dir, tables.TestFile), fit.ReadOptions{Header: fit.HeaderYes}); err != nil {
+	o := fit.Options{Kind: kind, Target: tables.Target, Task: fit.Classification, Seed: tables.Seed, Choose: fit.ChooseBest, Shape: t.set.Image,
+		Unpriced: unpriced, Progress: t.named(kind, division)}
+	if t.set.Regression {
+		o.Task = fit.Regression
+	}
+	if t.set.Unbalanced {
+		o.Measure = fit.AUC
+	}
+	if digests.TrainRows > manyRows {
+		o.Folds = 3
+	}
+	if t.set.Image != nil {
+		o.Folds = 2
+	}
+	known, err := fit.ReadTable(filepath.Join(dir, tables.TrainFile), fit.ReadOptions{Header: fit.HeaderYes})
+	if err != nil {
+		return nil, err
+	}
+	if o.Test, err = fit.ReadTable(filepath.Join(dir, tables.TestFile), fit.ReadOptions{Header: fit.HeaderYes}); err != nil {
 		return nil, err
 	}
 	return fit.Fit(ctx, known, o)

@@ -21,7 +21,8 @@ import (
 type fitFlags struct {
 	data, labels, test, testLabels, name, out string
 	separator, categories, text, ignore       string
-	header, shape, prefer, license            string
+	header, decimal, shape, prefer, license   string
+	weights                                   string
 	samples                                   int
 	bound                                     float64
 	options                                   fit.Options
@@ -52,7 +53,13 @@ func runFit(ctx context.Context, args []string, stdout io.Writer, stderr *os.Fil
 		return err
 	}
 	if result.Dropped > 0 {
-		fmt.Fprintf(stdout, "%d rows without a target are left out\n", result.Dropped)
+		fmt.Fprintf(stdout, "%d rows without a target or a weight are left out\n", result.Dropped)
+	}
+	for _, left := range result.Left {
+		fmt.Fprintf(stdout, "column %q is left out: %s\n", left.Column, left.Why)
+	}
+	if columns := result.Reading(); columns != "" {
+		fmt.Fprintln(stdout, columns)
 	}
 	if err := result.WriteTable(stdout); err != nil {
 		return err
@@ -78,7 +85,11 @@ func runFit(ctx context.Context, args []string, stdout io.Writer, stderr *os.Fil
 			return err
 		}
 	}
-	return report.WriteText(stdout)
+	if err := report.WriteText(stdout); err != nil {
+		return err
+	}
+	fmt.Fprintf(stdout, "\nThe front of candidates is drawn in %s and %s.\n", filepath.Join(f.out, "latency.svg"), filepath.Join(f.out, "keys.svg"))
+	return nil
 }
 
 func (f *fitFlags) set(stderr io.Writer) *flag.FlagSet {
@@ -90,7 +101,7 @@ func (f *fitFlags) set(stderr io.Writer) *flag.FlagSet {
 		names = append(names, string(kind))
 	}
 	flags.StringVar((*string)(&o.Kind), "kind", "", "`kind` of model: "+strings.Join(names, ", "))
-	flags.StringVar(&f.data, "data", "", "table (`file` with comma, semicolon, bar or tab between cells), or IDX images with --labels")
+	flags.StringVar(&f.data, "data", "", "table (`file` of Parquet, or of text with comma, semicolon, bar or tab between cells), or IDX images with --labels")
 	flags.StringVar(&f.labels, "labels", "", "IDX `file` of labels")
 	flags.StringVar(&o.Target, "target", "", "`column` to be predicted: its name, or its number from 1")
 	flags.StringVar((*string)(&o.Task), "task", "", "`what` to predict: classification or regression; by default classes where the target is text or has up to ten whole numbers")
@@ -101,6 +112,10 @@ func (f *fitFlags) set(stderr io.Writer) *flag.FlagSet {
 	flags.StringVar(&f.ignore, "ignore", "", "`columns` to leave out")
 	flags.StringVar(&f.separator, "separator", "", "`character` between cells: , ; | tab or space")
 	flags.StringVar(&f.header, "header", "", "`whether` the first row names the columns: yes or no; found out by default")
+	flags.StringVar(&f.decimal, "decimal", "", "`mark` before fractions: , or . ; found out by default")
+	flags.StringVar((*string)(&o.Measure), "measure", "", "`what` sizes are compared by: accuracy, auc or f1 of classes, rmse, mae or r2 of values; accuracy, R² or explained deviance by default")
+	flags.StringVar(&f.weights, "class-weight", "", "balanced: `how` much rows count in training, so that all classes count alike")
+	flags.StringVar(&o.Weight, "sample-weight", "", "`column` that says how much each row counts in training")
 	flags.StringVar(&f.shape, "shape", "", "`shape` of images in a table of pixels, channels first, such as 1,28,28")
 	flags.StringVar((*string)(&o.Choose), "choose", "", "`which` candidate: best, fast, or its number, and then no other is tried; by default the fastest within a standard error of the best")
 	flags.IntVar(&o.Folds, "folds", 5, "`folds` of cross-validation")
@@ -123,6 +138,9 @@ func (f *fitFlags) set(stderr io.Writer) *flag.FlagSet {
 // fit reads the data and fits the model.
 func (f *fitFlags) fit(ctx context.Context) (*fit.Result, error) {
 	o := f.options
+	if o.Balanced = f.weights == "balanced"; f.weights != "" && !o.Balanced {
+		return nil, fmt.Errorf("%w: --class-weight is balanced or nothing", errUsage)
+	}
 	if f.labels != "" {
 		known, test, err := f.images()
 		if err != nil {
@@ -140,7 +158,7 @@ func (f *fitFlags) fit(ctx context.Context) (*fit.Result, error) {
 		}
 		o.Shape = append(o.Shape, n)
 	}
-	read := fit.ReadOptions{Header: fit.Header(f.header), Categories: list(f.categories), Text: list(f.text), Ignore: list(f.ignore)}
+	read := fit.ReadOptions{Header: fit.Header(f.header), Decimal: fit.Decimal(f.decimal), Categories: list(f.categories), Text: list(f.text), Ignore: list(f.ignore)}
 	switch f.separator {
 	case "", ",", ";", "|":
 		for _, c := range f.separator {
@@ -153,12 +171,12 @@ func (f *fitFlags) fit(ctx context.Context) (*fit.Result, error) {
 	default:
 		return nil, fmt.Errorf("%w: --separator is one of , ; | tab space", errUsage)
 	}
-	table, err := fit.ReadCSV(f.data, read)
+	table, err := fit.ReadTable(f.data, read)
 	if err != nil {
 		return nil, err
 	}
 	if f.test != "" {
-		if o.Test, err = fit.ReadCSV(f.test, read); err != nil {
+		if o.Test, err = fit.ReadTable(f.test, read); err != nil {
 			return nil, err
 		}
 	}

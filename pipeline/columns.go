@@ -15,7 +15,7 @@ import (
 type ColumnKind string
 
 const (
-	// Number: a cell gives its value; an empty one, ?, na, n/a, nan, null and none give NaN, a missing value.
+	// Number: a cell gives its value; an empty one, ?, -, na, n/a, #n/a, <na>, nan, nat, null and none give NaN, a missing value.
 	Number ColumnKind = "number"
 	// Category: a cell gives the index of its text among Values, or -1 where it is not there.
 	Category ColumnKind = "category"
@@ -28,6 +28,8 @@ type Column struct {
 	Name   string     `json:"name"`
 	Kind   ColumnKind `json:"kind"`
 	Values []string   `json:"values,omitempty"` // categories or words, ascending
+	// DecimalComma lets a number be written with a comma in the place of the point.
+	DecimalComma bool `json:"decimal_comma,omitempty"`
 }
 
 // Columns reads rows of text, as tables have them, as the numbers that a prefix takes: one column after the other.
@@ -61,6 +63,8 @@ func (c Columns) Validate() error {
 			return fmt.Errorf("column %d has no name of its own", i)
 		case column.Kind != Number && column.Kind != Category && column.Kind != Text:
 			return fmt.Errorf("column %d is of an unknown kind", i)
+		case column.DecimalComma && column.Kind != Number:
+			return fmt.Errorf("column %d: a decimal comma is for numbers", i)
 		case (column.Kind == Number) != (len(column.Values) == 0):
 			return fmt.Errorf("column %d: %d values for its kind", i, len(column.Values))
 		case len(column.Values) > maxColumnValues:
@@ -103,6 +107,9 @@ func (c Columns) Encode(cells []string) ([]float64, error) {
 			}
 			row = append(row, counts...)
 		default:
+			if column.DecimalComma {
+				cell = strings.Replace(cell, ",", ".", 1)
+			}
 			v, err := ParseNumber(cell)
 			if err != nil {
 				return nil, fmt.Errorf("column %q: not a number", column.Name)
@@ -154,7 +161,7 @@ func (c Columns) Table(records [][]string) ([][]float64, error) {
 }
 
 // missing are the texts, in lower case, that tables write where there is no value.
-var missing = []string{"", "?", "na", "n/a", "nan", "null", "none"}
+var missing = []string{"", "?", "-", "na", "n/a", "#n/a", "<na>", "nan", "nat", "null", "none"}
 
 // IsMissing reports whether a cell holds no value.
 func IsMissing(cell string) bool { return slices.Contains(missing, strings.ToLower(cell)) }

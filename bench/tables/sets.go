@@ -16,20 +16,20 @@ import (
 // All lists the data sets.
 func All() []*Set {
 	return []*Set{
-		{Name: "adult", Predicts: "income above 50,000 dollars", Unbalanced: true,
+		{Name: "adult", Predicts: "income above 50,000 dollars", Unbalanced: true, Divisions: 2, HeldOut: 1.0 / 3,
 			columns: list("age workclass fnlwgt education education-num marital-status occupation relationship race sex capital-gain capital-loss hours-per-week native-country"),
 			read:    readAdult},
-		{Name: "credit-default", Predicts: "default of a card's holder next month", Unbalanced: true, HeldOut: 0.2,
+		{Name: "credit-default", Predicts: "default of a card's holder next month", Unbalanced: true, Divisions: 2, HeldOut: 0.2,
 			columns: list("limit sex education marriage age pay-1 pay-2 pay-3 pay-4 pay-5 pay-6 bill-1 bill-2 bill-3 bill-4 bill-5 bill-6 paid-1 paid-2 paid-3 paid-4 paid-5 paid-6"),
 			read: readTable(csvFile{name: "UCI_Credit_Card.csv", header: true}, func(row []string) []string {
 				return coded(classes(row, map[string]string{"0": "paid", "1": "default"}), 1, 2, 3)
 			})},
-		{Name: "german-credit", Predicts: "bad risk of a loan", Unbalanced: true, HeldOut: 0.3,
+		{Name: "german-credit", Predicts: "bad risk of a loan", Unbalanced: true, Divisions: 5, HeldOut: 0.3,
 			columns: list("account months history purpose amount savings employment rate status debtors residence property age plans housing credits job dependants telephone foreign"),
 			read: readTable(csvFile{name: "german.csv"}, func(row []string) []string {
 				return classes(row, map[string]string{"1": "good", "2": "bad"})
 			})},
-		{Name: "heart-disease", Predicts: "narrowed coronary vessels", HeldOut: 0.3,
+		{Name: "heart-disease", Predicts: "narrowed coronary vessels", Divisions: 5, HeldOut: 0.3,
 			columns: list("age sex chest-pain pressure cholesterol sugar ecg rate angina oldpeak slope vessels thal"),
 			read: readTable(csvFile{name: "processed.cleveland.data", missing: "?"}, func(row []string) []string {
 				if last := len(row) - 1; row[last] != "0" {
@@ -37,12 +37,12 @@ func All() []*Set {
 				}
 				return coded(classes(row, map[string]string{"0": "healthy", "1": "disease"}), 2, 6, 10, 12)
 			})},
-		{Name: "creditcard-fraud-sample", Predicts: "fraud", Unbalanced: true, HeldOut: 0.3,
+		{Name: "creditcard-fraud-sample", Predicts: "fraud", Unbalanced: true, Divisions: 5, HeldOut: 0.3,
 			columns: func() []string { return append(append([]string{"time"}, numbered("v", 28)...), "amount") },
 			read: readTable(csvFile{name: "creditcard_undersampled.csv", header: true}, func(row []string) []string {
 				return classes(row[1:], map[string]string{"0": "normal", "1": "fraud"}) // without the running index
 			})},
-		{Name: "wine-quality", Predicts: "grade by tasters, 0 to 10", Regression: true, HeldOut: 0.2,
+		{Name: "wine-quality", Predicts: "grade by tasters, 0 to 10", Regression: true, Divisions: 5, HeldOut: 0.2,
 			columns: list("acidity volatile-acidity citric-acid sugar chlorides free-so2 total-so2 density ph sulphates alcohol colour"),
 			read: func(dir string, to emit) error {
 				for _, colour := range []string{"red", "white"} {
@@ -56,18 +56,18 @@ func All() []*Set {
 				}
 				return nil
 			}},
-		{Name: "california-housing", Predicts: "median value of houses in a block, dollars", Regression: true, HeldOut: 0.2,
+		{Name: "california-housing", Predicts: "median value of houses in a block, dollars", Regression: true, Divisions: 2, HeldOut: 0.2,
 			columns: list("longitude latitude age rooms bedrooms population households income ocean"),
 			read: readTable(csvFile{name: "housing.csv", header: true}, func(row []string) []string {
 				row[8], row[9] = row[9], row[8]
 				return row
 			})},
-		{Name: "diabetes-regression", Predicts: "progression of the disease after a year, 25 to 346", Regression: true, HeldOut: 0.25,
+		{Name: "diabetes-regression", Predicts: "progression of the disease after a year, 25 to 346", Regression: true, Divisions: 5, HeldOut: 0.25,
 			columns: list("age sex bmi bp s1 s2 s3 s4 s5 s6"),
 			read: readTable(csvFile{name: "diabetes.tab.txt", header: true, comma: '\t'}, func(row []string) []string {
 				return coded(row, 1)
 			})},
-		{Name: "sentiment-labelled", Predicts: "favour of a sentence of a review", HeldOut: 0.2, Text: true,
+		{Name: "sentiment-labelled", Predicts: "favour of a sentence of a review", Divisions: 5, HeldOut: 0.2, Text: true,
 			columns: list("sentence"), read: readSentences},
 		{Name: "fashion-mnist", Predicts: "kind of garment, of ten", Image: []int{1, 28, 28},
 			columns: func() []string { return numbered("p", 28*28) }, read: readImages},
@@ -159,7 +159,7 @@ func coded(row []string, columns ...int) []string {
 }
 
 func readAdult(dir string, to emit) error {
-	for p, name := range map[part]string{train: "adult.data", test: "adult.test"} {
+	for _, name := range []string{"adult.data", "adult.test"} {
 		rows, err := csvFile{name: name, missing: "?"}.rows(dir)
 		if err != nil {
 			return err
@@ -170,7 +170,7 @@ func readAdult(dir string, to emit) error {
 			if row[last] == "" {
 				return fmt.Errorf("%s: row %d has no target that is known", name, i+1)
 			}
-			if err := to(p, row); err != nil {
+			if err := to(byHash, row); err != nil {
 				return err
 			}
 		}

@@ -2,14 +2,15 @@
 // language reads, and baseline.py trains scikit-learn's and XGBoost's models on the very same rows.
 //
 //	set, err := tables.Find("adult")
-//	digests, err := set.Export(dataFolder, "split/adult")
+//	digests, err := set.Export(dataFolder, 1, "split/adult/1")
 //
 // A file has a header; the last column, target, is what is to be predicted. Missing values are empty. Codes that are
 // names and not amounts are written so that no reader takes them for numbers.
 //
-// A data set that is published in two files keeps them. Of others a row goes to the test file where the first eight bytes
-// of the SHA-256 of "seed:name:" and its fields, joined by commas, are below that share of 2^64 that is held out: no order
-// of the rows matters, and rows that occur twice, as wines do, are never on both sides.
+// All rows of a data set are divided several times, each time by another seed. A row goes to the test file where the first
+// eight bytes of the SHA-256 of "seed:name:" and its fields, joined by commas, are below that share of 2^64 that is held
+// out: no order of the rows matters, and rows that occur twice, as wines do, are never on both sides. Images keep the two
+// files that they are published in.
 package tables
 
 import (
@@ -31,13 +32,17 @@ import (
 	_ "embed"
 )
 
-// Seed is that of the split.
+// Seed is that of all that is drawn when models are trained and measured.
 const Seed = 1
+
+// firstSeed is that of the first division, the next have the numbers after it. What fit tries was never chosen by the test
+// rows of these.
+const firstSeed = 101
 
 // Target is the name of the last column.
 const Target = "target"
 
-// Names of the files of a split.
+// Names of the files of a division.
 const (
 	TrainFile = "train.csv"
 	TestFile  = "test.csv"
@@ -51,8 +56,10 @@ type Set struct {
 	Regression bool
 	// Unbalanced classes are judged by the area under the ROC curve, others by accuracy.
 	Unbalanced bool
-	// HeldOut is the share of rows for testing; 0 where the data set is published in two files.
-	HeldOut float64
+	// Divisions is how often the rows are divided, HeldOut the share of rows for testing; 0 where the published division
+	// stays, the only one.
+	Divisions int
+	HeldOut   float64
 	// Text is true where the one feature is a sentence, Image its shape where the features are pixels.
 	Text  bool
 	Image []int
@@ -85,7 +92,16 @@ func Find(name string) (*Set, error) {
 	return nil, fmt.Errorf("no data set %q: there are %s", name, strings.Join(names, ", "))
 }
 
-// Digests are the SHA-256 of a split's files and their rows.
+// Numbers lists the divisions of the data set.
+func (s *Set) Numbers() []int {
+	list := make([]int, max(1, s.Divisions))
+	for i := range list {
+		list[i] = i + 1
+	}
+	return list
+}
+
+// Digests are the SHA-256 of a division's files and their rows.
 type Digests struct {
 	Train     string `json:"train_sha256"`
 	Test      string `json:"test_sha256"`
@@ -93,8 +109,8 @@ type Digests struct {
 	TestRows  int    `json:"test_rows"`
 }
 
-// Export reads the data set from a folder that holds one folder for each and writes the split.
-func (s *Set) Export(data, out string) (*Digests, error) {
+// Export reads the data set from a folder that holds one folder for each and writes a division, by its number from 1.
+func (s *Set) Export(data string, division int, out string) (*Digests, error) {
 	if err := os.MkdirAll(out, 0o755); err != nil {
 		return nil, err
 	}
@@ -107,12 +123,12 @@ func (s *Set) Export(data, out string) (*Digests, error) {
 		defer f.Close()
 		files[i] = f
 	}
-	digests, err := s.Write(data, files[0], files[1])
+	digests, err := s.Write(data, division, files[0], files[1])
 	return digests, errors.Join(err, files[0].Close(), files[1].Close())
 }
 
 // Write is Export to anything that takes bytes.
-func (s *Set) Write(data string, toTrain, toTest io.Writer) (*Digests, error) {
+func (s *Set) Write(data string, division int, toTrain, toTest io.Writer) (*Digests, error) {
 	header := append(s.columns(), Target)
 	outs := map[part]*output{train: newOutput(toTrain), test: newOutput(toTest)}
 	for _, o := range outs {
@@ -125,7 +141,7 @@ func (s *Set) Write(data string, toTrain, toTest io.Writer) (*Digests, error) {
 			return fmt.Errorf("a row has %d fields in the place of %d", len(fields), len(header))
 		}
 		if p == byHash {
-			p = s.side(fields)
+			p = s.side(division, fields)
 		}
 		outs[p].rows++
 		return outs[p].csv.Write(fields)
@@ -143,15 +159,15 @@ func (s *Set) Write(data string, toTrain, toTest io.Writer) (*Digests, error) {
 	return d, nil
 }
 
-func (s *Set) side(fields []string) part {
-	sum := sha256.Sum256(fmt.Appendf(nil, "%d:%s:%s", Seed, s.Name, strings.Join(fields, ",")))
+func (s *Set) side(division int, fields []string) part {
+	sum := sha256.Sum256(fmt.Appendf(nil, "%d:%s:%s", firstSeed+division-1, s.Name, strings.Join(fields, ",")))
 	if float64(binary.BigEndian.Uint64(sum[:])) < s.HeldOut*math.Exp2(64) {
 		return test
 	}
 	return train
 }
 
-// output is one file of a split.
+// output is one file of a division.
 type output struct {
 	buffer *bufio.Writer
 	csv    *csv.Writer
@@ -178,10 +194,14 @@ func (o *output) close() (digest string, err error) {
 type Baseline struct {
 	Seed     int               `json:"seed"`
 	Versions map[string]string `json:"versions"`
-	Sets     map[string]struct {
-		Digests
-		Models []BaselineModel `json:"models"`
-	} `json:"sets"`
+	// Sets holds the divisions of each data set, by their number.
+	Sets map[string]map[int]BaselineDivision `json:"sets"`
+}
+
+// BaselineDivision is what other libraries make of one division of a data set.
+type BaselineDivision struct {
+	Digests
+	Models []BaselineModel `json:"models"`
 }
 
 // BaselineModel is one tuned model of another library.

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"encoding/csv"
 	"io"
+	"slices"
+	"strings"
 	"testing"
 
 	"cipherpoint/internal/testdata"
@@ -22,49 +24,64 @@ func TestBaselineIsOfTheseRows(t *testing.T) {
 	for _, s := range All() {
 		t.Run(s.Name, func(t *testing.T) {
 			t.Parallel()
-			d, err := s.Write(data, io.Discard, io.Discard)
-			if err != nil {
-				t.Fatal(err)
+			if len(b.Sets[s.Name]) != len(s.Numbers()) {
+				t.Errorf("the baseline is of %d divisions", len(b.Sets[s.Name]))
 			}
-			if of := b.Sets[s.Name]; *d != of.Digests {
-				t.Errorf("exported %+v, the baseline is of %+v", *d, of.Digests)
+			for _, n := range s.Numbers() {
+				d, err := s.Write(data, n, io.Discard, io.Discard)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if of := b.Sets[s.Name][n]; *d != of.Digests {
+					t.Errorf("division %d: exported %+v, the baseline is of %+v", n, *d, of.Digests)
+				}
 			}
 		})
 	}
 }
 
-func TestSplit(t *testing.T) {
+// Each row is on one side, on different ones in different divisions.
+func TestDivisions(t *testing.T) {
+	s, err := Find("heart-disease")
+	if err != nil {
+		t.Fatal(err)
+	}
 	data := testdata.Dir(t)
-	for _, c := range []struct {
-		name        string
-		train, test int
-		first       []string // of test.csv
-	}{
-		{"adult", 32561, 16281, []string{"25", "Private", "226802", "11th", "7", "Never-married", "Machine-op-inspct", "Own-child", "Black", "Male", "0", "0", "40", "United-States", "below"}},
-	} {
-		s, err := Find(c.name)
-		if err != nil {
+	seen := map[string]bool{}
+	for _, n := range s.Numbers() {
+		var sides [2]bytes.Buffer
+		if _, err := s.Write(data, n, &sides[0], &sides[1]); err != nil {
 			t.Fatal(err)
 		}
-		var trainFile, testFile bytes.Buffer
-		if _, err := s.Write(data, &trainFile, &testFile); err != nil {
-			t.Fatal(err)
+		known, unseen := lines(t, &sides[0]), lines(t, &sides[1])
+		if len(known)+len(unseen) != 303 || len(unseen) < 70 || len(unseen) > 115 {
+			t.Errorf("division %d: %d and %d rows of 303", n, len(known), len(unseen))
 		}
-		sides := map[bool][][]string{}
-		for known, file := range map[bool]*bytes.Buffer{true: &trainFile, false: &testFile} {
-			if sides[known], err = csv.NewReader(file).ReadAll(); err != nil {
-				t.Fatal(err)
+		for _, row := range unseen {
+			if slices.Contains(known, row) {
+				t.Errorf("division %d: %s is on both sides", n, row)
 			}
 		}
-		if len(sides[true]) != c.train+1 || len(sides[false]) != c.test+1 {
-			t.Errorf("%s: %d and %d lines", c.name, len(sides[true]), len(sides[false]))
-		}
-		for k, want := range c.first {
-			if got := sides[false][1][k]; got != want {
-				t.Errorf("%s: field %d of the first row is %q, published is %q", c.name, k, got, want)
-			}
+		if first := strings.Join(unseen, "\n"); seen[first] {
+			t.Errorf("division %d is another one", n)
+		} else {
+			seen[first] = true
 		}
 	}
+}
+
+// lines are those of a file below its header.
+func lines(t *testing.T, file *bytes.Buffer) []string {
+	t.Helper()
+	rows, err := csv.NewReader(file).ReadAll()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var list []string
+	for _, row := range rows[1:] {
+		list = append(list, strings.Join(row, ","))
+	}
+	return list
 }
 
 // A row that is there twice is on one side.
@@ -76,8 +93,8 @@ func TestSidesAreByContent(t *testing.T) {
 	tests := 0
 	for i := range 10000 {
 		row := []string{string(rune('a' + i%26)), string(rune(i))}
-		p := s.side(row)
-		if p != s.side(row) {
+		p := s.side(1, row)
+		if p != s.side(1, row) {
 			t.Fatal("a row is on both sides")
 		}
 		if p == test {

@@ -1,7 +1,7 @@
 // Package fit makes models of tables: it reads the columns, trains the sizes of a model that matter under encryption, has
 // the compiler price each, and chooses.
 //
-//	table, err := fit.ReadCSV("adult.csv", fit.ReadOptions{})
+//	table, err := fit.ReadTable("adult.csv", fit.ReadOptions{})
 //	result, err := fit.Fit(ctx, table, fit.Options{Kind: fit.Boosting, Target: "income"})
 //	report, err := publish.Run(ctx, result.Recipe("income"), publish.Options{Out: "compiled_model", EncryptedSamples: 100})
 //
@@ -112,6 +112,7 @@ type Result struct {
 	Measure     string           // what scores are: accuracy, R², RMSE
 	Candidates  []Candidate
 	Chosen      int // index of a candidate
+	Left        []LeftOut
 	Dropped     int // rows without a target or a weight
 	seed        uint64
 	lossName    string // of the candidates' losses
@@ -123,11 +124,22 @@ func Fit(ctx context.Context, t *Table, o Options) (*Result, error) {
 	if err != nil {
 		return nil, err
 	}
+	if o.Kind != CNN { // images have a place for every pixel
+		before := len(known.table.Left)
+		if known.table, err = known.table.leaveOut(); err != nil {
+			return nil, err
+		}
+		for _, left := range known.table.Left[before:] {
+			if test.table, err = test.table.Without(left.Column); err != nil {
+				return nil, err
+			}
+		}
+	}
 	columns, err := columnsOf(known.table, o.Kind.words())
 	if err != nil {
 		return nil, err
 	}
-	r := &Result{Columns: columns, Dropped: known.dropped + test.dropped}
+	r := &Result{Columns: columns, Left: known.table.Left, Dropped: known.dropped + test.dropped}
 	if r.Known, err = known.encode(columns); err != nil {
 		return nil, err
 	}

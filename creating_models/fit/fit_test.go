@@ -95,7 +95,7 @@ func TestWeights(t *testing.T) {
 func TestWordsAreWeighedAsByScikitLearn(t *testing.T) {
 	// sklearn.feature_extraction.text.TfidfVectorizer of the three texts, version 1.9.1: bad, good, very.
 	want := [][]float64{{0, 0.894427, 0.447214}, {0.707107, 0.707107, 0}, {0.894427, 0, 0.447214}}
-	table := &Table{Columns: []Column{{"note", pipeline.Text}}, Rows: [][]string{{"good very good"}, {"bad good"}, {"very bad bad"}}}
+	table := &Table{Columns: []Column{{Name: "note", Kind: pipeline.Text}}, Rows: [][]string{{"good very good"}, {"bad good"}, {"very bad bad"}}}
 	got := prepared(t, table, true)
 	for i := range want {
 		for k := range want[i] {
@@ -108,7 +108,7 @@ func TestWordsAreWeighedAsByScikitLearn(t *testing.T) {
 
 func TestPreparation(t *testing.T) {
 	table := &Table{
-		Columns: []Column{{"job", pipeline.Category}, {"age", pipeline.Number}},
+		Columns: []Column{{Name: "job", Kind: pipeline.Category}, {Name: "age", Kind: pipeline.Number}},
 		Rows:    [][]string{{"clerk", "1"}, {"nurse", "?"}, {"clerk", "3"}, {"nurse", "8"}, {"diver", "3"}},
 	}
 	// The median 3 stands for what is missing; then the mean is 18/5, the variance 108/5 − (18/5)². Diver is rare.
@@ -125,7 +125,7 @@ func TestPreparation(t *testing.T) {
 	if row := prepared(t, table, false)[1]; !math.IsNaN(row[0]) || row[2] != 1 {
 		t.Errorf("for trees: %v", row)
 	}
-	if _, err := columnsOf(&Table{Columns: []Column{{"id", pipeline.Category}}, Rows: [][]string{{"a"}, {"b"}}}, 3); err == nil || !strings.Contains(err.Error(), `"id"`) {
+	if _, err := columnsOf(&Table{Columns: []Column{{Name: "id", Kind: pipeline.Category}}, Rows: [][]string{{"a"}, {"b"}}}, 3); err == nil || !strings.Contains(err.Error(), `"id"`) {
 		t.Errorf("a column of names: %v", err)
 	}
 }

@@ -25,14 +25,10 @@ const (
 func columnsOf(t *Table, words int) (pipeline.Columns, error) {
 	columns := make(pipeline.Columns, len(t.Columns))
 	for k, c := range t.Columns {
-		columns[k] = pipeline.Column{Name: c.Name, Kind: c.Kind}
+		columns[k] = pipeline.Column{Name: c.Name, Kind: c.Kind, DecimalComma: c.DecimalComma}
 		switch c.Kind {
 		case pipeline.Category:
-			counts := map[string]int{}
-			for _, cell := range t.column(k) {
-				counts[cell]++
-			}
-			columns[k].Values = frequent(counts, max(2, int(math.Ceil(rareCategory*float64(len(t.Rows))))), maxCategories)
+			columns[k].Values = frequentCategories(t.column(k))
 		case pipeline.Text:
 			counts := map[string]int{}
 			for _, cell := range t.column(k) {
@@ -49,6 +45,15 @@ func columnsOf(t *Table, words int) (pipeline.Columns, error) {
 		}
 	}
 	return columns, columns.Validate()
+}
+
+// frequentCategories returns the values that occur often enough.
+func frequentCategories(cells []string) []string {
+	counts := map[string]int{}
+	for _, cell := range cells {
+		counts[cell]++
+	}
+	return frequent(counts, max(2, int(math.Ceil(rareCategory*float64(len(cells))))), maxCategories)
 }
 
 // frequent returns the most frequent keys, of equals the first in the alphabet, in ascending order.

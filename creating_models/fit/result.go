@@ -3,6 +3,7 @@ package fit
 import (
 	"fmt"
 	"io"
+	"strings"
 	"text/tabwriter"
 
 	"cipherpoint/internal/format"
@@ -31,6 +32,36 @@ func (r *Result) WriteTable(w io.Writer) error {
 			format.Bytes(float64(c.KeyBytes)), format.Bytes(float64(c.RequestBytes)), format.Bytes(float64(c.ReplyBytes)), c.LogN, note)
 	}
 	return t.Flush()
+}
+
+// Reading says as what the columns of a table are read, or is empty.
+func (r *Result) Reading() string {
+	if r.Columns == nil {
+		return ""
+	}
+	names := map[pipeline.ColumnKind][]string{}
+	for _, c := range r.Columns {
+		name := c.Name
+		if c.Kind != pipeline.Number {
+			name = fmt.Sprintf("%s (%d)", c.Name, len(c.Values))
+		}
+		names[c.Kind] = append(names[c.Kind], name)
+	}
+	var parts []string
+	for _, kind := range []struct {
+		of   pipeline.ColumnKind
+		name string
+	}{{pipeline.Number, "numbers"}, {pipeline.Category, "categories"}, {pipeline.Text, "words of texts"}} {
+		list := names[kind.of]
+		const shown = 30
+		if more := len(list) - shown; more > 0 {
+			list = append(list[:shown], fmt.Sprintf("and %d more", more))
+		}
+		if len(list) > 0 {
+			parts = append(parts, kind.name+": "+strings.Join(list, ", "))
+		}
+	}
+	return strings.Join(parts, "\n")
 }
 
 // Disclosed lists what client.zip, which is public, tells of the rows that the model learnt from.

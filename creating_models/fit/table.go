@@ -4,12 +4,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math"
 	"os"
 	"slices"
 	"strconv"
 	"strings"
 
+	"cipherpoint/creating_models/rows"
 	"cipherpoint/internal/delimited"
 	"cipherpoint/pipeline"
 )
@@ -21,18 +21,27 @@ const maxTable = 1 << 30
 type Column struct {
 	Name string
 	Kind pipeline.ColumnKind
+	// DecimalComma holds where users write numbers with a comma; the cells of the table have points.
+	DecimalComma bool
 }
 
 // Table is rows of text with what is known of their columns. Kinds may be changed by hand.
 type Table struct {
 	Columns []Column
 	Rows    [][]string // cells without spaces around them
+	// Named holds if the columns have names from the file, so that users' rows may have more columns.
+	Named bool
+	Left  []LeftOut
 }
+
+// LeftOut is a column that no model takes.
+type LeftOut struct{ Column, Why string }
 
 // ReadOptions say how a table is read. The zero value finds out.
 type ReadOptions struct {
-	Separator rune   // of cells; 0 for the one of tab, semicolon, bar and comma that each line has equally often
-	Header    Header // whether the first row names the columns
+	Separator rune    // of cells; 0 for the one of tab, semicolon, bar and comma that each line has equally often
+	Header    Header  // whether the first row names the columns
+	Decimal   Decimal // mark
 	// Categories and Text list columns that hold categories or text, Ignore those that are left out. A column is given by its
 	// name or its number from 1; other columns are numbers if all their cells are, else text if most cells have four words or
 	// more, else categories.
@@ -50,8 +59,18 @@ const (
 	HeaderNo      Header = "no"
 )
 
-// ReadCSV reads a table from a file.
-func ReadCSV(path string, o ReadOptions) (*Table, error) {
+// Decimal is the mark before the fraction of a number.
+type Decimal string
+
+const (
+	// DecimalSniffed: the comma in columns whose cells are numbers only if it is, and where it cannot part thousands.
+	DecimalSniffed Decimal = ""
+	DecimalPoint   Decimal = "."
+	DecimalComma   Decimal = ","
+)
+
+// ReadTable reads a table from a file of separated text or of Parquet, which is told by its content.
+func ReadTable(path string, o ReadOptions) (*Table, error) {
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, err
@@ -64,7 +83,15 @@ func ReadCSV(path string, o ReadOptions) (*Table, error) {
 	if len(data) > maxTable {
 		return nil, fmt.Errorf("%s: larger than %d bytes", path, maxTable)
 	}
-	t, err := ParseCSV(data, o)
+	names, records, ok, err := rows.Parquet(data)
+	var t *Table
+	switch {
+	case err != nil:
+	case ok:
+		t, err = newTable(names, records, o)
+	default:
+		t, err = ParseCSV(data, o)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
@@ -77,36 +104,71 @@ func ParseCSV(data []byte, o ReadOptions) (*Table, error) {
 	if err != nil {
 		return nil, err
 	}
-	names := make([]string, len(records[0]))
 	switch o.Header {
 	case HeaderYes, HeaderNo, HeaderSniffed:
 	default:
 		return nil, fmt.Errorf("header %q: want yes, no or nothing", o.Header)
 	}
 	if o.Header == HeaderYes || o.Header == HeaderSniffed && namesColumns(records) {
-		copy(names, records[0])
-		records = records[1:]
+		return newTable(records[0], records[1:], o)
 	}
+	return newTable(nil, records, o)
+}
+
+// newTable tells the kinds of columns; names may be nil.
+func newTable(names []string, records [][]string, o ReadOptions) (*Table, error) {
 	if len(records) == 0 {
 		return nil, errors.New("has no rows")
 	}
-	t := &Table{Rows: records}
-	for k, name := range names {
-		if name == "" {
-			name = "column " + strconv.Itoa(k+1)
+	t := &Table{Rows: records, Named: names != nil}
+	ignore := slices.Clone(o.Ignore)
+	for k := range records[0] {
+		name := "column " + strconv.Itoa(k+1)
+		if t.Named && names[k] != "" {
+			name = names[k]
 		}
-		t.Columns = append(t.Columns, Column{Name: name, Kind: kindOf(records, k)})
+		t.Columns = append(t.Columns, Column{Name: name})
+		if t.Named && isIndex(names[k], records, k) {
+			ignore = append(ignore, name)
+			t.Left = append(t.Left, LeftOut{name, "it has no name and counts the rows"})
+		}
 	}
+	said, err := t.kinds(o)
+	if err != nil {
+		return nil, err
+	}
+	if t, err = t.Without(ignore...); err != nil {
+		return nil, err
+	}
+	for k, column := range t.Columns {
+		if i := slices.IndexFunc(t.Columns[:k], func(c Column) bool { return c.Name == column.Name }); i >= 0 {
+			return nil, fmt.Errorf("two columns have the name %q: give them names of their own", column.Name)
+		}
+		if said[column.Name] != "" {
+			t.Columns[k].Kind = said[column.Name]
+		} else if err := t.tell(k, o.Decimal); err != nil {
+			return nil, fmt.Errorf("column %q: %w", column.Name, err)
+		}
+	}
+	return t, nil
+}
+
+// kinds returns those of columns that the options give.
+func (t *Table) kinds(o ReadOptions) (map[string]pipeline.ColumnKind, error) {
+	said := map[string]pipeline.ColumnKind{}
 	for kind, list := range map[pipeline.ColumnKind][]string{pipeline.Category: o.Categories, pipeline.Text: o.Text} {
 		for _, name := range list {
 			k, err := t.Find(name)
 			if err != nil {
 				return nil, err
 			}
-			t.Columns[k].Kind = kind
+			said[t.Columns[k].Name] = kind
 		}
 	}
-	return t.Without(o.Ignore...)
+	if o.Decimal != DecimalSniffed && o.Decimal != DecimalPoint && o.Decimal != DecimalComma {
+		return nil, fmt.Errorf("decimal mark %q: want a point or a comma", o.Decimal)
+	}
+	return said, nil
 }
 
 // Find returns the index of a column, given by its name or its number from 1.
@@ -119,7 +181,19 @@ func (t *Table) Find(name string) (int, error) {
 	if k, err := strconv.Atoi(name); err == nil && k >= 1 && k <= len(t.Columns) {
 		return k - 1, nil
 	}
-	return 0, fmt.Errorf("no column %q", name)
+	names := make([]string, len(t.Columns))
+	for k, c := range t.Columns {
+		names[k] = c.Name
+	}
+	const shown = 20
+	if more := len(names) - shown; more > 0 {
+		names = append(names[:shown], fmt.Sprintf("and %d more", more))
+	}
+	hint := ""
+	if !t.Named {
+		hint = " (the first row is taken for data, not for names)"
+	}
+	return 0, fmt.Errorf("no column %q: there are %s%s", name, strings.Join(names, ", "), hint)
 }
 
 // Without returns the table without some of its columns.
@@ -135,7 +209,7 @@ func (t *Table) Without(names ...string) (*Table, error) {
 		}
 		drop[k] = true
 	}
-	kept := &Table{Rows: make([][]string, len(t.Rows))}
+	kept := &Table{Rows: make([][]string, len(t.Rows)), Named: t.Named, Left: t.Left}
 	for k, c := range t.Columns {
 		if !drop[k] {
 			kept.Columns = append(kept.Columns, c)
@@ -164,53 +238,9 @@ func (t *Table) column(k int) []string {
 
 // subset returns the rows at the given indices.
 func (t *Table) subset(indices []int) *Table {
-	part := &Table{Columns: t.Columns, Rows: make([][]string, len(indices))}
+	part := &Table{Columns: t.Columns, Named: t.Named, Left: t.Left, Rows: make([][]string, len(indices))}
 	for i, j := range indices {
 		part.Rows[i] = t.Rows[j]
 	}
 	return part
-}
-
-func namesColumns(records [][]string) bool {
-	if len(records) < 2 {
-		return false
-	}
-	for _, cell := range records[0] {
-		if isNumber(cell) {
-			return false
-		}
-	}
-	for k, cell := range records[0] {
-		if isNumber(records[1][k]) || !slices.ContainsFunc(records[1:], func(row []string) bool { return row[k] == cell }) && kindOf(records[1:], k) == pipeline.Category {
-			return true
-		}
-	}
-	return false
-}
-
-func isNumber(cell string) bool {
-	v, err := pipeline.ParseNumber(cell)
-	return err == nil && !math.IsNaN(v)
-}
-
-// textWords is from how many words in the mean cells are taken for text.
-const textWords = 4
-
-func kindOf(rows [][]string, k int) pipeline.ColumnKind {
-	number, words, filled := true, 0, 0
-	for _, row := range rows {
-		if pipeline.IsMissing(row[k]) {
-			continue
-		}
-		filled++
-		number = number && isNumber(row[k])
-		words += len(strings.Fields(row[k]))
-	}
-	switch {
-	case filled > 0 && number:
-		return pipeline.Number
-	case words >= textWords*filled && filled > 0:
-		return pipeline.Text
-	}
-	return pipeline.Category
 }

@@ -1,9 +1,13 @@
 package fit
 
 import (
+	"fmt"
+	"path/filepath"
 	"reflect"
 	"strings"
 	"testing"
+
+	"github.com/parquet-go/parquet-go"
 
 	"cipherpoint/pipeline"
 )
@@ -51,6 +55,113 @@ func TestParseCSVFindsOut(t *testing.T) {
 		if _, err := ParseCSV([]byte(c.data), c.o); err == nil || !strings.Contains(err.Error(), message) {
 			t.Errorf("%q: %v", message, err)
 		}
+	}
+}
+
+// Tables as people have them.
+func TestMessyTables(t *testing.T) {
+	for message, c := range map[string]struct {
+		data string
+		o    ReadOptions
+	}{
+		`two columns have the name "a"`:     {"a,b,a\n1,2,3\n", ReadOptions{}},
+		`not "unknown" in row 11`:           {"a,b\n" + strings.Repeat("1,x\n", 10) + "unknown,y\n", ReadOptions{}},
+		`not "$1,200" in row 1`:             {"a;b\n$1,200;x\n1;y\n3;y\n", ReadOptions{}},
+		"thousands or fractions":            {"a;b\n1,200;x\n1;y\n", ReadOptions{}},
+		"a point or a comma":                {"a;b\n1;2\n", ReadOptions{Decimal: "x"}},
+		`no column "z": there are a, b`:     {"a,b\n1,2\n", ReadOptions{Text: []string{"z"}}},
+		"the first row is taken for data":   {"1,b\n1,2\n", ReadOptions{Ignore: []string{"z"}}},
+		"line 3 has 3 fields":               {"a,b\n1,2\n1,2,3\n", ReadOptions{}},
+		"line 2 is not UTF-8":               {"a,b\nM\xfcller,2\n", ReadOptions{}},
+		"is a workbook or an archive: save": {"PK\x03\x04", ReadOptions{}},
+	} {
+		if _, err := ParseCSV([]byte(c.data), c.o); err == nil || !strings.Contains(err.Error(), message) {
+			t.Errorf("%q: %v", message, err)
+		}
+	}
+	for name, c := range map[string]struct {
+		data  string
+		o     ReadOptions
+		names string
+		cell  string // of the first row, the last column
+		comma bool
+	}{
+		"index":          {",a,b\n7,1,2\n3,3,4\n", ReadOptions{}, "a b", "2", false},
+		"pandas":         {"Unnamed: 0,a\n0,5\n1,6\n", ReadOptions{}, "a", "5", false},
+		"no index":       {",a\n7,1\n7,3\n", ReadOptions{}, "column 1 a", "1", false},
+		"comma":          {"a;b\n1;2,5\n1;3\n1;\n", ReadOptions{}, "a b", "2.5", true},
+		"quoted commas":  {"a,b\n1,\"2,25\"\n", ReadOptions{}, "a b", "2.25", true},
+		"said":           {"a;b\n1;2,500\n", ReadOptions{Decimal: DecimalComma}, "a b", "2.500", true},
+		"thousands":      {"a;b\n1;2,500\n", ReadOptions{Decimal: DecimalPoint}, "a b", "2,500", false},
+		"mostly numbers": {"a,b\n" + strings.Repeat("x,1\n", 10) + "y,unknown\n", ReadOptions{Categories: []string{"b"}}, "a b", "1", false},
+		"mark":           {"\xef\xbb\xbfa,b\r\n1,2\r\n", ReadOptions{}, "a b", "2", false},
+	} {
+		table, err := ParseCSV([]byte(c.data), c.o)
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		var names []string
+		for _, column := range table.Columns {
+			names = append(names, column.Name)
+		}
+		last := len(names) - 1
+		if strings.Join(names, " ") != c.names || table.Rows[0][last] != c.cell || table.Columns[last].DecimalComma != c.comma {
+			t.Errorf("%s: %+v of %q", name, table.Columns, table.Rows)
+		}
+	}
+}
+
+func TestColumnsWithoutUseAreLeftOut(t *testing.T) {
+	var b strings.Builder
+	b.WriteString("id;when;same;none;x;y\n")
+	for i := range 40 {
+		fmt.Fprintf(&b, "k%d;2024-01-%02d;7;;%d,5;%d\n", i, i%9+1, i%7, 2*(i%7))
+	}
+	table, err := ParseCSV([]byte(b.String()), ReadOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	o := Options{Kind: Linear, Target: "y", Task: Regression, Folds: 2, TestShare: 0.25, Unpriced: true}
+	if o.Test, err = ParseCSV([]byte(b.String()), ReadOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	r, err := Fit(t.Context(), table, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(r.Left) != 4 || len(r.Columns) != 1 || r.Columns[0].Name != "x" || !r.Columns[0].DecimalComma || r.Candidates[0].Score < 0.999 {
+		t.Errorf("%+v of %+v, %+v", r.Left, r.Columns, r.Candidates)
+	}
+	if x, err := r.Columns.Encode([]string{"2,5"}); err != nil || x[0] != 2.5 {
+		t.Errorf("2,5 is %v, %v", x, err)
+	}
+	if only, err := table.Without("x"); err == nil {
+		if _, err = Fit(t.Context(), only, Options{Kind: Linear, Target: "y", Task: Regression}); err == nil || !strings.Contains(err.Error(), "no column is left") {
+			t.Errorf("columns without use: %v", err)
+		}
+	}
+}
+
+func TestReadTableOfParquet(t *testing.T) {
+	type record struct {
+		Age   *float64 `parquet:"age,optional"`
+		Job   string   `parquet:"job"`
+		Class int32    `parquet:"class"`
+		Index int64    `parquet:"__index_level_0__"`
+	}
+	age := 30.5
+	path := filepath.Join(t.TempDir(), "table.parquet")
+	if err := parquet.WriteFile(path, []record{{&age, "clerk", 1, 5}, {nil, "nurse", 0, 6}}); err != nil {
+		t.Fatal(err)
+	}
+	table, err := ReadTable(path, ReadOptions{Ignore: []string{"job"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := &Table{Columns: []Column{{Name: "age", Kind: pipeline.Number}, {Name: "class", Kind: pipeline.Number}}, Rows: [][]string{{"30.5", "1"}, {"", "0"}}, Named: true}
+	if !reflect.DeepEqual(table, want) {
+		t.Errorf("%+v, want %+v", table, want)
 	}
 }
 

@@ -44,7 +44,7 @@ func (o Options) split(t *Table) (known, test *part, err error) {
 				return nil, nil, errors.New("the test table has other columns")
 			}
 		}
-		same := &Table{Columns: t.Columns, Rows: o.Test.Rows}
+		same := &Table{Columns: t.Columns, Rows: o.Test.Rows, Named: t.Named}
 		test, err = o.newPart(same, task, known.labels)
 		return known, test, err
 	}

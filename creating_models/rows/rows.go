@@ -83,6 +83,18 @@ func ReadText(path string) ([][]string, error) {
 	return c.rows, nil
 }
 
+// Parquet reads the columns of a Parquet file as text, "" where there is no value. ok is false for a file of another format.
+func Parquet(data []byte) (names []string, rows [][]string, ok bool, err error) {
+	if !isParquet(data) {
+		return nil, nil, false, nil
+	}
+	c, err := readCells(data)
+	if err != nil {
+		return nil, nil, true, err
+	}
+	return c.names, c.rows, true, nil
+}
+
 // Labels reads one label for each row: the last column of a table as text, or of an array the number; a row of several
 // numbers of an array is one-hot, and its label the index of the largest.
 func Labels(path string) ([]string, error) {
@@ -235,10 +247,12 @@ func number(field string) (float64, error) {
 	return strconv.ParseFloat(strings.TrimSpace(field), 64)
 }
 
+func isParquet(data []byte) bool { return bytes.HasPrefix(data, []byte("PAR1")) }
+
 func readCells(data []byte) (*cells, error) {
 	var c *cells
 	var err error
-	if bytes.HasPrefix(data, []byte("PAR1")) {
+	if isParquet(data) {
 		c, err = readParquet(data)
 	} else {
 		c, err = readCSV(data)

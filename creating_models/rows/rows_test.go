@@ -85,7 +85,7 @@ func TestReadRefuses(t *testing.T) {
 	}{
 		"text":                     {[]byte("a,b\n1,red\n"), `"red" is no number`},
 		"nothing":                  {nil, "no rows"},
-		"ragged":                   {[]byte("1,2\n3\n"), "row 2 has 1 fields"},
+		"ragged":                   {[]byte("1,2\n3\n"), "line 2 has 1 fields"},
 		"npy cut short":            {short, "does not fit"},
 		"npy that states too many": {huge, "does not fit"},
 		"parquet cut short":        {[]byte("PAR1 and no more"), "parquet"},

@@ -19,6 +19,8 @@ func TestRead(t *testing.T) {
 		"spaces":       {" 1  2\n3 4\n", ' ', [][]string{{"1", "2"}, {"3", "4"}}},
 		"lines":        {"so, good\nbad\n", '\n', [][]string{{"so, good"}, {"bad"}}},
 		"one column":   {"a\nb c\n", 0, [][]string{{"a"}, {"b c"}}},
+		"lines within": {"a;b\n\"x\ny;z\";2\n", 0, [][]string{{"a", "b"}, {"x\ny;z", "2"}}},
+		"no comma":     {"a;b\n1;2,5\n3,5;4\n", 0, [][]string{{"a", "b"}, {"1", "2,5"}, {"3,5", "4"}}},
 		"quoted lines": {"a,b\n\"x\ny\",2\n", ',', [][]string{{"a", "b"}, {"x\ny", "2"}}},
 	} {
 		got, err := Read([]byte(c.text), c.separator)
@@ -26,8 +28,11 @@ func TestRead(t *testing.T) {
 			t.Errorf("%s: %q, %v; want %q", name, got, err, c.want)
 		}
 	}
-	for text, message := range map[string]string{"": "has no rows", "\n\n": "has no rows", "a,b\n1\n": "row 2 has 1"} {
-		if _, err := Read([]byte(text), ','); err == nil || !strings.Contains(err.Error(), message) {
+	for text, message := range map[string]string{
+		"": "has no rows", "\n\n": "has no rows", "a,b\n1\n": "line 2 has 1", "a;b\n1;2\n\n3;4\n5\n": "line 5 has 1 fields, the first has 2",
+		"a,b\nM\xfcller,2\n": "line 2 is not UTF-8", "\xff\xfea\x00": "UTF-16", "PK\x03\x04": "workbook", "\x1f\x8b\x08": "compressed",
+	} {
+		if _, err := Read([]byte(text), 0); err == nil || !strings.Contains(err.Error(), message) {
 			t.Errorf("%q: %v, want %q", text, err, message)
 		}
 	}
