@@ -49,27 +49,17 @@ func weightless(op model.Op) bool {
 func clientOnly(op model.Op) bool {
 	switch op.(type) {
 	case *model.Softmax, *model.LogSoftmax, *model.ArgMax, *model.Normalizer, *model.Map, *model.TopK, *model.Coupling, *model.ReduceMax,
-		*model.MaxPool, *model.Imputer, *model.OneHot, *model.Thermometer, *model.Embedding:
+		*model.MaxPool, *model.Imputer, *model.OneHot, *model.Thermometer, *model.Embedding, *model.Where:
 		return true
 	}
 	return false
-}
-
-// canStart holds for operators that the client can run on its features: they treat each feature, or channel, alone, or
-// combine some without parameters.
-func canStart(op model.Op) bool {
-	switch op.(type) {
-	case *model.Add, *model.Sub, *model.Multiply, *model.ArgMax:
-		return true
-	}
-	return model.PerFeature(op)
 }
 
 // canEnd holds for operators that are cheap on the answers and tell no more than these.
 func canEnd(op model.Op) bool {
 	switch op.(type) {
 	case *model.Softmax, *model.LogSoftmax, *model.ArgMax, *model.Normalizer, *model.Compare, *model.Map, *model.Scale, *model.TopK,
-		*model.Coupling, *model.ReduceMax, *model.MaxPool, *model.Embedding, model.Pointwise:
+		*model.Coupling, *model.ReduceMax, *model.MaxPool, *model.Embedding, *model.Where, model.Pointwise:
 		return true
 	}
 	return model.MovesOnly(op)
@@ -97,7 +87,7 @@ func assign(g *model.Graph) []side {
 	}
 	for i, node := range g.Nodes {
 		all := !slices.ContainsFunc(node.Inputs, func(name string) bool { return !clear[name] })
-		if all && canStart(node.Op) {
+		if all && model.OfFeatures(node.Op) {
 			sides[i] = before
 			clear[node.Output] = true
 		}

@@ -81,9 +81,15 @@ type Weights struct{ Keys, Messages float64 }
 // anyKeys is what having keys at all costs, as bytes of them: users have to make, send and keep them before they ask.
 const anyKeys = 1e6
 
+// mostKeys are what endpoints take if nobody tells them otherwise; more are only sent if there is no other way.
+const mostKeys, moreKeys = 256 << 20, 1e6
+
 func (w Weights) price(latency, keyBytes, messageBytes float64) float64 {
 	if keyBytes > 0 {
 		keyBytes += anyKeys
+	}
+	if keyBytes > mostKeys {
+		latency += moreKeys
 	}
 	return latency + (w.Keys*keyBytes+w.Messages*messageBytes)/1e6
 }

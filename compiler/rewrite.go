@@ -13,7 +13,7 @@ const maxLookup = 1 << 16
 //
 //   - softmax and its logarithm within a model: of exponentials of what is above the mean, which leaves them in a small
 //     range, or of two values the sigmoid of their difference;
-//   - division by the Euclidean norm within a model: times a power of the sum of squares;
+//   - division by the norm within a model: times a power of the sum of squares or sizes, or nothing after a softmax;
 //   - a lookup of rows by indices that the client has, where nothing else of the model needs the server: the client
 //     encrypts a bit for each row, the server multiplies by the table.
 func Rewrite(g *model.Graph) (*model.Graph, error) {
@@ -37,6 +37,7 @@ func Rewrite(g *model.Graph) (*model.Graph, error) {
 		out.Nodes, r.nodes = r.nodes, nil
 	}
 	sides := assign(&out)
+	r.whole = out.Nodes
 	for i, node := range out.Nodes {
 		switch op := node.Op.(type) {
 		case *model.Softmax:
@@ -50,8 +51,8 @@ func Rewrite(g *model.Graph) (*model.Graph, error) {
 				continue
 			}
 		case *model.Normalizer:
-			if sides[i] == onServer && op.Norm == model.NormL2 {
-				r.euclidean(node, op.Axis)
+			if sides[i] == onServer && (op.Norm == model.NormL2 || op.Norm == model.NormL1) {
+				r.normalizer(node, op)
 				continue
 			}
 		}
@@ -70,7 +71,7 @@ func clientAlone(g *model.Graph) []side {
 	sides := make([]side, len(g.Nodes))
 	for i, node := range g.Nodes {
 		switch {
-		case canStart(node.Op) && !slices.ContainsFunc(node.Inputs, func(name string) bool { return !clear[name] }):
+		case model.OfFeatures(node.Op) && !slices.ContainsFunc(node.Inputs, func(name string) bool { return !clear[name] }):
 			sides[i] = before
 			clear[node.Output] = true
 		case !canEnd(node.Op) && !weightless(node.Op):
@@ -83,6 +84,7 @@ func clientAlone(g *model.Graph) []side {
 // rewriting collects the nodes of a graph that is written anew.
 type rewriting struct {
 	shapes map[string]model.Shape // of the graph as it was
+	whole  []model.Node
 	nodes  []model.Node
 }
 
@@ -151,11 +153,30 @@ func (r *rewriting) aboveMean(node model.Node, axis int) string {
 	return r.add(node, "above mean", &model.Sub{}, node.Inputs[0], mean)
 }
 
-func (r *rewriting) euclidean(node model.Node, axis int) {
-	squares := r.add(node, "squares", &model.Polynomial{Coefficients: []float64{0, 0, 1}}, node.Inputs[0])
-	sum := r.add(node, "sum", &model.ReduceSum{Axes: []int{axis}, KeepDims: true}, squares)
-	inverse := r.add(node, "inverse norm", &model.Activation{Function: model.Power, Alpha: -0.5}, sum)
-	r.add(node, "unit", &model.Multiply{}, node.Inputs[0], r.stretched(node, inverse, axis))
+func (r *rewriting) normalizer(node model.Node, op *model.Normalizer) {
+	in := node.Inputs[0]
+	maker := slices.IndexFunc(r.whole, func(n model.Node) bool { return n.Output == in })
+	var made model.Op
+	if maker >= 0 {
+		made = r.whole[maker].Op
+	}
+	if softmax, ok := made.(*model.Softmax); ok && op.Norm == model.NormL1 && softmax.Axis == op.Axis {
+		r.add(node, "as it is", &model.Reshape{Shape: r.shapes[node.Output]}, in)
+		r.finish(node)
+		return
+	}
+	terms, power := "", -1.0
+	switch activation, _ := made.(*model.Activation); {
+	case op.Norm == model.NormL2:
+		terms, power = r.add(node, "squares", &model.Polynomial{Coefficients: []float64{0, 0, 1}}, in), -0.5
+	case activation != nil && (activation.Function == model.Sigmoid || activation.Function == model.Exp):
+		terms = in // positive
+	default:
+		terms = r.add(node, "sizes", &model.Activation{Function: model.Abs}, in)
+	}
+	sum := r.add(node, "sum", &model.ReduceSum{Axes: []int{op.Axis}, KeepDims: true}, terms)
+	inverse := r.add(node, "inverse norm", &model.Activation{Function: model.Power, Alpha: power}, sum)
+	r.add(node, "unit", &model.Multiply{}, in, r.stretched(node, inverse, op.Axis))
 	r.finish(node)
 }
 

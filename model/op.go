@@ -54,6 +54,15 @@ func PerFeature(op Op) bool {
 	return MovesOnly(op)
 }
 
+// OfFeatures holds for operators that treat each feature alone, or combine some without parameters.
+func OfFeatures(op Op) bool {
+	switch op.(type) {
+	case *Add, *Sub, *Multiply, *Where, *ArgMax:
+		return true
+	}
+	return PerFeature(op)
+}
+
 // MovesOnly holds for operators that only put elements elsewhere.
 func MovesOnly(op Op) bool {
 	switch op.(type) {
@@ -83,6 +92,7 @@ var registry = func() map[string]func() Op {
 		func() Op { return new(Add) },
 		func() Op { return new(Sub) },
 		func() Op { return new(Multiply) },
+		func() Op { return new(Where) },
 		func() Op { return new(ReduceSum) },
 		func() Op { return new(ReduceMean) },
 		func() Op { return new(ReduceMax) },

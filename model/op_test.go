@@ -88,6 +88,7 @@ var operatorCases = []operatorCase{
 	{"add both stretched", &Add{}, []Tensor{tensor(Shape{2, 1}, 1, 2), tensor(Shape{1, 2}, 10, 20)}, tensor(Shape{2, 2}, 11, 21, 12, 22)},
 	{"sub", &Sub{}, []Tensor{Scalar(10), Vector(1, 2)}, Vector(9, 8)},
 	{"multiply", &Multiply{}, []Tensor{Vector(1, 2, 3), Vector(4, 5, 6)}, Vector(4, 10, 18)},
+	{"where", &Where{}, []Tensor{tensor(Shape{2, 1}, 1, 0), Vector(nan, 2), Scalar(7)}, tensor(Shape{2, 2}, nan, 2, 7, 7)},
 	{"reduce sum", &ReduceSum{Axes: []int{1}}, []Tensor{tensor(Shape{2, 2, 2}, 1, 2, 3, 4, 5, 6, 7, 8)}, tensor(Shape{2, 2}, 4, 6, 12, 14)},
 	{"reduce sum of all", &ReduceSum{}, []Tensor{tensor(Shape{2, 2}, 1, 2, 3, 4)}, Scalar(10)},
 	{"reduce mean", &ReduceMean{Axes: []int{2, 0}, KeepDims: true},

@@ -208,6 +208,14 @@ func where(im *importer, n *node) ([]value, error) {
 			return nil, err
 		}
 	}
+	if im.ofFeatures(c, a, b) {
+		v, err := im.apply(&model.Where{}, c, a, b)
+		if err != nil {
+			return nil, err
+		}
+		v, err = im.as(v, canonical(dims))
+		return []value{v.with(a.kind, dims)}, err
+	}
 	// b + c·(a − b)
 	difference, err := im.subtract(a, b)
 	if err != nil {
@@ -218,6 +226,35 @@ func where(im *importer, n *node) ([]value, error) {
 	}
 	v, err := im.add(b, difference)
 	return []value{v.with(a.kind, v.dims)}, err
+}
+
+// ofFeatures holds for values that the client can compute of the features, each by itself.
+func (im *importer) ofFeatures(values ...value) bool {
+	maker := map[string]model.Node{}
+	for _, node := range im.graph.Nodes {
+		maker[node.Output] = node
+	}
+	pending := make([]string, 0, len(values))
+	for _, v := range values {
+		if !v.known {
+			pending = append(pending, v.name)
+		}
+	}
+	seen := map[string]bool{}
+	for len(pending) > 0 {
+		name := pending[0]
+		pending = pending[1:]
+		node, made := maker[name]
+		if !made || seen[name] {
+			continue
+		}
+		seen[name] = true
+		if !model.OfFeatures(node.Op) {
+			return false
+		}
+		pending = append(pending, node.Inputs...)
+	}
+	return true
 }
 
 // whereDecided makes a tree of a condition that is one.

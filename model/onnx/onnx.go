@@ -329,6 +329,7 @@ func (im *importer) finish() (*Model, error) {
 		return nil, errors.New("no output of the file depends on an input")
 	}
 	im.graph.Nodes = fuse(im.graph.Nodes)
+	im.roundInputs()
 	m.whole, m.instead, m.Columns = &im.graph, im.instead, im.columns()
 	m.Graph = prune(&im.graph, im.graph.Outputs)
 	// The JSON form refuses what is not finite; so does an import.
@@ -336,6 +337,30 @@ func (im *importer) finish() (*Model, error) {
 		return nil, err
 	}
 	return m, nil
+}
+
+// roundInputs rounds inputs of single precision to it where the model compares: rows may be given in more digits than
+// the thresholds have.
+func (im *importer) roundInputs() {
+	if !slices.ContainsFunc(im.graph.Nodes, func(n model.Node) bool { _, compares := n.Op.(*model.Compare); return compares }) {
+		return
+	}
+	for _, port := range im.graph.Inputs {
+		if im.values[port.Name].kind != float32Type {
+			continue
+		}
+		rounded := model.Node{Name: port.Name + " float32", Op: &model.Activation{Function: model.Float32}, Inputs: []string{port.Name}, Output: port.Name + " float32"}
+		for i, node := range im.graph.Nodes {
+			node.Inputs = slices.Clone(node.Inputs)
+			for k, name := range node.Inputs {
+				if name == port.Name {
+					node.Inputs[k] = rounded.Output
+				}
+			}
+			im.graph.Nodes[i] = node
+		}
+		im.graph.Nodes = slices.Insert(im.graph.Nodes, 0, rounded)
+	}
 }
 
 // prune keeps the nodes that the outputs depend on.
