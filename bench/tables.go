@@ -327,8 +327,11 @@ func (t *tableRun) fit(ctx context.Context, kind fit.Kind, division int, unprice
 	if digests.TrainRows > manyRows {
 		o.Folds = 3
 	}
-	if t.set.Image != nil {
+	if t.set.Image != nil { // a network takes as long to train on a part of the images
 		o.Folds = 2
+	}
+	if kind == fit.CNN {
+		o.CrossRows = 10_000
 	}
 	known, err := fit.ReadTable(filepath.Join(dir, tables.TrainFile), fit.ReadOptions{Header: fit.HeaderYes})
 	if err != nil {

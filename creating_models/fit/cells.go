@@ -79,13 +79,24 @@ var (
 	dressed = strings.NewReplacer("$", "", "€", "", "£", "", "%", "", ",", "", "'", "", " ", "")
 )
 
+// largestNumber bounds numbers so that the sum of their squares is finite.
+const largestNumber = 1e100
+
 // mostlyNumbers is the share of numbers in a column from which its other cells are taken for mistakes.
 const mostlyNumbers = 0.9
 
 // tell finds out what the cells of a column are, and puts points into numbers with decimal commas.
 func (t *Table) tell(k int, mark Decimal) error {
 	column := &t.Columns[k]
-	if column.Kind = kindOf(t.Rows, k); column.Kind != pipeline.Category {
+	switch column.Kind = kindOf(t.Rows, k); column.Kind {
+	case pipeline.Text:
+		return nil
+	case pipeline.Number:
+		for i, row := range t.Rows {
+			if v, _ := pipeline.ParseNumber(row[k]); math.Abs(v) > largestNumber {
+				return fmt.Errorf("%s in row %d is too large: write nothing where there is no value", row[k], i+1)
+			}
+		}
 		return nil
 	}
 	filled, numbers, commas, ambiguous, odd := 0, 0, 0, 0, -1

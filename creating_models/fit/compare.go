@@ -118,7 +118,7 @@ func (c *comparison) validate(ctx context.Context, sizes []size) ([]trained, err
 		set = set.Subset(dataset.Permutation(set.Len(), c.Seed)[:most])
 	}
 	if folds < 2 || folds > set.Len() {
-		return nil, fmt.Errorf("%d folds of %d rows", folds, set.Len())
+		return nil, fmt.Errorf("cross-validation in %d folds of %d rows: want at least 2 folds, and as many rows", folds, set.Len())
 	}
 	divisions := set.Folds(folds, c.Seed)
 	first, scores := make([]trained, len(sizes)), make([]float64, len(sizes)*folds)
@@ -143,7 +143,7 @@ func (c *comparison) validate(ctx context.Context, sizes []size) ([]trained, err
 					return err
 				}
 				if scores[i*folds+f] = c.measure.score(answers, division.Test.Y); math.IsNaN(scores[i*folds+f]) {
-					return fmt.Errorf("%s: no %s of fold %d, which lacks a class or has answers without end", s.label, c.measure.name, f+1)
+					return fmt.Errorf("%s: no %s of fold %d: a class has fewer rows than there are folds", s.label, c.measure.name, f+1)
 				}
 				c.Progress("cross-validation", int(done.Add(1)), len(scores))
 				return nil

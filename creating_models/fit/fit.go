@@ -158,7 +158,7 @@ func Fit(ctx context.Context, t *Table, o Options) (*Result, error) {
 		}
 		return r, o.fit(ctx, r, nil)
 	}
-	prepare, err := preparation(columns, r.Known.X, !o.Kind.grows())
+	prepare, err := preparation(columns, r.Known.X, o.Kind)
 	if err != nil {
 		return nil, err
 	}
@@ -180,7 +180,7 @@ func FitSet(ctx context.Context, known, test *dataset.Set, o Options) (*Result, 
 		return r, o.fit(ctx, r, nil)
 	}
 	// The columns are numbers, but the client needs none to read them.
-	prepare, err := preparation(slices.Repeat(pipeline.Columns{{Kind: pipeline.Number}}, known.Width()), known.X, !o.Kind.grows())
+	prepare, err := preparation(slices.Repeat(pipeline.Columns{{Kind: pipeline.Number}}, known.Width()), known.X, o.Kind)
 	if err != nil {
 		return nil, err
 	}

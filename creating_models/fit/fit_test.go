@@ -96,7 +96,7 @@ func TestWordsAreWeighedAsByScikitLearn(t *testing.T) {
 	// sklearn.feature_extraction.text.TfidfVectorizer of the three texts, version 1.9.1: bad, good, very.
 	want := [][]float64{{0, 0.894427, 0.447214}, {0.707107, 0.707107, 0}, {0.894427, 0, 0.447214}}
 	table := &Table{Columns: []Column{{Name: "note", Kind: pipeline.Text}}, Rows: [][]string{{"good very good"}, {"bad good"}, {"very bad bad"}}}
-	got := prepared(t, table, true)
+	got := prepared(t, table, Ridge)
 	for i := range want {
 		for k := range want[i] {
 			if math.Abs(got[i][k]-want[i][k]) > 1e-6 {
@@ -113,7 +113,7 @@ func TestPreparation(t *testing.T) {
 	}
 	// The median 3 stands for what is missing; then the mean is 18/5, the variance 108/5 − (18/5)². Diver is rare.
 	deviation := math.Sqrt(92.0/5 - 18.0*18/25)
-	for i, row := range prepared(t, table, true) {
+	for i, row := range prepared(t, table, Ridge) {
 		age := []float64{1, 3, 3, 8, 3}[i]
 		want := []float64{(age - 3.6) / deviation, []float64{1, 0, 1, 0, 0}[i], []float64{0, 1, 0, 1, 0}[i]}
 		for k := range want {
@@ -122,7 +122,11 @@ func TestPreparation(t *testing.T) {
 			}
 		}
 	}
-	if row := prepared(t, table, false)[1]; !math.IsNaN(row[0]) || row[2] != 1 {
+	table.Rows = append(table.Rows, slices.Repeat([][]string{{"nurse", "3"}}, 30)...)
+	if row := prepared(t, table, MLP)[3]; row[0] != mostDeviations {
+		t.Errorf("for networks: %v", row)
+	}
+	if row := prepared(t, table, Tree)[1]; !math.IsNaN(row[0]) || row[2] != 1 {
 		t.Errorf("for trees: %v", row)
 	}
 	if _, err := columnsOf(&Table{Columns: []Column{{Name: "id", Kind: pipeline.Category}}, Rows: [][]string{{"a"}, {"b"}}}, 3); err == nil || !strings.Contains(err.Error(), `"id"`) {
@@ -131,7 +135,7 @@ func TestPreparation(t *testing.T) {
 }
 
 // prepared returns the features of a table's rows.
-func prepared(t *testing.T, table *Table, scaled bool) [][]float64 {
+func prepared(t *testing.T, table *Table, kind Kind) [][]float64 {
 	t.Helper()
 	columns, err := columnsOf(table, 3)
 	if err != nil {
@@ -141,7 +145,7 @@ func prepared(t *testing.T, table *Table, scaled bool) [][]float64 {
 	if err != nil {
 		t.Fatal(err)
 	}
-	prepare, err := preparation(columns, set.X, scaled)
+	prepare, err := preparation(columns, set.X, kind)
 	if err != nil {
 		t.Fatal(err)
 	}

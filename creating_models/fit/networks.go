@@ -22,14 +22,14 @@ const (
 // mlpSizes tries widths of one hidden layer of squares, which is of degree 2, and two such layers, of degree 4.
 func (o Options) mlpSizes() []size {
 	var sizes []size
-	for _, widths := range [][]int{{4}, {8}, {16}, {32}, {64}, {128}, {16, 16}} {
+	for _, widths := range [][]int{{4}, {8}, {16}, {32}, {64}, {128}, {256}, {16, 16}} {
 		label := strings.Join(strings.Fields(strings.Trim(fmt.Sprint(widths), "[]")), " + ")
 		sizes = append(sizes, plain(fmt.Sprintf("%s units, degree %d", label, 1<<len(widths)), func(s *dataset.Set) (*model.Graph, error) {
 			var layers []train.Layer
 			for _, width := range widths {
 				layers = append(layers, train.Dense{Units: width}, train.Square{})
 			}
-			return o.trainNetwork(s, layers, networkSteps, networkMost)
+			return o.trainNetwork(s, layers, networkSteps, networkMost, train.Options{LearningRate: 0.005, WeightDecay: 0.1, LabelSmoothing: 0.1, Average: 0.999})
 		}))
 	}
 	return sizes
@@ -50,7 +50,7 @@ func (o Options) cnnSizes(set *dataset.Set) ([]size, error) {
 		kernel := max(2, int(math.Round(c.part*float64(side))))
 		conv := train.Conv{Filters: c.filters, Kernel: kernel, Stride: max(1, (kernel+1)/3), Pad: 1}
 		sizes = append(sizes, plain(fmt.Sprintf("%d filters of %d × %d, stride %d", conv.Filters, kernel, kernel, conv.Stride), func(s *dataset.Set) (*model.Graph, error) {
-			return o.trainNetwork(s, []train.Layer{conv, train.Square{}}, imageSteps, imageMost)
+			return o.trainNetwork(s, []train.Layer{conv, train.Square{}}, imageSteps, imageMost, train.Options{LearningRate: 0.01, WeightDecay: 0.02, LabelSmoothing: 0.02, Average: 0.99})
 		}))
 	}
 	return sizes, nil
@@ -58,12 +58,10 @@ func (o Options) cnnSizes(set *dataset.Set) ([]size, error) {
 
 // trainNetwork trains layers with one more for the answer. Targets of a regression are brought to mean 0 and deviation 1
 // meanwhile.
-func (o Options) trainNetwork(s *dataset.Set, layers []train.Layer, steps, most int) (*model.Graph, error) {
-	batch := min(max(leastBatch, s.Len()/32), mostBatch, s.Len())
-	options := train.Options{
-		Epochs: min(most, max(leastEpochs, steps*batch/s.Len())), Batch: batch, LearningRate: 0.01, WeightDecay: 0.02,
-		LabelSmoothing: 0.02, Average: 0.99, Seed: int64(o.Seed),
-	}
+func (o Options) trainNetwork(s *dataset.Set, layers []train.Layer, steps, most int, options train.Options) (*model.Graph, error) {
+	options.Batch = min(max(leastBatch, s.Len()/32), mostBatch, s.Len())
+	options.Epochs = min(most, max(leastEpochs, steps*options.Batch/s.Len()))
+	options.Seed = int64(o.Seed)
 	network := train.Network{Input: s.Shape, Scaling: train.Scale(1), Layers: append(slices.Clone(layers), train.Dense{Units: max(1, len(s.Labels))})}
 	if len(s.Shape) == 3 {
 		network.Scaling = train.Scale(1 / largest(s))

@@ -17,6 +17,8 @@ const (
 	maxCells = 1 << 27
 	// rareCategory is how often a category has to occur, as a share of the rows; rarer ones are as none of the others.
 	rareCategory = 0.002
+	// mostDeviations is how far from the mean the numbers for networks are at most.
+	mostDeviations = 3
 	// rareWord is in how many rows a word has to occur.
 	rareWord = 2
 )
@@ -73,9 +75,10 @@ func frequent(counts map[string]int, least, most int) []string {
 
 // preparation makes the graph that turns encoded rows into features: of numbers and bits of categories, and of the
 // frequencies of words. Scaled features are for models of weighted sums: missing numbers become medians, numbers get mean 0
-// and deviation 1, words are weighed by their rarity (tf-idf) and each text has length 1. Features for trees are as they
-// come.
-func preparation(columns pipeline.Columns, rows [][]float64, scaled bool) (*model.Graph, error) {
+// and deviation 1, words are weighed by their rarity (tf-idf) and each text has length 1. For networks, whose squares make
+// much of what is far away, numbers are bounded. Features for trees are as they come.
+func preparation(columns pipeline.Columns, rows [][]float64, kind Kind) (*model.Graph, error) {
+	scaled := !kind.grows()
 	b := model.New("table", model.Shape{columns.Width()})
 	input := b.Value()
 	var numbers, categories []int
@@ -115,6 +118,9 @@ func preparation(columns pipeline.Columns, rows [][]float64, scaled bool) (*mode
 		if scaled {
 			fill, factor, offset := scales(rows, numbers)
 			b.Imputer(fill).Scale(factor, offset)
+			if kind == MLP {
+				b.Clip(-mostDeviations, mostDeviations)
+			}
 		}
 		parts = append(parts, b.Value())
 	}

@@ -71,6 +71,7 @@ func TestMessyTables(t *testing.T) {
 		"a point or a comma":                {"a;b\n1;2\n", ReadOptions{Decimal: "x"}},
 		`no column "z": there are a, b`:     {"a,b\n1,2\n", ReadOptions{Text: []string{"z"}}},
 		"the first row is taken for data":   {"1,b\n1,2\n", ReadOptions{Ignore: []string{"z"}}},
+		"1e300 in row 2 is too large":       {"a,b\n1,2\n1e300,3\n", ReadOptions{}},
 		"line 3 has 3 fields":               {"a,b\n1,2\n1,2,3\n", ReadOptions{}},
 		"line 2 is not UTF-8":               {"a,b\nM\xfcller,2\n", ReadOptions{}},
 		"is a workbook or an archive: save": {"PK\x03\x04", ReadOptions{}},
@@ -203,7 +204,7 @@ func TestTargets(t *testing.T) {
 		"between 0 and 1":      {Kind: Tree, Target: "few", TestShare: 2},
 		`kind "stump" is not`:  {Kind: "stump", Target: "few"},
 		`"perhaps": want best`: {Kind: Linear, Target: "many", Folds: 2, Choose: "perhaps"},
-		"99 folds":             {Kind: Linear, Target: "many", Folds: 99},
+		"in 99 folds of":       {Kind: Linear, Target: "many", Folds: 99},
 	} {
 		only, err := table.Without("word")
 		if message == "holds text" {

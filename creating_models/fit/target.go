@@ -11,8 +11,9 @@ import (
 	"cipherpoint/pipeline"
 )
 
-// fewClasses is up to how many distinct whole numbers are taken for classes.
-const fewClasses = 10
+// fewClasses is up to how many distinct whole numbers are taken for classes; more than mostClasses, or more than fewClasses
+// with less rows each than leastOfClass in the mean, are not fitted.
+const fewClasses, mostClasses, leastOfClass = 10, 1000, 3
 
 // part is some rows of a table with their targets.
 type part struct {
@@ -142,8 +143,9 @@ func (o Options) newPart(t *Table, task Task, labels []string) (*part, error) {
 		if p.labels = classesOf(cells); len(p.labels) < 2 {
 			return nil, errors.New("the target has one class only")
 		}
-		if most := 1000; len(p.labels) > most {
-			return nil, fmt.Errorf("the target has %d classes: at most %d are fitted", len(p.labels), most)
+		if n := len(p.labels); n > fewClasses && leastOfClass*n > len(cells) || n > mostClasses {
+			return nil, fmt.Errorf("the target has %d classes in %d rows: want up to %d, of at least %d rows in the mean; values are for a regression",
+				n, len(cells), mostClasses, leastOfClass)
 		}
 	}
 	for _, cell := range cells {
