@@ -21,6 +21,7 @@ func runGallery(ctx context.Context, args []string, stdout io.Writer, stderr *os
 	names := flags.String("names", "", "`file` of one name for each template; their row numbers by default")
 	dimensions := flags.Int("dimensions", 0, "`number` of values of a template: users enrol their own, encrypted, and there is no FILE")
 	name := flags.String("name", "", "`name` of the gallery; that of the file by default")
+	license := flags.String("license", "", "`license` of the templates for the card, as Hugging Face's hub names it: apache-2.0, mit, other")
 	out := flags.String("out", "compiled_model", "`folder` to write to")
 	samples := flags.Int("encrypted-samples", 20, "templates that are really looked for encrypted, with noise as long as they are")
 	flags.Usage = func() {
@@ -44,7 +45,7 @@ func runGallery(ctx context.Context, args []string, stdout io.Writer, stderr *os
 			*name = "gallery"
 		}
 	}
-	o := gallery.Options{Name: *name, Dimensions: *dimensions, Out: *out, Samples: *samples}
+	o := gallery.Options{Name: *name, Dimensions: *dimensions, License: *license, Out: *out, Samples: *samples}
 	if path != "" {
 		table, err := rows.Read(path)
 		if err != nil {

@@ -22,8 +22,11 @@ import (
 	"strconv"
 	"time"
 
+	"cipherpoint/circuit"
 	"cipherpoint/client"
 	"cipherpoint/creating_models/check"
+	"cipherpoint/creating_models/publish"
+	"cipherpoint/creating_models/report"
 	"cipherpoint/deployment"
 	"cipherpoint/fhe"
 	"cipherpoint/internal/format"
@@ -39,6 +42,7 @@ type Options struct {
 	Names     []string
 	// Dimensions, in place of templates, is what those have that users enrol.
 	Dimensions int
+	License    string                          // as Hugging Face's hub names it; empty is unknown
 	Out        string                          // folder to write to
 	Samples    int                             // templates that are looked for encrypted, with noise as long as they are
 	Progress   func(step string, done, of int) // may be nil
@@ -158,18 +162,40 @@ func (p *Report) publish(ctx context.Context, artifact deployment.FHEModelDev) e
 	if p.largest > matching.MaxError {
 		return fmt.Errorf("not written: the largest error of an encrypted score is %.3g: at most %.3g is promised", p.largest, matching.MaxError)
 	}
+	if err := p.writeCard(draft); err != nil {
+		return err
+	}
 	// What is said of an earlier model there is not true of this one.
-	for _, name := range []string{check.RecordFile, "report.html", "README.md"} {
+	for _, name := range []string{check.RecordFile, publish.ReportFile} {
 		if err := os.Remove(filepath.Join(p.options.Out, name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}
 	}
-	for _, name := range []string{deployment.ClientFile, deployment.ServerFile, deployment.VersionsFile} {
+	for _, name := range []string{deployment.ClientFile, deployment.ServerFile, deployment.VersionsFile, publish.CardFile} {
 		if err := os.Rename(filepath.Join(draft, name), filepath.Join(p.options.Out, name)); err != nil {
 			return err
 		}
 	}
-	return nil
+	return publish.WriteAttributes(p.options.Out)
+}
+
+// writeCard writes the model card.
+func (p *Report) writeCard(dir string) error {
+	parameters := p.spec.Signature.Parameters
+	g := report.Gallery{
+		Name: p.options.Name, License: p.options.License, Dimensions: len(p.templates[0]), Templates: len(p.templates), Enrolled: p.enrolled > 0,
+		Named: len(p.options.Names) > 0, Samples: p.options.Samples, Same: p.same, Largest: p.largest, Bound: matching.MaxError, Median: p.median,
+		Machine: report.Machine{CPU: publish.CPUName(), Cores: runtime.GOMAXPROCS(0)},
+		Parameters: report.Parameters{LogN: parameters.LogN, Ring: string(parameters.Ring), LogQP: parameters.LogQP(),
+			LogQPLimit: circuit.MaxLogQP(parameters.LogN), SecurityBits: circuit.SecurityBits},
+		KeyBytes: p.spec.KeyBytes(), RequestBytes: int64(p.spec.RequestBytes()), ReplyBytes: int64(p.spec.ReplyBytes()),
+		PerReply: min(len(p.templates), p.perReply()), TemplateBytes: float64(p.enrolled) / float64(len(p.templates)),
+	}
+	var card bytes.Buffer
+	if err := g.WriteCard(&card); err != nil {
+		return err
+	}
+	return os.WriteFile(filepath.Join(dir, publish.CardFile), card.Bytes(), 0o644)
 }
 
 // asker loads both ends and returns what asks the one about the other, with the endpoint's time.

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"net/url"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -35,6 +36,12 @@ func TestPublishedGalleryIsServed(t *testing.T) {
 	var text strings.Builder
 	if err := report.WriteText(&text); err != nil || !strings.Contains(text.String(), "5000 templates of 48 values") || !strings.Contains(text.String(), "for 3 of 3 samples") {
 		t.Errorf("report: %v\n%s", err, text.String())
+	}
+	card, err := os.ReadFile(filepath.Join(o.Out, "README.md"))
+	for _, want := range []string{"license: unknown", "- similarity-search", "# birds", "5,000 templates of 48 values", "| **3 of 3** |", "## Deploy", "matching.Best"} {
+		if err != nil || !strings.Contains(string(card), want) {
+			t.Errorf("the card has no %q (%v):\n%s", want, err, card)
+		}
 	}
 	c := server.Defaults()
 	c.Listen, c.Model = "127.0.0.1:0", o.Out

@@ -15,8 +15,8 @@ import (
 
 // What lies beside an artifact for people, and for Hugging Face's hub.
 const (
-	reportFile     = "report.html"
-	cardFile       = "README.md"
+	ReportFile     = "report.html"
+	CardFile       = "README.md"
 	attributesFile = ".gitattributes"
 )
 
@@ -32,15 +32,15 @@ func describe(r *report.Report, dir string) error {
 	if err := r.WriteCard(&card); err != nil {
 		return err
 	}
-	if err := os.WriteFile(filepath.Join(dir, reportFile), page.Bytes(), 0o644); err != nil {
+	if err := os.WriteFile(filepath.Join(dir, ReportFile), page.Bytes(), 0o644); err != nil {
 		return err
 	}
-	return os.WriteFile(filepath.Join(dir, cardFile), card.Bytes(), 0o644)
+	return os.WriteFile(filepath.Join(dir, CardFile), card.Bytes(), 0o644)
 }
 
-// writeAttributes tells git which files of an artifact are large, unless it was told before: a clone of a repository of
+// WriteAttributes tells git which files of an artifact are large, unless it was told before: a clone of a repository of
 // the hub comes with rules of its own.
-func writeAttributes(dir string) error {
+func WriteAttributes(dir string) error {
 	path := filepath.Join(dir, attributesFile)
 	if _, err := os.Lstat(path); !errors.Is(err, fs.ErrNotExist) {
 		return err
@@ -48,6 +48,9 @@ func writeAttributes(dir string) error {
 	var b strings.Builder
 	for _, name := range []string{deployment.ClientFile, deployment.ServerFile, check.RecordFile} {
 		info, err := os.Stat(filepath.Join(dir, name))
+		if errors.Is(err, fs.ErrNotExist) {
+			continue // galleries have no record
+		}
 		if err != nil {
 			return err
 		}

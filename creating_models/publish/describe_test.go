@@ -27,7 +27,7 @@ func TestCardsCallsWork(t *testing.T) {
 	if _, err := Run(ctx, find(t, "logreg-cancer"), Options{Out: out, EncryptedSamples: 3}); err != nil {
 		t.Fatal(err)
 	}
-	card, err := os.ReadFile(filepath.Join(out, cardFile))
+	card, err := os.ReadFile(filepath.Join(out, CardFile))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -144,7 +144,7 @@ func TestLargeFilesAreForLFS(t *testing.T) {
 	}
 	attributes := func() string {
 		t.Helper()
-		if err := writeAttributes(dir); err != nil {
+		if err := WriteAttributes(dir); err != nil {
 			t.Fatal(err)
 		}
 		b, err := os.ReadFile(filepath.Join(dir, attributesFile))

@@ -339,12 +339,12 @@ func Run(ctx context.Context, recipe recipes.Recipe, o Options) (*report.Report,
 	if err := describe(r, draft); err != nil {
 		return nil, err
 	}
-	for _, name := range []string{deployment.ClientFile, deployment.ServerFile, deployment.VersionsFile, check.RecordFile, reportFile, cardFile} {
+	for _, name := range []string{deployment.ClientFile, deployment.ServerFile, deployment.VersionsFile, check.RecordFile, ReportFile, CardFile} {
 		if err := os.Rename(filepath.Join(draft, name), filepath.Join(o.Out, name)); err != nil {
 			return nil, err
 		}
 	}
-	if err := writeAttributes(o.Out); err != nil {
+	if err := WriteAttributes(o.Out); err != nil {
 		return nil, err
 	}
 	return r, nil

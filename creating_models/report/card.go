@@ -17,17 +17,20 @@ import (
 //go:embed card.md
 var cardSource string
 
+//go:embed deploy.md
+var deploySource string // what all cards say of it
+
 var card = template.Must(template.New("card").Parse(cardSource))
 
 // frontMatter is what Hugging Face's hub reads at the head of a model card (hub-docs, modelcard.md).
 type frontMatter struct {
 	License     string         `yaml:"license"`
 	LibraryName string         `yaml:"library_name"`
-	PipelineTag string         `yaml:"pipeline_tag"`
+	PipelineTag string         `yaml:"pipeline_tag,omitempty"`
 	Tags        []string       `yaml:"tags"`
 	Datasets    []string       `yaml:"datasets,omitempty"`
-	Metrics     []string       `yaml:"metrics"`
-	ModelIndex  []indexedModel `yaml:"model-index"`
+	Metrics     []string       `yaml:"metrics,omitempty"`
+	ModelIndex  []indexedModel `yaml:"model-index,omitempty"`
 }
 
 type indexedModel struct {
@@ -73,9 +76,12 @@ func (r *Report) WriteCard(w io.Writer) error {
 		"Answers": r.answers(), "Origin": strings.ToUpper(origin[:1]) + origin[1:], "Regression": r.Regression != nil, "Batch": r.Sizes.Samples > 1,
 		"Features": format.Integer(int64(r.Model.Features)), "Columns": format.Text(strings.Join(r.Model.Columns, ", ")),
 		"Quality": r.quality().markdown(), "Scores": r.Scores.table().markdown(), "Sizes": r.Sizes.table().markdown(),
-		"Times": r.times().markdown(), "Security": r.Parameters.security(),
+		"Times": r.times().markdown(), "Security": r.Parameters.security(), "Deploy": deploySource,
 	})
 }
+
+// unknownLicense is how the hub names it.
+const unknownLicense = "unknown"
 
 // answers says what the model answers.
 func (r *Report) answers() string {
@@ -105,7 +111,7 @@ func (r *Report) frontMatter() frontMatter {
 	f := frontMatter{License: r.Model.License, LibraryName: "cipherpoint", PipelineTag: task,
 		Tags: []string{"fhe", "ckks", "encrypted-inference"}}
 	if f.License == "" {
-		f.License = "unknown"
+		f.License = unknownLicense
 	}
 	if tag := slug(before(r.Model.Kind, ",(")); tag != "" {
 		f.Tags = append(f.Tags, tag)
@@ -154,11 +160,16 @@ func slug(s string) string {
 	return strings.Join(words, "-")
 }
 
+// level says how hard it is to break the encryption.
+func (p Parameters) level() string {
+	return fmt.Sprintf("- %.0f bits of classical security: ring degree %s (%s), modulus of %.1f bits, at most %s by the tables of [ePrint 2024/463](https://eprint.iacr.org/2024/463).",
+		p.SecurityBits, format.Power(2, p.LogN), p.Ring, p.LogQP, format.Number(p.LogQPLimit))
+}
+
 // security lists what the parameters promise.
 func (p Parameters) security() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "- %.0f bits of classical security: ring degree %s (%s), modulus of %.1f bits, at most %s by the tables of [ePrint 2024/463](https://eprint.iacr.org/2024/463).\n",
-		p.SecurityBits, format.Power(2, p.LogN), p.Ring, p.LogQP, format.Number(p.LogQPLimit))
+	b.WriteString(p.level() + "\n")
 	if p.Flood > 0 {
 		fmt.Fprintf(&b, "- Replies are re-randomised and drowned in noise 2^%d times the circuit's own, which hides the weights: 1,000 replies tell models of equal scores apart with an advantage of at most %s.\n", p.Flood, format.Number(p.Advantage))
 	} else {
