@@ -127,7 +127,7 @@ func TestSharesOfAProfile(t *testing.T) {
 	const kernel, own = "cipherpoint/fhe/kernel.", "cipherpoint/fhe."
 	got := sharesOf(&profile.Profile{Sample: []*profile.Sample{
 		stack(4, kernel+"forwardFirst", kernel+"(*Modulus).Forward", own+"(*evaluator).decompose.func2"),
-		stack(2, kernel+"(*Modulus).Packed2InnerProduct", own+"(*evaluator).switchKey"),
+		stack(2, kernel+"(*Modulus).KeySum", own+"(*evaluator).rotate.func1"),
 		stack(1, kernel+"Sum", own+"sumPiece"),
 		stack(1, kernel+"lift", kernel+"(*Modulus).Lift"),
 		stack(1, kernel+"(*Permutation).Apply"),

@@ -128,39 +128,45 @@ func (e *evaluator) extend(x *kernel.Extension, dst, src [][]uint64) {
 	})
 }
 
-// switchKey calls f for each limb with the key's inner product with a decomposition: an encryption, under the key's second
-// secret, of the decomposed polynomial times the key's first secret and times the special primes. The vectors are lost
-// after the call, and the decomposition after all, unless it is whole.
-func (e *evaluator) switchKey(d *decomposition, key *SwitchingKey, f func(limb int, switched [2][]uint64)) {
-	e.pool.Do(len(d.moduli), func(limb int) {
-		switched := e.arena.poly(2)
-		e.switchLimb(d, limb, key, switched[0], switched[1])
-		f(limb, [2][]uint64(switched))
-		e.arena.release(switched)
-	})
+// inPieces calls f for pieces of all places, few enough at a time that what is written stays in the first-level cache.
+func (e *evaluator) inPieces(f func(start, end int)) {
+	n := e.params.N()
+	e.pool.Do((n+piece-1)/piece, func(i int) { f(i*piece, min((i+1)*piece, n)) })
 }
 
-// switchTo returns the key's inner product with a decomposition, plus a pair times the special primes.
+// piece is at how many places parallel tasks work at a time.
+const piece = 1024
+
+// switchTo returns a key's inner product with a decomposition, an encryption, under the key's second secret, of the
+// decomposed polynomial times the key's first secret and times the special primes, plus a pair times these.
 func (e *evaluator) switchTo(d *decomposition, key *SwitchingKey, c pair, division *division) pair {
 	sum := e.pair(len(d.moduli))
 	e.pool.Do(len(d.moduli), func(limb int) {
-		e.switchLimb(d, limb, key, sum[0][limb], sum[1][limb])
-		for part := 0; part < 2 && limb <= d.level; part++ {
-			d.moduli[limb].MulScalarAdd(sum[part][limb], c[part][limb], division.product[limb])
+		s, scratch := e.keySum(d, limb, key)
+		if limb <= d.level {
+			s.Addends, s.Factor = [2][]uint64{c[0][limb], c[1][limb]}, division.product[limb]
 		}
+		e.inPieces(func(start, end int) {
+			d.moduli[limb].KeySum(sum[0][limb][start:end], sum[1][limb][start:end], s, start, false)
+		})
+		e.arena.release(scratch)
 	})
 	return sum
 }
 
-// switchLimb writes the key's inner product at a limb.
-func (e *evaluator) switchLimb(d *decomposition, limb int, key *SwitchingKey, dst0, dst1 []uint64) {
+// keySum returns the key's inner product at a limb, rotated, and vectors to release after its use. The decomposition is
+// lost after all of them, unless it is whole.
+func (e *evaluator) keySum(d *decomposition, limb int, key *SwitchingKey) (*kernel.KeySum, poly) {
 	digits, scratch := d.limbs[limb], poly(nil)
 	if !d.whole {
 		digits, scratch = e.transformed(d, limb)
 	}
 	rows := &key.limbs[d.keyLimb(key, limb)]
-	d.moduli[limb].Packed2InnerProduct(dst0, dst1, rows[0][:len(digits)], rows[1][:len(digits)], digits)
-	e.arena.release(scratch)
+	return &kernel.KeySum{
+		Key:         [2][][]uint64{rows[0][:len(digits)], rows[1][:len(digits)]},
+		Digits:      digits,
+		Permutation: key.permutation,
+	}, scratch
 }
 
 // keyLimb returns the key's limb for a limb of the gadget: a key made for a higher level has limbs in between.
@@ -231,24 +237,51 @@ func (e *evaluator) remainders(d *division, rest []poly, f func(limb int, remain
 	e.arena.release(extended...)
 }
 
-// rotate writes rot(c, step) for each of the pairs from its decomposed second part.
-func (e *evaluator) rotate(c pair, d *decomposition, key *SwitchingKey, permutation *kernel.Permutation) (pair, error) {
+// rotate returns a pair rotated by the key's step, from its decomposed second part.
+func (e *evaluator) rotate(c pair, d *decomposition, key *SwitchingKey) (pair, error) {
 	division, err := e.params.division(d.level, d.special, 0)
 	if err != nil {
 		return pair{}, err
 	}
 	limbs := d.level + 1
 	rest, rotated := e.pair(d.special), e.pair(limbs)
-	e.pool.Do(d.special, func(i int) { e.switchLimb(d, limbs+i, key, rest[0][i], rest[1][i]) })
-	e.remainders(division, rest[:], func(limb int, remainders [][]uint64) {
-		switched, m := e.arena.poly(2), d.moduli[limb]
-		e.switchLimb(d, limb, key, switched[0], switched[1])
-		more := [2][]uint64{c[0][limb], nil}
-		e.pool.Do(2, func(part int) {
-			m.PermuteQuotient(rotated[part][limb], switched[part], remainders[part], division.inverse[limb], more[part], permutation)
+	e.pool.Do(d.special, func(i int) {
+		s, scratch := e.keySum(d, limbs+i, key)
+		e.inPieces(func(start, end int) {
+			d.moduli[limbs+i].KeySum(rest[0][i][start:end], rest[1][i][start:end], s, start, false)
 		})
-		e.arena.release(switched)
+		e.arena.release(scratch)
+	})
+	e.remainders(division, rest[:], func(limb int, remainders [][]uint64) {
+		m := d.moduli[limb]
+		s, scratch := e.keySum(d, limb, key)
+		s.Addends[0], s.Factor = c[0][limb], division.product[limb]
+		e.inPieces(func(start, end int) {
+			first, second := rotated[0][limb][start:end], rotated[1][limb][start:end]
+			m.KeySum(first, second, s, start, false)
+			m.SubMulScalar(first, first, remainders[0][start:end], division.inverse[limb])
+			m.SubMulScalar(second, second, remainders[1][start:end], division.inverse[limb])
+		})
+		e.arena.release(scratch)
 	})
 	e.release(rest)
 	return rotated, nil
+}
+
+// addRotated adds a rotation times the special primes to a total. Its first part, which the decomposed second part
+// belongs to, is multiplied by a factor for each limb, or has to hold all limbs already.
+func (e *evaluator) addRotated(total pair, first poly, d *decomposition, key *SwitchingKey, factors []uint64) {
+	e.pool.Do(len(d.moduli), func(limb int) {
+		s, scratch := e.keySum(d, limb, key)
+		switch {
+		case factors == nil:
+			s.Addends[0], s.Factor = first[limb], 1
+		case limb < len(factors):
+			s.Addends[0], s.Factor = first[limb], factors[limb]
+		}
+		e.inPieces(func(start, end int) {
+			d.moduli[limb].KeySum(total[0][limb][start:end], total[1][limb][start:end], s, start, true)
+		})
+		e.arena.release(scratch)
+	})
 }

@@ -39,18 +39,23 @@ func (p *Program) HoistsTwice(node int) bool {
 	return ok && o.special > 0
 }
 
-// Rows returns a key's parts: of each limb, of each part, of each digit. Step 0 stands for relinearisation.
+// Rows returns a key's parts, before its rotation: of each limb, of each part, of each digit. Step 0 stands for relinearisation.
 func (k *EvaluationKeys) Rows(step int) [][2][][]uint64 {
 	key := k.relinearisation
 	if step != 0 {
 		key = k.rotations[step]
 	}
+	back, err := k.params.Permutation(-step)
+	if err != nil {
+		panic(err)
+	}
 	rows := make([][2][][]uint64, len(key.limbs))
 	for limb, m := range k.params.Moduli(key.level, key.special) {
 		for part, packed := range key.limbs[limb] {
 			for _, digit := range packed {
-				values := make([]uint64, k.params.N())
-				m.Unpack(values, digit)
+				turned, values := make([]uint64, k.params.N()), make([]uint64, k.params.N())
+				m.Unpack(turned, digit)
+				back.Apply(values, turned)
 				rows[limb][part] = append(rows[limb][part], values)
 			}
 		}

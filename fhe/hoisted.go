@@ -88,30 +88,7 @@ func (o *linear) runTwiceHoisted(e *evaluator, keys *EvaluationKeys, c pair) (pa
 	}
 	sums := o.newSums(e, len(g.moduli))
 	digits := e.decompose(g, c[1])
-	pieces := (e.params.N() + innerPiece - 1) / innerPiece
-	e.pool.Do(len(g.moduli), func(limb int) {
-		m := g.moduli[limb]
-		first, second := e.arena.poly(len(o.places)), e.arena.poly(len(o.places))
-		e.pool.Do(len(o.places), func(i int) {
-			if o.places[i] == 0 {
-				timesSpecial(m, division, limb, first[i], c[0])
-				timesSpecial(m, division, limb, second[i], c[1])
-				return
-			}
-			switched := e.arena.poly(2)
-			t := o.turnTo(o.places[i])
-			e.switchLimb(digits, limb, keys.rotations[t.step], switched[0], switched[1])
-			if limb <= o.level {
-				m.MulScalarAdd(switched[0], c[0][limb], division.product[limb])
-			}
-			t.permutation.Apply(first[i], switched[0])
-			t.permutation.Apply(second[i], switched[1])
-			e.arena.release(switched)
-		})
-		list := o.sumsOf(limb, first, second, sums)
-		e.pool.Do(pieces, func(piece int) { sumPiece(e, list, piece) })
-		e.arena.release(first, second)
-	})
+	e.pool.Do(len(g.moduli), func(limb int) { o.sumLimb(e, keys, c, digits, division, limb, sums) })
 	e.releaseDecomposition(digits)
 
 	for _, group := range o.giants {
@@ -123,19 +100,52 @@ func (o *linear) runTwiceHoisted(e *evaluator, keys *EvaluationKeys, c pair) (pa
 	return e.zero(len(g.moduli)), nil
 }
 
-// timesSpecial writes a limb of a polynomial times the special primes: zero modulo each of them.
-func timesSpecial(m *kernel.Modulus, d *division, limb int, dst []uint64, c poly) {
-	if limb < len(c) {
-		m.MulScalar(dst, c[limb], d.product[limb])
-	} else {
-		clear(dst)
-	}
-}
+// babyPieces holds the babies of a piece, both parts.
+type babyPieces [2][][]uint64
 
-// turnTo returns the baby step to a place.
-func (o *linear) turnTo(place int) *turn {
-	steps := o.babies.turns[0].steps
-	return &steps[slices.IndexFunc(steps, func(t turn) bool { return t.shift == place })]
+// sumLimb writes a limb of all sums, a piece after the other: the babies of a piece are made when it is due, and stay in
+// the second cache until the sums have been taken.
+func (o *linear) sumLimb(e *evaluator, keys *EvaluationKeys, c pair, digits *decomposition, d *division, limb int, sums map[int]pair) {
+	m, steps := digits.moduli[limb], o.babies.turns[0].steps
+	switched := make([]*kernel.KeySum, len(o.places))
+	for i, place := range o.places {
+		if place == 0 {
+			continue
+		}
+		at := slices.IndexFunc(steps, func(t turn) bool { return t.shift == place })
+		s, _ := e.keySum(digits, limb, keys.rotations[steps[at].step])
+		if limb <= o.level {
+			s.Addends[0], s.Factor = c[0][limb], d.product[limb]
+		}
+		switched[i] = s
+	}
+	for i, next := range switched {
+		if i > 0 && next != nil && switched[i-1] != nil {
+			switched[i-1].Next = next.Key[0][0]
+		}
+	}
+	e.inPieces(func(start, end int) {
+		babies, _ := o.pieces.Get().(*babyPieces)
+		if babies == nil {
+			vectors := kernel.NewVectors(2*len(o.places), piece)
+			babies = &babyPieces{vectors[:len(o.places)], vectors[len(o.places):]}
+		}
+		defer o.pieces.Put(babies)
+		for i, s := range switched {
+			first, second := babies[0][i][:end-start], babies[1][i][:end-start]
+			switch {
+			case s != nil:
+				m.KeySum(first, second, s, start, false)
+			case limb <= o.level:
+				m.MulScalar(first, c[0][limb][start:end], d.product[limb])
+				m.MulScalar(second, c[1][limb][start:end], d.product[limb])
+			default: // a multiple of the special primes
+				clear(first)
+				clear(second)
+			}
+		}
+		kernel.Sum(o.sumsOf(limb, babies[0], babies[1], start, sums), start, end)
+	})
 }
 
 // turnTimesSpecial is turnGiants for sums times the special primes.
@@ -149,12 +159,7 @@ func (e *evaluator) turnTimesSpecial(group turns, g *gadget, d *division, keys *
 		c := sums[t.shift]
 		second := e.quotients(d, c[1])
 		digits := e.digits(g, second[0])
-		e.switchKey(digits, keys.rotations[t.step], func(limb int, switched [2][]uint64) {
-			m := g.moduli[limb]
-			m.Add(switched[0], switched[0], c[0][limb])
-			m.AddPermuted(total[0][limb], switched[0], nil, 0, t.permutation)
-			m.AddPermuted(total[1][limb], switched[1], nil, 0, t.permutation)
-		})
+		e.addRotated(total, c[0], digits, keys.rotations[t.step], nil)
 		e.releaseDecomposition(digits)
 		e.arena.release(c[0], second[0])
 	})

@@ -62,7 +62,7 @@ func ReadKeys(r io.Reader, params *Parameters, set circuit.KeySet, id ID, pool *
 	expander := wire.NewExpander(keys.file.seed)
 	var room keyDigit
 	for item, level := range wire.KeyLevels(set) {
-		key, err := readKey(r, params, level, item, expander, pool, &room)
+		key, err := readKey(r, params, level, stepOf(set, item), item, expander, pool, &room)
 		if err != nil {
 			return nil, fmt.Errorf("key %d of %d: %w", item+1, set.Count(), err)
 		}
@@ -110,8 +110,12 @@ func (k *EvaluationKeys) get(item int) *SwitchingKey {
 	return k.rotations[k.set.Rotations[item].Step]
 }
 
-func newSwitchingKey(params *Parameters, level int) *SwitchingKey {
-	key := &SwitchingKey{level: level, special: params.literal.SpecialPrimes(level)}
+func newSwitchingKey(params *Parameters, level, step int) (*SwitchingKey, error) {
+	key := &SwitchingKey{level: level, special: params.literal.SpecialPrimes(level), step: step}
+	var err error
+	if key.permutation, err = params.Permutation(step); err != nil {
+		return nil, err
+	}
 	digits, limbs := params.literal.Digits(level), level+1+key.special
 	vectors := kernel.NewVectors(2*digits*limbs, keyLen(params.literal, level))
 	key.limbs = make([][2][][]uint64, limbs)
@@ -120,7 +124,18 @@ func newSwitchingKey(params *Parameters, level int) *SwitchingKey {
 			key.limbs[limb][part], vectors = vectors[:digits:digits], vectors[digits:]
 		}
 	}
-	return key
+	return key, nil
+}
+
+// stepOf returns the step of the item'th key of a set, 0 for relinearisation.
+func stepOf(set circuit.KeySet, item int) int {
+	if set.Relinearisation >= 0 {
+		item--
+	}
+	if item < 0 {
+		return 0
+	}
+	return set.Rotations[item].Step
 }
 
 // keyDigit is the memory for one digit of a key. The keys of a file share it: endpoints that are short of memory read
@@ -141,8 +156,11 @@ func (d *keyDigit) resize(size int64, vectors, n int) {
 	}
 }
 
-func readKey(r io.Reader, params *Parameters, level, item int, expander wire.Expander, pool *Pool, room *keyDigit) (*SwitchingKey, error) {
-	key := newSwitchingKey(params, level)
+func readKey(r io.Reader, params *Parameters, level, step, item int, expander wire.Expander, pool *Pool, room *keyDigit) (*SwitchingKey, error) {
+	key, err := newSwitchingKey(params, level, step)
+	if err != nil {
+		return nil, err
+	}
 	moduli := params.Moduli(level, key.special)
 	room.resize(wire.PolySize(params.N(), wire.KeyPrimes(params.literal, level)...), 2*len(moduli), params.N())
 	packed := room.packed
@@ -156,11 +174,13 @@ func readKey(r io.Reader, params *Parameters, level, item int, expander wire.Exp
 			start := wire.PolySize(params.N(), primes(moduli[:limb])...)
 			size := wire.PackedSize(params.N(), bits.Len64(m.Q()))
 			rows := &key.limbs[limb]
-			first, second := room.vectors[2*limb], room.vectors[2*limb+1]
-			errs[limb] = wire.Unpack(first, packed[start:start+int64(size)], bits.Len64(m.Q()), m.Q())
-			expander.Uniform(second, m.Q(), wire.KeyDomain, item, digit, limb)
-			m.Pack(rows[0][digit], first)
-			m.Pack(rows[1][digit], second)
+			values, turned := room.vectors[2*limb], room.vectors[2*limb+1]
+			errs[limb] = wire.Unpack(values, packed[start:start+int64(size)], bits.Len64(m.Q()), m.Q())
+			key.permutation.Apply(turned, values)
+			m.Pack(rows[0][digit], turned)
+			expander.Uniform(values, m.Q(), wire.KeyDomain, item, digit, limb)
+			key.permutation.Apply(turned, values)
+			m.Pack(rows[1][digit], turned)
 		})
 		if err := cmp.Or(errs...); err != nil { // the first: each limb may have its own
 			return nil, fmt.Errorf("%w: %w", ErrFormat, err)
@@ -206,17 +226,20 @@ func (k *EvaluationKeys) WriteTo(w io.Writer) (int64, error) {
 	head := wire.AppendHeader(nil, wire.Keys, k.file.id, k.set.Count())
 	n, err := w.Write(append(head, k.file.seed[:]...))
 	total := int64(n)
-	values := make([]uint64, k.params.N())
+	values, turned := kernel.NewVector(k.params.N()), kernel.NewVector(k.params.N())
 	for item, level := range wire.KeyLevels(k.set) {
 		key := k.get(item)
 		moduli := k.params.Moduli(level, key.special)
+		back, failed := k.params.Permutation(-key.step)
+		err = cmp.Or(err, failed)
 		for digit := range k.params.literal.Digits(level) {
 			for limb, m := range moduli {
 				if err != nil {
 					return total, err
 				}
 				packed := make([]byte, wire.PackedSize(k.params.N(), bits.Len64(m.Q())))
-				m.Unpack(values, key.limbs[limb][0][digit])
+				m.Unpack(turned, key.limbs[limb][0][digit])
+				back.Apply(values, turned)
 				wire.Pack(packed, values, bits.Len64(m.Q()))
 				n, err = w.Write(packed)
 				total += int64(n)

@@ -18,7 +18,10 @@ import (
 // because the number that belongs to a digit is fixed by its residues alone.
 type SwitchingKey struct {
 	level, special int
-	// limbs holds for each limb (q_0 … q_level, then the special primes) the digits' first and second parts, packed.
+	step           int // of the rotation that the key serves; 0 for none
+	permutation    *kernel.Permutation
+	// limbs holds for each limb (q_0 … q_level, then the special primes) the digits' first and second parts, packed, under
+	// the rotation: instead of a sum of products its factors are rotated, of which this one is the same every time.
 	limbs [][2][][]uint64
 }
 

@@ -6,7 +6,6 @@ import (
 	"sync"
 
 	"cipherpoint/circuit"
-	"cipherpoint/fhe/kernel"
 )
 
 // linear is a baby-step giant-step linear map (see circuit.Linear).
@@ -21,6 +20,7 @@ type linear struct {
 	places  []int   // shifts of the babies that sums read
 	sums    []rows
 	special int // primes that the babies stay times, see runTwiceHoisted; 0 for none
+	pieces  sync.Pool
 }
 
 // babies are the rotations of a value, which all its maps at one level share that want the same ones.
@@ -50,51 +50,39 @@ type turns struct {
 
 type turn struct {
 	shift, step int // place, and number of slots to rotate by
-	permutation *kernel.Permutation
 }
 
-func (b *builder) buildLinear(node circuit.Node) (operation, error) {
+func (b *builder) buildLinear(node circuit.Node) operation {
 	o := &linear{finish: b.buildFinish(node, node.Linear.Bias)}
-	var err error
-	if o.babies, err = b.babies(node); err != nil {
-		return nil, err
-	}
-	if o.giants, err = b.turns(node.Linear.Giants, true); err != nil {
-		return nil, err
-	}
+	o.babies, o.giants = b.babies(node), b.turns(node.Linear.Giants, true)
 	o.special = b.hoistsTwice(node)
 	b.buildSums(o, node)
-	return o, nil
+	return o
 }
 
 // babies returns the rotations of a map's value, those of an earlier map where they are the same.
-func (b *builder) babies(node circuit.Node) (*babies, error) {
+func (b *builder) babies(node circuit.Node) *babies {
 	for _, s := range b.shared {
 		if s.value == node.In[0] && s.level == node.Level && slices.Equal(s.rotations, node.Linear.Babies) {
 			s.babies.users++
-			return s.babies, nil
+			return s.babies
 		}
 	}
-	list, err := b.turns(node.Linear.Babies, false)
-	set := &babies{turns: list, users: 1}
+	set := &babies{turns: b.turns(node.Linear.Babies, false), users: 1}
 	b.shared = append(b.shared, sharing{node.In[0], node.Level, node.Linear.Babies, set})
-	return set, err
+	return set
 }
 
 // turns groups rotations by where they start, in the order in which the starts are listed, or backwards.
-func (b *builder) turns(list []circuit.Rotation, backwards bool) ([]turns, error) {
+func (b *builder) turns(list []circuit.Rotation, backwards bool) []turns {
 	position := map[int]int{0: 0}
 	groups := make([]turns, len(list)+1)
 	for i, r := range list {
-		permutation, err := b.program.params.Permutation(r.Shift - r.From)
-		if err != nil {
-			return nil, err
-		}
 		position[r.Shift] = i + 1
 		groups[i+1].from = r.Shift
 		group := &groups[position[r.From]]
 		n := b.program.params.N()
-		group.steps = append(group.steps, turn{r.Shift, ((r.Shift-r.From)%n + n) % n, permutation})
+		group.steps = append(group.steps, turn{r.Shift, ((r.Shift-r.From)%n + n) % n})
 	}
 	var used []turns
 	for _, group := range groups {
@@ -107,7 +95,7 @@ func (b *builder) turns(list []circuit.Rotation, backwards bool) ([]turns, error
 			used[i], used[j] = used[j], used[i]
 		}
 	}
-	return used, nil
+	return used
 }
 
 func (o *linear) run(e *evaluator, keys *EvaluationKeys, operands []pair) (pair, error) {
@@ -199,7 +187,7 @@ func (e *evaluator) turnBabies(group turns, keys *EvaluationKeys, from pair, lev
 		e.pool.Do(len(same.steps), func(i int) {
 			k := same.steps[i]
 			t := &group.steps[k]
-			results[k], errs[k] = e.rotate(from, d, keys.rotations[t.step], t.permutation)
+			results[k], errs[k] = e.rotate(from, d, keys.rotations[t.step])
 		})
 		e.releaseDecomposition(d)
 	}
@@ -287,15 +275,7 @@ func (e *evaluator) addTurned(g *gadget, d *division, list []turn, chosen []int,
 		t := &list[chosen[i]]
 		c := sums[t.shift]
 		digits := e.digits(g, c[1])
-		e.switchKey(digits, keys.rotations[t.step], func(limb int, switched [2][]uint64) {
-			m, first := g.moduli[limb], total[0][limb]
-			if limb <= g.level {
-				m.AddPermuted(first, switched[0], c[0][limb], d.product[limb], t.permutation)
-			} else {
-				m.AddPermuted(first, switched[0], nil, 0, t.permutation)
-			}
-			m.AddPermuted(total[1][limb], switched[1], nil, 0, t.permutation)
-		})
+		e.addRotated(total, c[0], digits, keys.rotations[t.step], d.product)
 		e.releaseDecomposition(digits)
 	})
 }
@@ -338,17 +318,13 @@ type fold struct {
 	steps []turn
 }
 
-func (b *builder) buildFold(node circuit.Node) (operation, error) {
+func (b *builder) buildFold(node circuit.Node) operation {
 	o := &fold{finish: b.buildFinish(node, circuit.Vector{})}
 	n := b.program.params.N()
 	for _, step := range node.Fold.Steps {
-		permutation, err := b.program.params.Permutation(step)
-		if err != nil {
-			return nil, err
-		}
-		o.steps = append(o.steps, turn{step: (step%n + n) % n, permutation: permutation})
+		o.steps = append(o.steps, turn{step: (step%n + n) % n})
 	}
-	return o, nil
+	return o
 }
 
 func (o *fold) run(e *evaluator, keys *EvaluationKeys, operands []pair) (pair, error) {
@@ -360,7 +336,7 @@ func (o *fold) run(e *evaluator, keys *EvaluationKeys, operands []pair) (pair, e
 			return pair{}, err
 		}
 		d := e.digits(g, sum[1])
-		rotated, err := e.rotate(sum, d, key, t.permutation)
+		rotated, err := e.rotate(sum, d, key)
 		if err != nil {
 			return pair{}, err
 		}

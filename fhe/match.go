@@ -44,11 +44,6 @@ func NewMatcher(c *circuit.Circuit, pool *Pool) (*Matcher, error) {
 		dimensions: stored.Dimensions}
 	m.baby.step, m.giant.step = stored.Rotations(params.N())
 	m.babies = m.giant.step / m.baby.step
-	for _, t := range []*turn{&m.baby, &m.giant} {
-		if t.permutation, err = params.Permutation(t.step % params.N()); err != nil {
-			return nil, err
-		}
-	}
 	return m, nil
 }
 
@@ -116,7 +111,7 @@ func (m *Matcher) turn(e *evaluator, keys *EvaluationKeys, query pair, blocks []
 	turned[0] = query
 	step := func(to, from int, t turn) {
 		digits := e.digits(g, turned[from][1])
-		turned[to], _ = e.rotate(turned[from], digits, keys.rotations[t.step], t.permutation)
+		turned[to], _ = e.rotate(turned[from], digits, keys.rotations[t.step])
 		e.releaseDecomposition(digits)
 	}
 	for to := m.babies; to < count; to += m.babies {

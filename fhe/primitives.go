@@ -34,17 +34,13 @@ func (p Primitives) hoist(c *Ciphertext, keys *EvaluationKeys, step int,
 		return nil, nil, err
 	}
 	key := keys.rotations[step]
-	permutation, err := p.e.params.Permutation(step)
-	if err != nil {
-		return nil, nil, err
-	}
 	g, err := p.e.params.gadget(c.Level(), key.special)
 	if err != nil {
 		return nil, nil, err
 	}
 	digits = decompose(g, c.parts[1])
 	return func() error {
-		rotated, err := p.e.rotate(c.parts, digits, key, permutation)
+		rotated, err := p.e.rotate(c.parts, digits, key)
 		p.e.release(rotated)
 		return err
 	}, digits, nil

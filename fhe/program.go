@@ -115,9 +115,9 @@ func (b *builder) build(node circuit.Node) (operation, error) {
 	c := b.program.circuit
 	switch {
 	case node.Linear != nil:
-		return b.buildLinear(node)
+		return b.buildLinear(node), nil
 	case node.Fold != nil:
-		return b.buildFold(node)
+		return b.buildFold(node), nil
 	case node.Dot != nil:
 		return b.buildDot(node), nil
 	case node.Combine != nil:

@@ -100,30 +100,28 @@ func (o *linear) newSums(e *evaluator, limbs int) map[int]pair {
 	return sums
 }
 
-// innerPiece is at how many places of all sums one parallel task works.
-const innerPiece = 1024
-
 // innerSums returns the sums over the babies, by giant step.
 func (o *linear) innerSums(e *evaluator, babies map[int]pair) map[int]pair {
 	sums := o.newSums(e, o.level+1)
-	pieces := (e.params.N() + innerPiece - 1) / innerPiece
 	lists := make([][]kernel.Sums, o.level+1)
 	for limb := range lists {
 		first, second := make([][]uint64, len(o.places)), make([][]uint64, len(o.places))
 		for i, shift := range o.places {
 			first[i], second[i] = babies[shift][0][limb], babies[shift][1][limb]
 		}
-		lists[limb] = o.sumsOf(limb, first, second, sums)
+		lists[limb] = o.sumsOf(limb, first, second, 0, sums)
 	}
-	e.pool.Do(len(lists)*pieces, func(task int) { sumPiece(e, lists[task/pieces], task%pieces) })
+	e.pool.Do(len(lists), func(limb int) {
+		e.inPieces(func(start, end int) { kernel.Sum(lists[limb], start, end) })
+	})
 	return sums
 }
 
-// sumsOf returns what all sums at a limb consist of, given the babies there by the index of their places.
-func (o *linear) sumsOf(limb int, first, second [][]uint64, sums map[int]pair) []kernel.Sums {
+// sumsOf returns what all sums at a limb consist of, given the babies there, from a place on, by the index of their shifts.
+func (o *linear) sumsOf(limb int, first, second [][]uint64, from int, sums map[int]pair) []kernel.Sums {
 	list := make([]kernel.Sums, len(o.sums))
 	for i, group := range o.sums {
-		s := kernel.Sums{Factors: group.factors[limb]}
+		s := kernel.Sums{Factors: group.factors[limb], From: from}
 		for _, place := range group.places {
 			s.Terms[0], s.Terms[1] = append(s.Terms[0], first[place]), append(s.Terms[1], second[place])
 		}
@@ -133,8 +131,4 @@ func (o *linear) sumsOf(limb int, first, second [][]uint64, sums map[int]pair) [
 		list[i] = s
 	}
 	return list
-}
-
-func sumPiece(e *evaluator, list []kernel.Sums, piece int) {
-	kernel.Sum(list, piece*innerPiece, min((piece+1)*innerPiece, e.params.N()))
 }

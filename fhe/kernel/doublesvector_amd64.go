@@ -53,14 +53,14 @@ func (d *doubles) lift(dst, src []uint64, p uint64) int {
 	return len(dst) &^ 3
 }
 
-// sums2 is sums2Generic from a multiple of eight on. Running sums stay apart from the results, which may be factors.
+// sums2 is sums2Generic. Running sums stay apart from the results, which may be factors.
 func (d *doubles) sums2(dst0, dst1 []uint64, a0, a1, b [][]uint64, start, run int) int {
 	n := len(dst0) &^ 7
 	if len(b) == 0 {
-		return start
+		return 0
 	}
 	var running0, running1 [sumPart]uint64
-	for offset := start; offset < n; offset += sumPart {
+	for offset := 0; offset < n; offset += sumPart {
 		count := uint64(min(sumPart, n-offset) / 8)
 		var from0, from1 *uint64
 		for k := 0; k < len(b); k += sumGroup {
@@ -71,10 +71,10 @@ func (d *doubles) sums2(dst0, dst1 []uint64, a0, a1, b [][]uint64, start, run in
 			}
 			if run == 1 {
 				sumDoubles2(to0, to1, from0, from1, &a0[k], &a1[k], &b[k], uint64(terms), uint64(8*offset), count,
-					&d.constants, uint64(8*offset))
+					&d.constants, uint64(8*(start+offset)))
 			} else {
 				sumDoubles2Runs(to0, to1, from0, from1, &a0[k], &a1[k], &b[k], uint64(terms), uint64(8*offset), count,
-					&d.constants, uint64(offset)/8, uint64(bits.TrailingZeros(uint(run/8))))
+					&d.constants, uint64(start+offset)/8, uint64(bits.TrailingZeros(uint(run/8))))
 			}
 			from0, from1 = to0, to1
 		}

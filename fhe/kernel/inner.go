@@ -24,8 +24,9 @@ const tile = 256
 
 type accumulators struct{ hi, lo [tile]uint64 }
 
-// sums2Generic writes two sums from a place on. Factors b have one word for each run of equal values.
-func (m *Modulus) sums2Generic(dst0, dst1 []uint64, a0, a1, b [][]uint64, from, run int) {
+// sums2Generic writes two sums from a place on. Factors b begin with place -start and have one word for each run of equal
+// values.
+func (m *Modulus) sums2Generic(dst0, dst1 []uint64, a0, a1, b [][]uint64, from, start, run int) {
 	var spread [group][tile]uint64
 	var sums0, sums1 accumulators
 	for ; from < len(dst0); from += tile {
@@ -45,11 +46,11 @@ func (m *Modulus) sums2Generic(dst0, dst1 []uint64, a0, a1, b [][]uint64, from, 
 			var factors [group][]uint64
 			for i := range terms {
 				if run == 1 {
-					factors[i] = b[k+i][from:end]
+					factors[i] = b[k+i][start+from : start+end]
 					continue
 				}
 				factors[i] = spread[i][:len(d0)]
-				spreadRuns(factors[i], b[k+i], from, run)
+				spreadRuns(factors[i], b[k+i], start+from, run)
 			}
 			sums0.addTerms(a0[k:], factors[:terms], from, fresh)
 			sums1.addTerms(a1[k:], factors[:terms], from, fresh)

@@ -8,7 +8,7 @@ import (
 	"golang.org/x/sys/cpu"
 )
 
-var hasIFMA = cpu.X86.HasAVX512F && cpu.X86.HasAVX512DQ && cpu.X86.HasAVX512VL && cpu.X86.HasAVX512IFMA && cpu.X86.HasAVX512VBMI
+var hasIFMA = cpu.X86.HasAVX512F && cpu.X86.HasAVX512DQ && cpu.X86.HasAVX512VL && cpu.X86.HasAVX512IFMA && cpu.X86.HasAVX512VBMI2
 
 // hasFMA is what the code on doubles needs; it serves machines without IFMA.
 var hasFMA = cpu.X86.HasAVX2 && cpu.X86.HasFMA
@@ -31,9 +31,8 @@ const maxVectorBits = 50
 type acceleration struct {
 	enabled          bool
 	constants        [22]uint64
-	layout           [18]uint64 // of packed vectors
-	vectorTerms      int        // how many products a vector sum holds
-	forward, inverse []uint64   // N twiddle factors, then floor(w * 2^52 / q) for each; nil for small rings
+	vectorTerms      int      // how many products a vector sum holds
+	forward, inverse []uint64 // N twiddle factors, then floor(w * 2^52 / q) for each; nil for small rings
 	plan             plan
 	doubles          *doubles // instead of all this, on machines without IFMA; nil where it does not serve
 }
@@ -50,7 +49,6 @@ func (m *Modulus) accelerate() {
 	}
 	m.enabled = true
 	m.vectorTerms = vectorTerms(m.q)
-	m.layout = m.newLayout()
 	q := m.q
 	lastRoot := m.Product(m.inverse.value[1], m.scale.value)
 	negFold, negUnfold := subOnce(0, m.fold.value, q), subOnce(0, m.unfold.value, q)

@@ -34,22 +34,19 @@ func (m *Modulus) tensorSquare(d0, d1, d2, a0, a1 []uint64) {
 	m.tensorSquareGeneric(d0, d1, d2, a0, a1)
 }
 func (m *Modulus) innerProduct2(d0, d1 []uint64, a0, a1, b [][]uint64) {
-	m.sums2Generic(d0, d1, a0, a1, b, 0, 1)
+	m.sums2Generic(d0, d1, a0, a1, b, 0, 0, 1)
 }
 func vectorised(uint64) bool       { return false }
 func (m *Modulus) packedBits() int { return 64 }
 func (m *Modulus) packed2InnerProduct(d0, d1 []uint64, a0, a1, b [][]uint64) {
-	m.sums2Generic(d0, d1, a0, a1, b, 0, 1)
+	m.sums2Generic(d0, d1, a0, a1, b, 0, 0, 1)
 }
 func (m *Modulus) sums2(d0, d1 []uint64, a0, a1, b [][]uint64, start, run int) {
-	m.sums2Generic(d0, d1, a0, a1, b, start, run)
+	m.sums2Generic(d0, d1, a0, a1, b, 0, start, run)
 }
-func (s *Sums) take(start, end int) { s.takeVectors(start, end) }
-func (m *Modulus) permuteQuotient(dst, a, b []uint64, c scalar, d []uint64, p *Permutation) {
-	m.permuteQuotientGeneric(dst, a, b, c, d, p)
+func (m *Modulus) keySum(d0, d1 []uint64, s *KeySum, start int, add bool) {
+	m.keySumGeneric(d0, d1, s, start, add)
 }
-func (m *Modulus) addPermuted(dst, a, b []uint64, c scalar, p *Permutation) {
-	m.addPermutedGeneric(dst, a, b, c, p)
-}
-func (p *Permutation) apply(dst, src []uint64)        { p.applyGeneric(dst, src) }
+func (s *Sums) take(start, end int)                   { s.takeVectors(start, end) }
+func (p *Permutation) apply(dst, src []uint64)        { p.gather(dst, src, 0) }
 func (e *Extension) apply(dst, src [][]uint64, n int) { e.applyGeneric(dst, src, 0, n) }

@@ -174,44 +174,6 @@ func TestPermutationEqualsLattigo(t *testing.T) {
 	})
 }
 
-func TestPermutedArithmetic(t *testing.T) {
-	const logN, n = 6, 1 << 6
-	random := newRandom()
-	p, err := NewPermutation(logN, false, GaloisElement(logN, false, 3))
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, m := range moduliToTest(t) {
-		q := m.q
-		for _, kind := range []string{"zero", "largest", "edges", "random"} {
-			vector := func() []uint64 { return samples(n, q, random)[kind] }
-			a, b, d, sum, c := vector(), vector(), vector(), vector(), vector()[0]
-			for _, plus := range []bool{false, true} {
-				quotient, added := make([]uint64, n), make([]uint64, n)
-				m.SubMulScalar(quotient, a, b, c)
-				copy(added, a)
-				more, factor := d, b
-				if plus {
-					m.Add(quotient, quotient, d)
-					m.MulScalarAdd(added, b, c)
-				} else {
-					more, factor = nil, nil
-				}
-				want, got := make([]uint64, n), make([]uint64, n)
-				p.Apply(want, quotient)
-				m.PermuteQuotient(got, a, b, c, more, p)
-				name := fmt.Sprintf("%s modulo %d, %t", kind, q, plus)
-				equal(t, "quotient of "+name, got, want)
-				p.Apply(want, added)
-				m.Add(want, want, sum)
-				copy(got, sum)
-				m.AddPermuted(got, a, factor, c, p)
-				equal(t, "sum of "+name, got, want)
-			}
-		}
-	}
-}
-
 func TestGaloisElement(t *testing.T) {
 	for _, c := range []struct {
 		logN, k            int
@@ -307,8 +269,6 @@ func TestNothingAllocates(t *testing.T) {
 			"lift":            func() { m.Lift(v[0], v[1], ms[1]) },
 			"inner product 2": func() { m.InnerProduct2(v[0], v[1], v[2:22], v[22:42], v[42:62]) },
 			"extension":       func() { extension.Apply(v[:2], v[2:4]) },
-			"quotient":        func() { m.PermuteQuotient(v[0], v[1], v[2], 3, v[3], permutation) },
-			"permuted sum":    func() { m.AddPermuted(v[0], v[1], v[2], 3, permutation) },
 			"permutation":     func() { permutation.Apply(v[0], v[1]) },
 		} {
 			if allocations := testing.AllocsPerRun(3, run); allocations != 0 {

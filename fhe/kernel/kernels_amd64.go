@@ -179,26 +179,6 @@ func liftVector(dst *uint64, src *uint64, count uint64, half uint64, wrap uint64
 //go:noescape
 func permuteVector(dst *uint64, src *uint64, blocks *uint32, count uint64, inner *[8][8]uint64)
 
-// permuteQuotientVector writes (a-b)*value mod q, permuted.
-//
-//go:noescape
-func permuteQuotientVector(dst *uint64, a *uint64, b *uint64, blocks *uint32, count uint64, inner *[8][8]uint64, value uint64, shoup uint64, c *[22]uint64)
-
-// permuteQuotientAddVector writes (a-b)*value+d mod q, permuted.
-//
-//go:noescape
-func permuteQuotientAddVector(dst *uint64, a *uint64, b *uint64, d *uint64, blocks *uint32, count uint64, inner *[8][8]uint64, value uint64, shoup uint64, c *[22]uint64)
-
-// addPermutedVector adds permuted values to dst mod q.
-//
-//go:noescape
-func addPermutedVector(dst *uint64, a *uint64, blocks *uint32, count uint64, inner *[8][8]uint64, c *[22]uint64)
-
-// addPermutedSumVector adds a+b*value, permuted, to dst mod q.
-//
-//go:noescape
-func addPermutedSumVector(dst *uint64, a *uint64, b *uint64, blocks *uint32, count uint64, inner *[8][8]uint64, value uint64, shoup uint64, c *[22]uint64)
-
 // sumProducts2 sums up a0[k]*b[k] and a1[k]*b[k].
 //
 //go:noescape
@@ -207,47 +187,53 @@ func sumProducts2(dst0 *uint64, dst1 *uint64, a0 *[]uint64, a1 *[]uint64, b *[]u
 // sumPacked2Products sums up a0[k]*b[k] and a1[k]*b[k], a0 and a1 packed.
 //
 //go:noescape
-func sumPacked2Products(dst0 *uint64, dst1 *uint64, a0 *[]uint64, a1 *[]uint64, b *[]uint64, terms uint64, offset uint64, count uint64, start uint64, end uint64, running *uint64, c *[22]uint64, position uint64, layout *[18]uint64)
+func sumPacked2Products(dst0 *uint64, dst1 *uint64, a0 *[]uint64, a1 *[]uint64, b *[]uint64, terms uint64, offset uint64, count uint64, start uint64, end uint64, running *uint64, c *[22]uint64, position uint64, width uint64, mask uint64)
 
 // sumRows1Packed sums up terms times 1 rows of factors, on top of the results with start = 1.
 //
 //go:noescape
-func sumRows1Packed(dst0 *[]uint64, dst1 *[]uint64, a0 *[]uint64, a1 *[]uint64, terms uint64, offset uint64, vectors uint64, position uint64, shift uint64, step uint64, factors *byte, start uint64, c *[22]uint64, layout *[18]uint64)
+func sumRows1Packed(dst0 *[]uint64, dst1 *[]uint64, a0 *[]uint64, a1 *[]uint64, terms uint64, to uint64, from uint64, vectors uint64, position uint64, shift uint64, step uint64, factors *uint64, start uint64, c *[22]uint64, size uint64, width uint64, mask uint64)
 
 // sumRows1Runs sums up terms times 1 rows of factors, on top of the results with start = 1.
 //
 //go:noescape
-func sumRows1Runs(dst0 *[]uint64, dst1 *[]uint64, a0 *[]uint64, a1 *[]uint64, terms uint64, offset uint64, vectors uint64, position uint64, shift uint64, step uint64, factors *byte, start uint64, c *[22]uint64)
+func sumRows1Runs(dst0 *[]uint64, dst1 *[]uint64, a0 *[]uint64, a1 *[]uint64, terms uint64, to uint64, from uint64, vectors uint64, position uint64, shift uint64, step uint64, factors *uint64, start uint64, c *[22]uint64)
 
 // sumRows2Packed sums up terms times 2 rows of factors, on top of the results with start = 1.
 //
 //go:noescape
-func sumRows2Packed(dst0 *[]uint64, dst1 *[]uint64, a0 *[]uint64, a1 *[]uint64, terms uint64, offset uint64, vectors uint64, position uint64, shift uint64, step uint64, factors *byte, start uint64, c *[22]uint64, layout *[18]uint64)
+func sumRows2Packed(dst0 *[]uint64, dst1 *[]uint64, a0 *[]uint64, a1 *[]uint64, terms uint64, to uint64, from uint64, vectors uint64, position uint64, shift uint64, step uint64, factors *uint64, start uint64, c *[22]uint64, size uint64, width uint64, mask uint64)
 
 // sumRows2Runs sums up terms times 2 rows of factors, on top of the results with start = 1.
 //
 //go:noescape
-func sumRows2Runs(dst0 *[]uint64, dst1 *[]uint64, a0 *[]uint64, a1 *[]uint64, terms uint64, offset uint64, vectors uint64, position uint64, shift uint64, step uint64, factors *byte, start uint64, c *[22]uint64)
+func sumRows2Runs(dst0 *[]uint64, dst1 *[]uint64, a0 *[]uint64, a1 *[]uint64, terms uint64, to uint64, from uint64, vectors uint64, position uint64, shift uint64, step uint64, factors *uint64, start uint64, c *[22]uint64)
 
 // sumRows3Packed sums up terms times 3 rows of factors, on top of the results with start = 1.
 //
 //go:noescape
-func sumRows3Packed(dst0 *[]uint64, dst1 *[]uint64, a0 *[]uint64, a1 *[]uint64, terms uint64, offset uint64, vectors uint64, position uint64, shift uint64, step uint64, factors *byte, start uint64, c *[22]uint64, layout *[18]uint64)
+func sumRows3Packed(dst0 *[]uint64, dst1 *[]uint64, a0 *[]uint64, a1 *[]uint64, terms uint64, to uint64, from uint64, vectors uint64, position uint64, shift uint64, step uint64, factors *uint64, start uint64, c *[22]uint64, size uint64, width uint64, mask uint64)
 
 // sumRows3Runs sums up terms times 3 rows of factors, on top of the results with start = 1.
 //
 //go:noescape
-func sumRows3Runs(dst0 *[]uint64, dst1 *[]uint64, a0 *[]uint64, a1 *[]uint64, terms uint64, offset uint64, vectors uint64, position uint64, shift uint64, step uint64, factors *byte, start uint64, c *[22]uint64)
+func sumRows3Runs(dst0 *[]uint64, dst1 *[]uint64, a0 *[]uint64, a1 *[]uint64, terms uint64, to uint64, from uint64, vectors uint64, position uint64, shift uint64, step uint64, factors *uint64, start uint64, c *[22]uint64)
 
 // sumRows4Packed sums up terms times 4 rows of factors, on top of the results with start = 1.
 //
 //go:noescape
-func sumRows4Packed(dst0 *[]uint64, dst1 *[]uint64, a0 *[]uint64, a1 *[]uint64, terms uint64, offset uint64, vectors uint64, position uint64, shift uint64, step uint64, factors *byte, start uint64, c *[22]uint64, layout *[18]uint64)
+func sumRows4Packed(dst0 *[]uint64, dst1 *[]uint64, a0 *[]uint64, a1 *[]uint64, terms uint64, to uint64, from uint64, vectors uint64, position uint64, shift uint64, step uint64, factors *uint64, start uint64, c *[22]uint64, size uint64, width uint64, mask uint64)
 
 // sumRows4Runs sums up terms times 4 rows of factors, on top of the results with start = 1.
 //
 //go:noescape
-func sumRows4Runs(dst0 *[]uint64, dst1 *[]uint64, a0 *[]uint64, a1 *[]uint64, terms uint64, offset uint64, vectors uint64, position uint64, shift uint64, step uint64, factors *byte, start uint64, c *[22]uint64)
+func sumRows4Runs(dst0 *[]uint64, dst1 *[]uint64, a0 *[]uint64, a1 *[]uint64, terms uint64, to uint64, from uint64, vectors uint64, position uint64, shift uint64, step uint64, factors *uint64, start uint64, c *[22]uint64)
+
+// keyProductsVector sums up a0[k]*b[k] and a1[k]*b[k], on top of the results with start = 1, and of add0 and add1
+// times a scalar. It fetches what is so many bytes ahead of a0 and a1.
+//
+//go:noescape
+func keyProductsVector(dst0 *uint64, dst1 *uint64, a0 *[]uint64, a1 *[]uint64, b *[]uint64, terms uint64, position uint64, count uint64, blocks *uint32, inner *[8][8]uint64, add0 *uint64, add1 *uint64, scalar uint64, start uint64, ahead uint64, c *[22]uint64, width uint64, mask uint64)
 
 // extendVector converts count pairs of vectors of eight values from one base to another.
 //

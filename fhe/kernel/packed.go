@@ -3,7 +3,6 @@ package kernel
 import (
 	"math/bits"
 	"slices"
-	"unsafe"
 )
 
 // Packed vectors are what large tables of residues, keys and plaintexts, are kept as: reading them from memory takes
@@ -26,35 +25,30 @@ func packedLen(width, n int) int {
 	if width == 64 {
 		return n
 	}
-	return n/8*width/8 + 8 // the last values are read as eight whole words
+	return (n/8*width+63)/64*8 + 8 // the last values are read as two registers
 }
 
-// Pack writes a packed vector.
+// Pack writes a packed vector: eight streams of bits side by side, of the values at each place of registers.
 func (m *Modulus) Pack(dst, src []uint64) {
 	width := m.packedBits()
 	if width == 64 {
 		copy(dst, src)
 		return
 	}
-	word, held, at := uint64(0), 0, 0
-	for _, x := range src {
-		word |= x << held
-		held += width
-		if held >= 64 {
-			dst[at] = word
-			at++
-			held -= 64
-			word = x >> (width - held)
+	for v := range len(src) / 8 {
+		at, shift := v*width>>6<<3, v*width&63
+		words, next := (*[8]uint64)(dst[at:]), (*[8]uint64)(dst[at+8:])
+		for i, x := range (*[8]uint64)(src[8*v:]) {
+			if shift == 0 {
+				words[i] = x
+			} else {
+				words[i] |= x << shift
+			}
+			if shift+width > 64 {
+				next[i] = x >> (64 - shift)
+			}
 		}
 	}
-	if held > 0 {
-		dst[at] = word
-	}
-}
-
-// bytesOf returns the memory of words.
-func bytesOf(words []uint64) []byte {
-	return unsafe.Slice((*byte)(unsafe.Pointer(unsafe.SliceData(words))), 8*len(words))
 }
 
 // Unpack writes the values of a packed vector.
@@ -65,18 +59,18 @@ func (m *Modulus) Unpack(dst, src []uint64) {
 		return
 	}
 	mask := uint64(1)<<width - 1
-	for i := range dst {
-		at := i * width
-		x := src[at/64] >> (at % 64)
-		if at%64+width > 64 {
-			x |= src[at/64+1] << (64 - at%64)
+	for v := range len(dst) / 8 {
+		at, shift := v*width>>6<<3, v*width&63
+		words, next := (*[8]uint64)(src[at:]), (*[8]uint64)(src[at+8:])
+		d := (*[8]uint64)(dst[8*v:])
+		for i := range d {
+			d[i] = (words[i]>>shift | next[i]<<(64-shift)) & mask
 		}
-		dst[i] = x & mask
 	}
 }
 
-// Packed2InnerProduct is InnerProduct2 of packed a0 and a1: of both parts of a switching key. The length of dst0 is a
-// multiple of 8.
+// Packed2InnerProduct is InnerProduct2 of packed a0 and a1: of both parts of stored ciphertexts or of a key. The length of
+// dst0 is a multiple of 8.
 func (m *Modulus) Packed2InnerProduct(dst0, dst1 []uint64, a0, a1, b [][]uint64) {
 	n := len(dst0)
 	dst1 = dst1[:n]

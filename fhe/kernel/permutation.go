@@ -80,67 +80,9 @@ func (p *Permutation) Apply(dst, src []uint64) {
 	p.apply(dst[:n], src[:n])
 }
 
-// PermuteQuotient writes (a-b)*c + d, permuted, c < q: the last steps of a rotation, with a-b what the special primes
-// divide and c the inverse of their product. d may be nil for none. dst must not overlap the sources.
-func (m *Modulus) PermuteQuotient(dst, a, b []uint64, c uint64, d []uint64, p *Permutation) {
-	n := 8 * len(p.blocks)
-	if d != nil {
-		d = d[:n]
-	}
-	m.permuteQuotient(dst[:n], a[:n], b[:n], m.scalar(c), d, p)
-}
-
-// AddPermuted adds a + b*c, permuted, to dst, c < q. b may be nil for none. dst must not overlap the sources.
-func (m *Modulus) AddPermuted(dst, a, b []uint64, c uint64, p *Permutation) {
-	n := 8 * len(p.blocks)
-	if b != nil {
-		b = b[:n]
-	}
-	m.addPermuted(dst[:n], a[:n], b, m.scalar(c), p)
-}
-
-func (m *Modulus) permuteQuotientGeneric(dst, a, b []uint64, c scalar, d []uint64, p *Permutation) {
-	q := m.q
-	for i, entry := range p.blocks {
-		var x [8]uint64
-		from := entry &^ 7
-		y, z := (*[8]uint64)(a[from:]), (*[8]uint64)(b[from:])
-		for k := range x {
-			x[k] = c.mul(y[k]+q-z[k], q)
-		}
-		if d != nil {
-			more := (*[8]uint64)(d[from:])
-			for k := range x {
-				x[k] = reduceOnce(x[k]+more[k], q)
-			}
-		}
-		to, order := (*[8]uint64)(dst[8*i:]), &p.inner[entry&7]
-		for k := range to {
-			to[k] = x[order[k]&7]
-		}
-	}
-}
-
-func (m *Modulus) addPermutedGeneric(dst, a, b []uint64, c scalar, p *Permutation) {
-	q := m.q
-	for i, entry := range p.blocks {
-		from := entry &^ 7
-		x := *(*[8]uint64)(a[from:])
-		if b != nil {
-			more := (*[8]uint64)(b[from:])
-			for k := range x {
-				x[k] = reduceOnce(x[k]+c.mul(more[k], q), q)
-			}
-		}
-		to, order := (*[8]uint64)(dst[8*i:]), &p.inner[entry&7]
-		for k := range to {
-			to[k] = reduceOnce(to[k]+x[order[k]&7], q)
-		}
-	}
-}
-
-func (p *Permutation) applyGeneric(dst, src []uint64) {
-	for b, entry := range p.blocks {
+// gather writes permuted values from place start on.
+func (p *Permutation) gather(dst, src []uint64, start int) {
+	for b, entry := range p.blocks[start/8 : (start+len(dst))/8] {
 		d := (*[8]uint64)(dst[8*b:])
 		s := (*[8]uint64)(src[entry&^7:])
 		order := &p.inner[entry&7]

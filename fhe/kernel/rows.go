@@ -48,11 +48,17 @@ func (f *Factors) interleaved() bool { return f.m.packedBits() < 64 }
 
 // words is how much memory the factors take.
 func (f *Factors) words() int {
-	size := f.m.N() / f.run
-	if f.run == 1 {
-		size = size / 8 * f.m.packedBits() / 8
+	if f.run == 1 && f.interleaved() {
+		block, size := f.block()
+		return f.rows*f.terms*(f.m.N()/block)*size + 8 // the last values are read as two registers
 	}
-	return f.rows*f.terms*size + 8 // the last values are read as eight whole words
+	return f.rows * f.terms * (f.m.N() / f.run)
+}
+
+// block returns how many packed values stand together, and in how many words.
+func (f *Factors) block() (values, words int) {
+	values = min(128, f.m.N())
+	return values, packedLen(f.m.packedBits(), values) - 8
 }
 
 // Bytes returns the memory of the factors.
@@ -73,19 +79,18 @@ func (f *Factors) Set(row, term int, values []uint64) {
 			f.data[(i*f.terms+term)*f.rows+row] = values[i*f.run]
 		}
 	default:
-		data, width := bytesOf(f.data), f.m.packedBits()
-		for i := 0; i < len(values); i += 8 {
-			var packed [8]uint64
-			f.m.Pack(packed[:], values[i:i+8])
-			copy(data[((i/8*f.terms+term)*f.rows+row)*width:], bytesOf(packed[:])[:width])
+		block, size := f.block()
+		for i := 0; i < len(values); i += block {
+			f.m.Pack(f.data[((i/block*f.terms+term)*f.rows+row)*size:], values[i:i+block])
 		}
 	}
 }
 
-// Sums are the sums, for each row of factors, of terms times factors, of both parts of ciphertexts. Vectors have N values.
+// Sums are the sums, for each row of factors, of terms times factors, of both parts of ciphertexts.
 type Sums struct {
 	Factors *Factors
-	Terms   [2][][]uint64 // the parts of each term
+	Terms   [2][][]uint64 // the parts of each term, from a place on
+	From    int
 	Results [2][][]uint64 // the parts of each row's sum; none may be a term
 }
 
@@ -95,10 +100,10 @@ func Sum(list []Sums, start, end int) {
 	for i := range list {
 		s := &list[i]
 		for part := range s.Terms {
-			checkVectors(s.Factors.terms, s.Factors.m.N(), s.Terms[part])
-			checkVectors(s.Factors.rows, s.Factors.m.N(), s.Results[part])
+			checkVectors(s.Factors.terms, end-s.From, s.Terms[part])
+			checkVectors(s.Factors.rows, end, s.Results[part])
 		}
-		if start%8 != 0 || end%8 != 0 || start < 0 || end > s.Factors.m.N() {
+		if start%8 != 0 || end%8 != 0 || s.From%8 != 0 || start < s.From || s.From < 0 || end > s.Factors.m.N() {
 			panic("kernel: sums are cut unevenly")
 		}
 		if !s.Factors.interleaved() {
@@ -117,7 +122,14 @@ func Sum(list []Sums, start, end int) {
 // takeVectors takes the sums where vectors stand one after the other.
 func (s *Sums) takeVectors(start, end int) {
 	f := s.Factors
+	var terms [2][][]uint64
+	for part, list := range s.Terms {
+		for _, v := range list {
+			terms[part] = append(terms[part], v[start-s.From:])
+		}
+	}
 	for row := range f.rows {
-		f.m.sums2(s.Results[0][row][:end], s.Results[1][row][:end], s.Terms[0], s.Terms[1], f.vectors[row*f.terms:(row+1)*f.terms], start, f.run)
+		b := f.vectors[row*f.terms : (row+1)*f.terms]
+		f.m.sums2(s.Results[0][row][start:end], s.Results[1][row][start:end], terms[0], terms[1], b, start, f.run)
 	}
 }

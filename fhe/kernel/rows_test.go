@@ -27,7 +27,7 @@ func TestSum(t *testing.T) {
 func testSum(t *testing.T, m *Modulus, terms, run int, vector func() []uint64) {
 	t.Helper()
 	n := m.N()
-	var a [2][][]uint64
+	var a, pieces [2][][]uint64
 	for part := range a {
 		for range terms {
 			a[part] = append(a[part], vector())
@@ -36,8 +36,19 @@ func testSum(t *testing.T, m *Modulus, terms, run int, vector func() []uint64) {
 	start, end := 8, n-8
 	var list []Sums
 	var want [][2][]uint64
+	from := 0
+	if terms%2 == 0 { // terms are pieces
+		from = start
+		for part := range a {
+			for k := range a[part] {
+				pieces[part] = append(pieces[part], a[part][k][start:end])
+			}
+		}
+	} else {
+		pieces = a
+	}
 	for rows := 1; rows <= MaxRows; rows++ {
-		s := Sums{Factors: NewFactors([]*Modulus{m}, rows, terms, run)[0], Terms: a}
+		s := Sums{Factors: NewFactors([]*Modulus{m}, rows, terms, run)[0], Terms: pieces, From: from}
 		for row := range rows {
 			var plain [][]uint64
 			for term := range terms {

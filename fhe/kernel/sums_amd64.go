@@ -2,7 +2,10 @@
 
 package kernel
 
-import "math/bits"
+import (
+	"math/bits"
+	"unsafe"
+)
 
 // Long sums are taken a few terms at a time over a part of the vectors, with the running sums in the first-level cache:
 // each vector is then read in runs that the processor's prefetcher follows.
@@ -13,8 +16,8 @@ const (
 
 // How a group of terms starts and ends; see _asm.
 const (
-	startZero, startResult, startRunning = uint64(0), uint64(1), uint64(2)
-	endResult, endWhole, endReduced      = uint64(0), uint64(1), uint64(2)
+	startZero, startRunning         = uint64(0), uint64(1)
+	endResult, endWhole, endReduced = uint64(0), uint64(1), uint64(2)
 )
 
 // vectorTerms is how many products below q^2, on top of one value below q, a pair of 64-bit lanes holds: the low 52-bit
@@ -30,17 +33,13 @@ func highHalf(a, b uint64) uint64 {
 }
 
 // eachGroup calls sum for every group of the terms of every part of n values, n a multiple of eight.
-func (m *Modulus) eachGroup(n, terms int, add bool, sum func(k, count, offset, n int, start, end uint64)) {
-	first := startZero
-	if add {
-		first = startResult
-	}
+func (m *Modulus) eachGroup(n, terms int, sum func(k, count, offset, n int, start, end uint64)) {
 	if terms <= sumGroup {
-		sum(0, terms, 0, n, first, endResult)
+		sum(0, terms, 0, n, startZero, endResult)
 		return
 	}
 	for offset := 0; offset < n; offset += sumPart {
-		start, held := first, 0
+		start, held := startZero, 0
 		for k := 0; k < terms; k += sumGroup {
 			count := min(sumGroup, terms-k)
 			held += count
@@ -61,7 +60,7 @@ func (m *Modulus) innerProduct2(dst0, dst1 []uint64, a0, a1, b [][]uint64) {
 	done := 0
 	if _, n := m.whole(len(dst0)); n > 0 && len(b) > 0 {
 		var running [4 * sumPart]uint64
-		m.eachGroup(n, len(b), false, func(k, count, offset, n int, start, end uint64) {
+		m.eachGroup(n, len(b), func(k, count, offset, n int, start, end uint64) {
 			sumProducts2(&dst0[offset], &dst1[offset], &a0[k], &a1[k], &b[k], uint64(count), uint64(8*offset), uint64(n/8),
 				start, end, &running[0], &m.constants)
 		})
@@ -70,30 +69,16 @@ func (m *Modulus) innerProduct2(dst0, dst1 []uint64, a0, a1, b [][]uint64) {
 		m.sums2(dst0, dst1, a0, a1, b, 0, 1)
 		return
 	}
-	m.sums2Generic(dst0, dst1, a0, a1, b, done, 1)
+	m.sums2Generic(dst0, dst1, a0, a1, b, done, 0, 1)
 }
 
-// sums2 is sums2Generic without IFMA, from a multiple of eight on.
+// sums2 is sums2Generic without IFMA.
 func (m *Modulus) sums2(dst0, dst1 []uint64, a0, a1, b [][]uint64, start, run int) {
+	done := 0
 	if m.doubles != nil {
-		start = m.doubles.sums2(dst0, dst1, a0, a1, b, start, run)
+		done = m.doubles.sums2(dst0, dst1, a0, a1, b, start, run)
 	}
-	m.sums2Generic(dst0, dst1, a0, a1, b, start, run)
-}
-
-// layout tells the assembly how eight packed values are read: for each lane, eight bytes that hold it; by how much to
-// shift these; which bits to keep; and how many bytes the eight take.
-func (m *Modulus) newLayout() (layout [18]uint64) {
-	width := bits.Len64(m.q)
-	for lane := range 8 {
-		first := uint64(lane * width / 8)
-		for k := range uint64(8) {
-			layout[lane] |= (first + k) << (8 * k)
-		}
-		layout[8+lane] = uint64(lane * width % 8)
-	}
-	layout[16], layout[17] = 1<<width-1, uint64(width)
-	return layout
+	m.sums2Generic(dst0, dst1, a0, a1, b, done, start, run)
 }
 
 // packedBits is how many bits a packed value takes.
@@ -102,6 +87,24 @@ func (m *Modulus) packedBits() int {
 		return bits.Len64(m.q)
 	}
 	return 64
+}
+
+func (m *Modulus) keySum(dst0, dst1 []uint64, s *KeySum, start int, add bool) {
+	if !m.enabled || len(s.Digits) == 0 { // vectors are packed one word a value
+		m.keySumGeneric(dst0, dst1, s, start, add)
+		return
+	}
+	position, count, from := uint64(start)/8, uint64(len(dst0))/8, uint64(0)
+	if add {
+		from = 1
+	}
+	addends := [2]*uint64{unsafe.SliceData(s.Addends[0]), unsafe.SliceData(s.Addends[1])}
+	for k, most := 0, m.vectorTerms-1; k < len(s.Digits); k += most { // addends take the place of a term
+		keyProductsVector(&dst0[0], &dst1[0], &s.Key[0][k], &s.Key[1][k], &s.Digits[k], uint64(min(most, len(s.Digits)-k)),
+			position, count, &s.Permutation.blocks[position], &s.Permutation.inner, addends[0], addends[1], s.Factor, from, s.ahead(),
+			&m.constants, uint64(m.packedBits()), 1<<m.packedBits()-1)
+		from, addends = 1, [2]*uint64{}
+	}
 }
 
 // take takes the sums of every so many terms as the accumulators hold on top of those of the terms before.
@@ -115,21 +118,21 @@ func (s *Sums) take(start, end int) {
 		}
 		return
 	}
-	data, vectors, position := bytesOf(f.data), uint64(end-start)/8, uint64(start)/8
-	unit, shift := f.rows*8, uint64(0)
+	vectors, position := uint64(end-start)/8, uint64(start)/8
+	unit, shift, size := f.rows, uint64(bits.TrailingZeros(uint(f.run/8))), uint64(0) // unit is in words
 	if f.run == 1 {
-		unit = f.rows * m.packedBits()
-	} else {
-		shift = uint64(bits.TrailingZeros(uint(f.run / 8)))
+		block, words := f.block()
+		unit, shift, size = f.rows*words, uint64(bits.TrailingZeros(uint(block/8))), uint64(8*words)
 	}
-	step, offset := uint64(f.terms*unit), uint64(8*start)
-	for k, from := 0, uint64(0); k < f.terms; k, from = k+m.vectorTerms, 1 {
-		d0, d1, a0, a1, b := &s.Results[0][0], &s.Results[1][0], &s.Terms[0][k], &s.Terms[1][k], &data[k*unit]
+	step, to, from := uint64(8*f.terms*unit), uint64(8*start), uint64(8*(start-s.From))
+	for k, add := 0, uint64(0); k < f.terms; k, add = k+m.vectorTerms, 1 {
+		d0, d1, a0, a1, b := &s.Results[0][0], &s.Results[1][0], &s.Terms[0][k], &s.Terms[1][k], &f.data[k*unit]
 		terms := uint64(min(m.vectorTerms, f.terms-k))
 		if f.run == 1 {
-			packedRows[f.rows-1](d0, d1, a0, a1, terms, offset, vectors, position, shift, step, b, from, &m.constants, &m.layout)
+			packedRows[f.rows-1](d0, d1, a0, a1, terms, to, from, vectors, position, shift, step, b, add, &m.constants,
+				size, uint64(m.packedBits()), 1<<m.packedBits()-1)
 		} else {
-			runRows[f.rows-1](d0, d1, a0, a1, terms, offset, vectors, position, shift, step, b, from, &m.constants)
+			runRows[f.rows-1](d0, d1, a0, a1, terms, to, from, vectors, position, shift, step, b, add, &m.constants)
 		}
 	}
 }
@@ -140,17 +143,17 @@ func (m *Modulus) packed2InnerProduct(dst0, dst1 []uint64, a0, a1, b [][]uint64)
 		return
 	}
 	var running [4 * sumPart]uint64
-	m.eachGroup(len(dst0), len(b), false, func(k, count, offset, n int, first, last uint64) {
+	m.eachGroup(len(dst0), len(b), func(k, count, offset, n int, first, last uint64) {
 		sumPacked2Products(&dst0[offset], &dst1[offset], &a0[k], &a1[k], &b[k], uint64(count), uint64(8*offset), uint64(n/8),
-			first, last, &running[0], &m.constants, uint64(offset/8), &m.layout)
+			first, last, &running[0], &m.constants, uint64(offset/8), uint64(m.packedBits()), 1<<m.packedBits()-1)
 	})
 }
 
 var (
-	packedRows = [MaxRows]func(dst0, dst1, a0, a1 *[]uint64, terms, offset, vectors, position, shift, step uint64, factors *byte, start uint64, c *[22]uint64, layout *[18]uint64){
+	packedRows = [MaxRows]func(dst0, dst1, a0, a1 *[]uint64, terms, to, from, vectors, position, shift, step uint64, factors *uint64, start uint64, c *[22]uint64, size, width, mask uint64){
 		sumRows1Packed, sumRows2Packed, sumRows3Packed, sumRows4Packed,
 	}
-	runRows = [MaxRows]func(dst0, dst1, a0, a1 *[]uint64, terms, offset, vectors, position, shift, step uint64, factors *byte, start uint64, c *[22]uint64){
+	runRows = [MaxRows]func(dst0, dst1, a0, a1 *[]uint64, terms, to, from, vectors, position, shift, step uint64, factors *uint64, start uint64, c *[22]uint64){
 		sumRows1Runs, sumRows2Runs, sumRows3Runs, sumRows4Runs,
 	}
 )

@@ -128,31 +128,7 @@ func (p *Permutation) apply(dst, src []uint64) {
 	if hasIFMA {
 		permuteVector(&dst[0], &src[0], &p.blocks[0], uint64(len(p.blocks)), &p.inner)
 	} else {
-		p.applyGeneric(dst, src)
-	}
-}
-
-func (m *Modulus) permuteQuotient(dst, a, b []uint64, c scalar, d []uint64, p *Permutation) {
-	blocks, count := &p.blocks[0], uint64(len(p.blocks))
-	switch {
-	case !m.enabled:
-		m.permuteQuotientGeneric(dst, a, b, c, d, p)
-	case d == nil:
-		permuteQuotientVector(&dst[0], &a[0], &b[0], blocks, count, &p.inner, c.value, c.shoup>>12, &m.constants)
-	default:
-		permuteQuotientAddVector(&dst[0], &a[0], &b[0], &d[0], blocks, count, &p.inner, c.value, c.shoup>>12, &m.constants)
-	}
-}
-
-func (m *Modulus) addPermuted(dst, a, b []uint64, c scalar, p *Permutation) {
-	blocks, count := &p.blocks[0], uint64(len(p.blocks))
-	switch {
-	case !m.enabled:
-		m.addPermutedGeneric(dst, a, b, c, p)
-	case b == nil:
-		addPermutedVector(&dst[0], &a[0], blocks, count, &p.inner, &m.constants)
-	default:
-		addPermutedSumVector(&dst[0], &a[0], &b[0], blocks, count, &p.inner, c.value, c.shoup>>12, &m.constants)
+		p.gather(dst, src, 0)
 	}
 }
 

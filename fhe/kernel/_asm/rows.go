@@ -12,24 +12,25 @@ import (
 const maxRows = 4
 
 // rowSums generates sums of terms, both parts of ciphertexts, times rows of factors that stand side by side: those of a
-// vector of eight places follow those of the one before, or serve 2^shift vectors, and begin step bytes after them.
+// vector of eight places follow those of the one before, step bytes after them. In runs they serve 2^shift vectors; packed
+// ones are those of 2^shift vectors, size bytes for each.
 func rowSums(rows int, b form) {
 	name := fmt.Sprintf("sumRows%d%s", rows, map[form]string{packed: "Packed", runs: "Runs"}[b])
 	extra := ""
 	if b == packed {
-		extra = ", layout *[18]uint64"
+		extra = ", size, width, mask uint64"
 	}
-	TEXT(name, NOSPLIT, "func(dst0, dst1, a0, a1 *[]uint64, terms, offset, vectors, position, shift, step uint64, factors *byte, start uint64, c *[22]uint64"+extra+")")
+	TEXT(name, NOSPLIT, "func(dst0, dst1, a0, a1 *[]uint64, terms, to, from, vectors, position, shift, step uint64, factors *uint64, start uint64, c *[22]uint64"+extra+")")
 	Pragma("noescape")
 	Doc(fmt.Sprintf("%s sums up terms times %d rows of factors, on top of the results with start = 1.", name, rows))
-	dst, a := []GPVirtual{argument("dst0"), argument("dst1")}, []GPVirtual{argument("a0"), argument("a1")}
-	offset, vectors, position, shift, factors := argument("offset"), argument("vectors"), argument("position"), argument("shift"), argument("factors")
-	c := argument("c")
+	a, from, to := []GPVirtual{argument("a0"), argument("a1")}, argument("from"), argument("to")
+	vectors, position, shift, factors := argument("vectors"), argument("position"), argument("shift"), argument("factors")
 	var p registers
-	var u unpacker
-	fields := modulusFields(c, p.broadcast(c, constMask))
+	var bits, shifts VecPhysical
+	mask := p.broadcast(argument("c"), constMask)
 	if b == packed {
-		u.loadLayout(&p)
+		bits, shifts = p.take(), p.take()
+		VPBROADCASTQ(argument("mask"), bits)
 	}
 	sums := make([][2]sum, rows)
 	for i := range sums {
@@ -40,8 +41,8 @@ func rowSums(rows int, b form) {
 	p.rest()
 	result := func(row, part int) Mem {
 		pointer := GP64()
-		MOVQ(Mem{Base: dst[part], Disp: 24 * row}, pointer)
-		return Mem{Base: pointer, Index: offset, Scale: 1}
+		MOVQ(Mem{Base: argument(fmt.Sprint("dst", part)), Disp: 24 * row}, pointer)
+		return Mem{Base: pointer, Index: to, Scale: 1}
 	}
 
 	Label("vector")
@@ -50,6 +51,15 @@ func rowSums(rows int, b form) {
 	step := argument("step")
 	IMULQ(step, at)
 	ADDQ(factors, at)
+	if b == packed {
+		within, start := GP64(), GP64()
+		MOVQ(U64(1), start)
+		SHLXQ(shift, start, start)
+		DECQ(start)
+		MOVQ(position, within)
+		ANDQ(start, within)
+		ADDQ(bitsOf(within, 0, shifts), at)
+	}
 	XORQ(term, term)
 	for _, parts := range sums {
 		for _, s := range parts {
@@ -68,12 +78,14 @@ func rowSums(rows int, b form) {
 		for part := range x {
 			pointer := GP64()
 			MOVQ(Mem{Base: a[part], Index: term, Scale: 8}, pointer)
-			VMOVDQU64(Mem{Base: pointer, Index: offset, Scale: 1}, x[part])
+			VMOVDQU64(Mem{Base: pointer, Index: from, Scale: 1}, x[part])
 		}
 		for row := range rows {
 			if b == packed {
-				u.unpack(Mem{Base: at}, y[row])
-				ADDQ(u.width, at)
+				ahead := argument("step")
+				unpack(Mem{Base: at}, shifts, bits, y[row], p.temp())
+				PREFETCHT1(Mem{Base: at, Index: ahead, Scale: 1})
+				ADDQ(argument("size"), at)
 			} else {
 				VPBROADCASTQ(Mem{Base: at, Disp: 8 * row}, y[row])
 			}
@@ -93,13 +105,15 @@ func rowSums(rows int, b form) {
 		}
 		ADDQ(U8(3), term) // a slice header is three words
 	})
+	fields := modulusFields(argument("c"), mask)
 	for row, parts := range sums {
 		for part, s := range parts {
 			s.reduce(fields, p.temp)
 			VMOVDQU64(s.low, result(row, part))
 		}
 	}
-	ADDQ(U8(64), offset)
+	ADDQ(U8(64), from)
+	ADDQ(U8(64), to)
 	INCQ(position)
 	DECQ(vectors)
 	JNZ(LabelRef("vector"))

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"fmt"
+
 	. "github.com/mmcloughlin/avo/build"
 	. "github.com/mmcloughlin/avo/operand"
 	. "github.com/mmcloughlin/avo/reg"
@@ -51,11 +53,12 @@ func (s sum) reduce(f fieldsOf, temp func() VecPhysical) {
 
 func sums() {
 	innerProduct{name: "sumProducts2", doc: "a0[k]*b[k] and a1[k]*b[k]"}.generate()
-	innerProduct{name: "sumPacked2Products", doc: "a0[k]*b[k] and a1[k]*b[k], a0 and a1 packed", a: packed}.generate()
+	innerProduct{name: "sumPacked2Products", doc: "a0[k]*b[k] and a1[k]*b[k], a0 and a1 packed", packed: true}.generate()
 	for rows := 1; rows <= maxRows; rows++ {
 		rowSums(rows, packed)
 		rowSums(rows, runs)
 	}
+	keyProducts{}.generate()
 	extend()
 }
 
@@ -63,54 +66,40 @@ func sums() {
 type form int
 
 const (
-	plain  form = iota // a word each
-	packed             // as many bits each as the prime has, see layout
+	packed form = iota // as many bits each as the prime has
 	runs               // one word for some vectors of eight
 )
 
-// Layout of packed vectors, in words: for each lane of a vector of eight, the eight bytes that hold it; by how much to
-// shift these; which bits to keep; and how many bytes the vector takes.
-const (
-	layoutBytes  = 0
-	layoutShifts = 64
-	layoutMask   = 128
-	layoutWidth  = 136
-)
-
-// innerProduct is the sum of a few terms, started from nothing, from the result vectors (start = 1) or from the memory
-// of running sums (start = 2), and ended in the result vectors or, whole (end = 1) or reduced (end = 2), in the memory of
-// running sums. Plain slices are addressed from the given byte offset on, others from the given vector of eight on.
+// innerProduct is the sum of a few terms, started from nothing or from the memory of running sums (start = 1), and ended in the result vectors or, whole (end = 1) or reduced (end = 2), in the memory of
+// running sums. Plain slices are addressed from the given byte offset on, packed ones from the given vector of eight on.
 type innerProduct struct {
 	name, doc string
-	a         form
+	packed    bool
 
 	registers
-	unpacker
-	dst, firsts     []GPVirtual
-	seconds         GPVirtual
+	dst             []GPVirtual
 	offset, running GPVirtual
-	position        GPVirtual // in bytes
+	position        GPVirtual
+	bits            VecPhysical
 	fields          fieldsOf
 }
 
 func (p innerProduct) generate() {
 	extra := ""
-	if p.a == packed {
-		extra = ", position uint64, layout *[18]uint64"
+	if p.packed {
+		extra = ", position, width, mask uint64"
 	}
 	TEXT(p.name, NOSPLIT,
 		"func(dst0, dst1 *uint64, a0, a1, b *[]uint64, terms, offset, count, start, end uint64, running *uint64, c *[22]uint64"+extra+")")
 	Pragma("noescape")
 	Doc(p.name + " sums up " + p.doc + ".")
 	p.dst = []GPVirtual{argument("dst0"), argument("dst1")}
-	p.firsts = []GPVirtual{argument("a0"), argument("a1")}
-	p.seconds, p.offset, p.running = argument("b"), argument("offset"), argument("running")
+	p.offset, p.running = argument("offset"), argument("running")
 	c := argument("c")
 	p.fields = modulusFields(c, p.broadcast(c, constMask))
-	if p.a == packed {
-		p.loadLayout(&p.registers)
-		p.position = argument("position")
-		IMULQ(p.width, p.position)
+	if p.packed {
+		p.position, p.bits = argument("position"), p.take()
+		VPBROADCASTQ(argument("mask"), p.bits)
 	}
 	count := argument("count")
 	for _, tile := range []struct {
@@ -126,11 +115,8 @@ func (p innerProduct) generate() {
 		for _, dst := range p.dst {
 			ADDQ(U32(64*tile.width), dst)
 		}
-		switch {
-		case p.a == packed && tile.width == 4:
-			LEAQ(Mem{Base: p.position, Index: p.width, Scale: 4}, p.position)
-		case p.a == packed:
-			ADDQ(p.width, p.position)
+		if p.packed {
+			ADDQ(U8(tile.width), p.position)
 		}
 		SUBQ(U8(tile.width), count)
 		JMP(LabelRef(tile.label))
@@ -139,44 +125,14 @@ func (p innerProduct) generate() {
 	finish()
 }
 
-// unpacker reads packed vectors.
-type unpacker struct {
-	bytes, shifts, bits VecPhysical
-	width               GPVirtual
-}
-
-func (u *unpacker) loadLayout(r *registers) {
-	layout := argument("layout")
-	u.bytes, u.shifts, u.bits = r.take(), r.take(), r.broadcast(layout, layoutMask)
-	VMOVDQU64(Mem{Base: layout, Disp: layoutBytes}, u.bytes)
-	VMOVDQU64(Mem{Base: layout, Disp: layoutShifts}, u.shifts)
-	u.width = GP64()
-	MOVQ(Mem{Base: layout, Disp: layoutWidth}, u.width)
-}
-
-// unpack reads eight values.
-func (u *unpacker) unpack(from Mem, x VecPhysical) {
-	VPERMB(from, u.bytes, x)
-	VPSRLVQ(u.shifts, x, x)
-	VPANDQ(u.bits, x, x)
-}
-
 // load reads vectors of a factor whose slice headers start at header.
-func (p *innerProduct) load(f form, header, term GPVirtual, width int) []VecPhysical {
+func (p *innerProduct) load(header, term GPVirtual, width int) []VecPhysical {
 	pointer := GP64()
 	MOVQ(Mem{Base: header, Index: term, Scale: 8}, pointer)
 	x := make([]VecPhysical, width)
-	if f == packed {
-		ADDQ(p.position, pointer)
-	}
 	for v := range x {
 		x[v] = p.temp()
-		if f == plain {
-			VMOVDQU64(Mem{Base: pointer, Index: p.offset, Scale: 1, Disp: 64 * v}, x[v])
-		} else {
-			p.unpack(Mem{Base: pointer}, x[v])
-			ADDQ(p.width, pointer)
-		}
+		VMOVDQU64(Mem{Base: pointer, Index: p.offset, Scale: 1, Disp: 64 * v}, x[v])
 	}
 	return x
 }
@@ -187,22 +143,24 @@ func (p innerProduct) column(label string, width int) {
 	for range width * len(p.dst) {
 		all = append(all, sum{p.take(), p.take()})
 	}
+	words, shifts, x := make([]GPVirtual, width), make([]VecPhysical, width), []VecPhysical(nil)
+	if p.packed {
+		x = p.takeMany(2)
+		for v := range words {
+			shifts[v] = p.take()
+			words[v] = bitsOf(p.position, v, shifts[v])
+		}
+	}
 	p.rest()
 	side := func(i int) []sum { return all[i*width : (i+1)*width] }
 	running := func(i, half int) Mem { return Mem{Base: p.running, Disp: 128*i + 64*half} }
 
 	start := argument("start")
-	CMPQ(start, U8(1))
-	JA(LabelRef(label + "Continue"))
+	TESTQ(start, start)
+	JNZ(LabelRef(label + "Continue"))
 	for _, s := range all {
 		VPXORQ(s.low, s.low, s.low)
 		VPXORQ(s.high, s.high, s.high)
-	}
-	JB(LabelRef(label + "Terms"))
-	for i, dst := range p.dst {
-		for v, s := range side(i) {
-			VMOVDQU64(Mem{Base: dst, Disp: 64 * v}, s.low)
-		}
 	}
 	JMP(LabelRef(label + "Terms"))
 	Label(label + "Continue")
@@ -215,9 +173,19 @@ func (p innerProduct) column(label string, width int) {
 	term, terms := GP64(), argument("terms")
 	XORQ(term, term)
 	loop(label+"Term", terms, func() {
-		y := p.load(plain, p.seconds, term, width)
-		for i, first := range p.firsts {
-			for v, x := range p.load(p.a, first, term, width) {
+		y := p.load(argument("b"), term, width)
+		for i := range p.dst {
+			first := argument(fmt.Sprint("a", i))
+			if p.packed {
+				row := GP64()
+				MOVQ(Mem{Base: first, Index: term, Scale: 8}, row)
+				for v := range y {
+					unpack(Mem{Base: row, Index: words[v], Scale: 1}, shifts[v], p.bits, x[0], x[1])
+					side(i)[v].add(x[0], y[v])
+				}
+				continue
+			}
+			for v, x := range p.load(first, term, width) {
 				side(i)[v].add(x, y[v])
 			}
 		}

@@ -1,8 +1,6 @@
 package main
 
 import (
-	"strings"
-
 	. "github.com/mmcloughlin/avo/build"
 	. "github.com/mmcloughlin/avo/operand"
 	. "github.com/mmcloughlin/avo/reg"
@@ -11,7 +9,7 @@ import (
 // elementwise is the frame of the functions that treat each value by itself.
 type elementwise struct {
 	transform
-	c, dst  GPVirtual
+	c       GPVirtual
 	q, mask VecPhysical
 }
 
@@ -232,88 +230,31 @@ func vectors() {
 	permute()
 }
 
+// permute generates a function that reads blocks of eight values in a permutation's order.
 func permute() {
-	permutation("permuteVector", "moves whole blocks of eight values and reorders each.", "dst, src", "",
-		func(*elementwise) {},
-		func(e *elementwise, at func(name string) Mem, order VecPhysical) {
-			x := e.temp()
-			VPERMQ(at("src"), order, x)
-			VMOVDQU64(x, Mem{Base: e.dst})
-		})
-
-	var w factor
-	const scalarArguments = ", value, shoup uint64, c *[22]uint64"
-	scalarSetup := func(e *elementwise) {
-		e.c = argument("c")
-		e.q = e.broadcast(e.c, constQ)
-		e.multiplication()
-		w = e.scalarFactor()
-	}
-	for _, plus := range []bool{false, true} {
-		name, doc, pointers := "permuteQuotientVector", "writes (a-b)*value mod q, permuted.", "dst, a, b"
-		if plus {
-			name, doc, pointers = "permuteQuotientAddVector", "writes (a-b)*value+d mod q, permuted.", "dst, a, b, d"
-		}
-		permutation(name, doc, pointers, scalarArguments, scalarSetup, func(e *elementwise, at func(name string) Mem, order VecPhysical) {
-			x := e.load(at("a"))
-			VPADDQ(e.q, x, x)
-			VPSUBQ(at("b"), x, x)
-			x = e.scaled(x, w)
-			if plus {
-				VPADDQ(at("d"), x, x)
-				e.once(x, e.q)
-			}
-			VPERMQ(x, order, x)
-			VMOVDQU64(x, Mem{Base: e.dst})
-		})
-	}
-	addTo := func(e *elementwise, x, order VecPhysical) {
-		VPERMQ(x, order, x)
-		VPADDQ(Mem{Base: e.dst}, x, x)
-		e.once(x, e.q)
-		VMOVDQU64(x, Mem{Base: e.dst})
-	}
-	permutation("addPermutedVector", "adds permuted values to dst mod q.", "dst, a", ", c *[22]uint64",
-		func(e *elementwise) { e.q = e.broadcast(argument("c"), constQ) },
-		func(e *elementwise, at func(name string) Mem, order VecPhysical) {
-			addTo(e, e.load(at("a")), order)
-		})
-	permutation("addPermutedSumVector", "adds a+b*value, permuted, to dst mod q.", "dst, a, b", scalarArguments, scalarSetup,
-		func(e *elementwise, at func(name string) Mem, order VecPhysical) {
-			x := e.scaled(e.load(at("b")), w)
-			VPADDQ(at("a"), x, x)
-			e.once(x, e.q)
-			addTo(e, x, order)
-		})
-}
-
-// permutation generates a function that reads blocks of eight values in a permutation's order: setup once, body for each
-// block, with the addresses of the sources and the inner order. Pointers are dst and the sources.
-func permutation(name, doc, pointers, extra string, setup func(e *elementwise),
-	body func(e *elementwise, at func(name string) Mem, order VecPhysical)) {
-	TEXT(name, NOSPLIT, "func("+pointers+" *uint64, blocks *uint32, count uint64, inner *[8][8]uint64"+extra+")")
+	TEXT("permuteVector", NOSPLIT, "func(dst, src *uint64, blocks *uint32, count uint64, inner *[8][8]uint64)")
 	Pragma("noescape")
-	Doc(name + " " + doc)
-	e := &elementwise{dst: argument("dst")}
-	sources := map[string]GPVirtual{}
-	for _, source := range strings.Split(pointers, ", ")[1:] {
-		sources[source] = argument(source)
-	}
-	blocks, count, inner := argument("blocks"), argument("count"), argument("inner")
-	order := e.take()
-	setup(e)
-	e.rest()
+	Doc("permuteVector moves whole blocks of eight values and reorders each.")
+	dst, src, blocks, count := argument("dst"), argument("src"), argument("blocks"), argument("count")
+	inner, order, x := argument("inner"), zmm[0], zmm[1]
 	loop("loop", count, func() {
-		block, place := GP64(), GP64()
-		MOVL(Mem{Base: blocks}, block.As32())
-		MOVL(block.As32(), place.As32())
-		ANDL(U8(7), place.As32())
-		SHLL(U8(6), place.As32())
-		ANDL(I8(-8), block.As32())
-		VMOVDQU64(Mem{Base: inner, Index: place, Scale: 1}, order)
-		body(e, func(source string) Mem { return Mem{Base: sources[source], Index: block, Scale: 8} }, order)
+		block := permutedBlock(Mem{Base: blocks}, inner, order)
+		VPERMQ(Mem{Base: src, Index: block, Scale: 8}, order, x)
+		VMOVDQU64(x, Mem{Base: dst})
 		ADDQ(U8(4), blocks)
-		ADDQ(U8(64), e.dst)
+		ADDQ(U8(64), dst)
 	})
 	finish()
+}
+
+// permutedBlock returns the place of a block and loads the order of the values inside it.
+func permutedBlock(entry Mem, inner GPVirtual, order VecPhysical) GPVirtual {
+	block, place := GP64(), GP64()
+	MOVL(entry, block.As32())
+	MOVL(block.As32(), place.As32())
+	ANDL(U8(7), place.As32())
+	SHLL(U8(6), place.As32())
+	ANDL(I8(-8), block.As32())
+	VMOVDQU64(Mem{Base: inner, Index: place, Scale: 1}, order)
+	return block
 }
