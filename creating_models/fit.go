@@ -22,7 +22,7 @@ type fitFlags struct {
 	data, labels, test, testLabels, name, out string
 	separator, categories, text, ignore       string
 	header, decimal, shape, prefer, license   string
-	weights                                   string
+	kinds, weights                            string
 	samples                                   int
 	bound                                     float64
 	options                                   fit.Options
@@ -38,11 +38,15 @@ func runFit(ctx context.Context, args []string, stdout io.Writer, stderr *os.Fil
 	if flags.NArg() > 0 || f.samples < 1 {
 		return errUsage
 	}
-	if f.data == "" || f.options.Kind == "" {
+	if f.data == "" || f.kinds == "" {
 		return fmt.Errorf("%w: --kind and --data are missing", errUsage)
 	}
-	if f.name == "" {
-		f.name = strings.TrimSuffix(filepath.Base(f.data), filepath.Ext(f.data)) + "-" + string(f.options.Kind)
+	for i, kind := range list(f.kinds) {
+		if i == 0 {
+			f.options.Kind = fit.Kind(kind)
+		} else {
+			f.options.Others = append(f.options.Others, fit.Kind(kind))
+		}
 	}
 	steps := progress.Steps(stderr)
 	defer steps.Done()
@@ -51,6 +55,9 @@ func runFit(ctx context.Context, args []string, stdout io.Writer, stderr *os.Fil
 	steps.Done()
 	if err != nil {
 		return err
+	}
+	if f.name == "" {
+		f.name = strings.TrimSuffix(filepath.Base(f.data), filepath.Ext(f.data)) + "-" + string(result.Kind)
 	}
 	if result.Dropped > 0 {
 		fmt.Fprintf(stdout, "%d rows without a target or a weight are left out\n", result.Dropped)
@@ -100,7 +107,7 @@ func (f *fitFlags) set(stderr io.Writer) *flag.FlagSet {
 	for _, kind := range fit.Kinds() {
 		names = append(names, string(kind))
 	}
-	flags.StringVar((*string)(&o.Kind), "kind", "", "`kind` of model: "+strings.Join(names, ", "))
+	flags.StringVar(&f.kinds, "kind", "", "`kind` of model, or several with commas between, of which the best is taken: "+strings.Join(names, ", "))
 	flags.StringVar(&f.data, "data", "", "table (`file` of Parquet, or of text with comma, semicolon, bar or tab between cells), or IDX images with --labels")
 	flags.StringVar(&f.labels, "labels", "", "IDX `file` of labels")
 	flags.StringVar(&o.Target, "target", "", "`column` to be predicted: its name, or its number from 1")

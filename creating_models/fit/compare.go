@@ -28,6 +28,7 @@ const (
 // Candidate is one size of a model with its score in cross-validation and its price under encryption.
 type Candidate struct {
 	Number        int // from 1, as in Options.Choose
+	Kind          Kind
 	Label         string
 	Score         float64 // mean of the folds' measures
 	StandardError float64
@@ -48,54 +49,84 @@ type size struct {
 	train func(set *dataset.Set) (*model.Graph, [][]float64, error)
 }
 
+// comparison is that of the sizes of one kind.
 type comparison struct {
 	Options
 	result   *Result
 	prepare  *model.Graph
 	features *dataset.Set // of the known rows
 	measure  *measure
+	sizes    []size
+	first    int // number of the first size
 }
 
-func (c *comparison) run(ctx context.Context, sizes []size) error {
+// compare has the sizes of all kinds tried, chooses among them, and trains the chosen one on all rows.
+func (o Options) compare(ctx context.Context, list []*comparison) (*Result, error) {
 	first := 1
-	if n, err := strconv.Atoi(string(c.Choose)); err == nil {
-		if n < 1 || n > len(sizes) {
-			return fmt.Errorf("candidate %d: there are %d", n, len(sizes))
+	for _, c := range list {
+		if c.measure.name != list[0].measure.name {
+			return nil, fmt.Errorf("%s is judged by %s, %s by %s: say the task or the measure", list[0].Kind, list[0].measure.name, c.Kind, c.measure.name)
 		}
-		first, sizes, c.Choose = n, sizes[n-1:n], ChooseBest
+		c.first = first
+		first += len(c.sizes)
 	}
-	for i, s := range sizes {
-		c.result.Candidates = append(c.result.Candidates, Candidate{Number: first + i, Label: s.label})
+	several := len(list) > 1
+	if n, err := strconv.Atoi(string(o.Choose)); err == nil {
+		if list = slices.DeleteFunc(list, func(c *comparison) bool { return n < c.first || n >= c.first+len(c.sizes) }); len(list) == 0 {
+			return nil, fmt.Errorf("candidate %d: there are %d", n, first-1)
+		}
+		only := list[0]
+		only.sizes, only.first, o.Choose = only.sizes[n-only.first:n-only.first+1], n, ChooseBest
 	}
-	trained, err := c.validate(ctx, sizes)
+	var all []Candidate
+	var owners []*comparison
+	for _, c := range list {
+		candidates, err := c.try(ctx)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", c.Kind, err)
+		}
+		all = append(all, candidates...)
+		owners = append(owners, slices.Repeat([]*comparison{c}, len(candidates))...)
+	}
+	markFront(all)
+	chosen, err := o.Choose.of(all)
 	if err != nil {
-		return err
+		return nil, err
+	}
+	best := owners[chosen]
+	r := best.result
+	r.Candidates, r.Chosen, r.several = all, chosen, several
+	best.Progress("training on all rows", 0, 0)
+	size := best.sizes[all[chosen].Number-best.first]
+	core, grid, err := size.train(best.features)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %s: %w", best.Kind, size.label, err)
+	}
+	r.Grid = grid
+	r.Graph, err = join(best.prepare, core)
+	return r, err
+}
+
+// try returns the candidates of a kind with their scores and prices.
+func (c *comparison) try(ctx context.Context) ([]Candidate, error) {
+	candidates := make([]Candidate, len(c.sizes))
+	for i, s := range c.sizes {
+		candidates[i] = Candidate{Number: c.first + i, Kind: c.Kind, Label: s.label}
+	}
+	trained, err := c.validate(ctx, candidates)
+	if err != nil || c.Unpriced {
+		return candidates, err
 	}
 	for i, t := range trained {
 		if err := ctx.Err(); err != nil {
-			return err
+			return nil, err
 		}
-		if c.Unpriced {
-			break
-		}
-		c.Progress("pricing", i, len(sizes))
-		if err := c.price(&c.result.Candidates[i], t); err != nil {
-			return fmt.Errorf("%s: %w", sizes[i].label, err)
+		c.Progress("pricing", i, len(c.sizes))
+		if err := c.price(&candidates[i], t); err != nil {
+			return nil, fmt.Errorf("%s: %w", c.sizes[i].label, err)
 		}
 	}
-	markFront(c.result.Candidates)
-	if c.result.Chosen, err = c.Choose.of(c.result.Candidates); err != nil {
-		return err
-	}
-	chosen := sizes[c.result.Chosen]
-	c.Progress("training on all rows", 0, 0)
-	core, grid, err := chosen.train(c.features)
-	if err != nil {
-		return fmt.Errorf("%s: %w", chosen.label, err)
-	}
-	c.result.Grid = grid
-	c.result.Graph, err = join(c.prepare, core)
-	return err
+	return candidates, nil
 }
 
 // trained is a size of a model after training.
@@ -105,7 +136,8 @@ type trained struct {
 }
 
 // validate scores all sizes by cross-validation and returns what the first fold gave.
-func (c *comparison) validate(ctx context.Context, sizes []size) ([]trained, error) {
+func (c *comparison) validate(ctx context.Context, candidates []Candidate) ([]trained, error) {
+	sizes := c.sizes
 	folds, most := c.Folds, c.CrossRows
 	if folds == 0 {
 		folds = defaultFolds
@@ -154,7 +186,7 @@ func (c *comparison) validate(ctx context.Context, sizes []size) ([]trained, err
 		return nil, err
 	}
 	for i := range sizes {
-		candidate := &c.result.Candidates[i]
+		candidate := &candidates[i]
 		candidate.Score, candidate.StandardError = meanAndError(scores[i*folds : (i+1)*folds])
 		candidate.Loss = c.measure.loss(candidate.Score)
 	}

@@ -66,6 +66,7 @@ const (
 // Options say what is fitted. The zero values of all but Kind and Target are good ones.
 type Options struct {
 	Kind   Kind
+	Others []Kind // that are tried beside it on the same folds
 	Target string // column: its name, or its number from 1
 	Task   Task
 	// Test is rows of their own to test on; nil takes TestShare of the table, 0.2 if zero, drawn by the seed.
@@ -116,10 +117,51 @@ type Result struct {
 	Dropped     int // rows without a target or a weight
 	seed        uint64
 	lossName    string // of the candidates' losses
+	several     bool   // kinds
 }
 
 // Fit fits a model to a table.
 func Fit(ctx context.Context, t *Table, o Options) (*Result, error) {
+	return o.fit(ctx, func(o Options) (*comparison, error) { return o.ofTable(t) })
+}
+
+// FitSet fits a model to rows that are numbers already, such as images: columns have the name of features or none.
+func FitSet(ctx context.Context, known, test *dataset.Set, o Options) (*Result, error) {
+	for _, set := range []*dataset.Set{known, test} {
+		if err := set.Validate(); err != nil {
+			return nil, err
+		}
+		if set.Len() == 0 || set.Y == nil {
+			return nil, errors.New("no rows with targets")
+		}
+	}
+	return o.fit(ctx, func(o Options) (*comparison, error) {
+		// The columns are numbers, but the client needs none to read them.
+		columns := slices.Repeat(pipeline.Columns{{Kind: pipeline.Number}}, known.Width())
+		return o.ofSets(&Result{Known: known, Test: test}, columns)
+	})
+}
+
+// fit compares what is made of the data for each kind.
+func (o Options) fit(ctx context.Context, prepare func(Options) (*comparison, error)) (*Result, error) {
+	if o.Progress == nil {
+		o.Progress = func(string, int, int) {}
+	}
+	var list []*comparison
+	for _, kind := range append([]Kind{o.Kind}, o.Others...) {
+		of := o
+		of.Kind = kind
+		c, err := prepare(of)
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, c)
+	}
+	return o.compare(ctx, list)
+}
+
+// ofTable encodes the rows of a table.
+func (o Options) ofTable(t *Table) (*comparison, error) {
 	known, test, err := o.split(t)
 	if err != nil {
 		return nil, err
@@ -156,71 +198,44 @@ func Fit(ctx context.Context, t *Table, o Options) (*Result, error) {
 				return nil, err
 			}
 		}
-		return r, o.fit(ctx, r, nil)
 	}
-	prepare, err := preparation(columns, r.Known.X, o.Kind)
-	if err != nil {
-		return nil, err
-	}
-	return r, o.fit(ctx, r, prepare)
+	return o.ofSets(r, columns)
 }
 
-// FitSet fits a model to rows that are numbers already, such as images: columns have the name of features or none.
-func FitSet(ctx context.Context, known, test *dataset.Set, o Options) (*Result, error) {
-	for _, set := range []*dataset.Set{known, test} {
-		if err := set.Validate(); err != nil {
-			return nil, err
-		}
-		if set.Len() == 0 || set.Y == nil {
-			return nil, errors.New("no rows with targets")
-		}
-	}
-	r := &Result{Known: known, Test: test}
-	if o.Kind == CNN {
-		return r, o.fit(ctx, r, nil)
-	}
-	// The columns are numbers, but the client needs none to read them.
-	prepare, err := preparation(slices.Repeat(pipeline.Columns{{Kind: pipeline.Number}}, known.Width()), known.X, o.Kind)
-	if err != nil {
-		return nil, err
-	}
-	return r, o.fit(ctx, r, prepare)
-}
-
-// fit trains all sizes and chooses.
-func (o Options) fit(ctx context.Context, r *Result, prepare *model.Graph) error {
-	if o.Progress == nil {
-		o.Progress = func(string, int, int) {}
-	}
+// ofSets makes features of encoded rows and lists the sizes that are tried.
+func (o Options) ofSets(r *Result, columns pipeline.Columns) (*comparison, error) {
+	c := &comparison{Options: o, result: r, features: r.Known}
 	r.Kind, r.seed = o.Kind, o.Seed
 	if o.Balanced && r.Known.Labels == nil {
-		return errors.New("weights that balance classes are for classes")
+		return nil, errors.New("weights that balance classes are for classes")
 	}
 	if (o.Balanced || r.Known.Weights != nil) && (o.Kind == Neighbours || o.Kind == Centroid) {
-		return fmt.Errorf("a model of kind %s takes no weights", o.Kind)
+		return nil, fmt.Errorf("a model of kind %s takes no weights", o.Kind)
 	}
-	features := r.Known
-	if prepare != nil {
-		x, err := prepare.RunRows(r.Known.X)
-		if err != nil {
-			return err
+	var err error
+	if o.Kind != CNN {
+		if c.prepare, err = preparation(columns, r.Known.X, o.Kind); err != nil {
+			return nil, err
 		}
-		features = &dataset.Set{X: x, Y: r.Known.Y, Weights: r.Known.Weights, Labels: r.Known.Labels, Shape: []int{len(x[0])}}
+	}
+	if c.prepare != nil {
+		x, err := c.prepare.RunRows(r.Known.X)
+		if err != nil {
+			return nil, err
+		}
+		c.features = &dataset.Set{X: x, Y: r.Known.Y, Weights: r.Known.Weights, Labels: r.Known.Labels, Shape: []int{len(x[0])}}
 	}
 	if o.Balanced {
-		features = features.Balanced()
+		c.features = c.features.Balanced()
 	}
-	sizes, err := o.sizes(features)
-	if err != nil {
-		return err
+	if c.sizes, err = o.sizes(c.features); err != nil {
+		return nil, err
 	}
-	by, err := o.measure(features)
-	if err != nil {
-		return err
+	if c.measure, err = o.measure(c.features); err != nil {
+		return nil, err
 	}
-	r.Measure, r.lossName = by.name, by.lossName()
-	c := &comparison{Options: o, result: r, prepare: prepare, features: features, measure: by}
-	return c.run(ctx, sizes)
+	r.Measure, r.lossName = c.measure.name, c.measure.lossName()
+	return c, nil
 }
 
 // Recipe lets the model be published.

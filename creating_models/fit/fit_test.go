@@ -2,7 +2,9 @@ package fit
 
 import (
 	"context"
+	"fmt"
 	"math"
+	"math/rand/v2"
 	"slices"
 	"strings"
 	"testing"
@@ -185,6 +187,46 @@ func TestChoices(t *testing.T) {
 	}
 	if _, err := ChooseBest.of([]Candidate{{Refused: "too deep"}}); err == nil || !strings.Contains(err.Error(), "too deep") {
 		t.Errorf("all refused: %v", err)
+	}
+}
+
+// Sizes of several kinds are candidates side by side, numbered through.
+func TestSeveralKinds(t *testing.T) {
+	var b strings.Builder
+	b.WriteString("x,z,c\n")
+	r := rand.New(rand.NewPCG(7, 8))
+	for range 200 {
+		x, z := r.Float64(), r.Float64()
+		fmt.Fprintf(&b, "%.3f,%.3f,%t\n", x, z, (x > 0.5) == (z > 0.5)) // no line parts the classes
+	}
+	table, err := ParseCSV([]byte(b.String()), ReadOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	o := Options{Kind: Logistic, Others: []Kind{Tree}, Target: "c", Folds: 3, Unpriced: true, Choose: ChooseBest}
+	result, err := Fit(t.Context(), table, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	chosen := result.Candidates[result.Chosen]
+	if result.Kind != Tree || chosen.Kind != Tree || result.Candidates[0].Kind != Logistic || chosen.Number != result.Chosen+1 || chosen.Score < 0.8 {
+		t.Errorf("%+v of %s", chosen, result.Kind)
+	}
+	var text strings.Builder
+	if err := result.WriteTable(&text); err != nil || !strings.Contains(text.String(), "tree, depth 2, 4 leaves") {
+		t.Errorf("%v: %s", err, text.String())
+	}
+	o.Choose = Choice(fmt.Sprint(chosen.Number))
+	only, err := Fit(t.Context(), table, o)
+	if err != nil || len(only.Candidates) != 1 || only.Candidates[0].Label != chosen.Label || only.Candidates[0].Number != chosen.Number {
+		t.Errorf("%+v, %v", only, err)
+	}
+	o.Choose = "99"
+	if _, err := Fit(t.Context(), table, o); err == nil || !strings.Contains(err.Error(), "candidate 99") {
+		t.Errorf("candidate 99: %v", err)
+	}
+	if _, err := Fit(t.Context(), table, Options{Kind: Boosting, Others: []Kind{Logistic}, Target: "x", Task: Regression}); err == nil || !strings.Contains(err.Error(), "none for") {
+		t.Errorf("kinds of two tasks: %v", err)
 	}
 }
 

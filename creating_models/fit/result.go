@@ -14,12 +14,16 @@ import (
 // WriteTable prints the candidates with their scores and prices.
 func (r *Result) WriteTable(w io.Writer) error {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintf(t, "\t%s\t%s\tlatency\tkeys\trequest\treply\tring\t\n", r.Kind, r.Measure)
+	title := string(r.Kind)
+	if r.several {
+		title = "" // each candidate names its kind
+	}
+	fmt.Fprintf(t, "\t%s\t%s\tlatency\tkeys\trequest\treply\tring\t\n", title, r.Measure)
 	for i, c := range r.Candidates {
 		note := ""
 		switch {
 		case c.Refused != "":
-			fmt.Fprintf(t, "%d\t%s\t%.4f ± %.4f\trefused: %s\n", c.Number, c.Label, c.Score, c.StandardError, c.Refused)
+			fmt.Fprintf(t, "%d\t%s\t%.4f ± %.4f\trefused: %s\n", c.Number, r.label(c), c.Score, c.StandardError, c.Refused)
 			continue
 		case i == r.Chosen && c.Front:
 			note = "chosen, on the front"
@@ -28,10 +32,18 @@ func (r *Result) WriteTable(w io.Writer) error {
 		case c.Front:
 			note = "on the front"
 		}
-		fmt.Fprintf(t, "%d\t%s\t%.4f ± %.4f\t%s\t%s\t%s\t%s\t2^%d\t%s\n", c.Number, c.Label, c.Score, c.StandardError, format.Duration(c.Latency),
+		fmt.Fprintf(t, "%d\t%s\t%.4f ± %.4f\t%s\t%s\t%s\t%s\t2^%d\t%s\n", c.Number, r.label(c), c.Score, c.StandardError, format.Duration(c.Latency),
 			format.Bytes(float64(c.KeyBytes)), format.Bytes(float64(c.RequestBytes)), format.Bytes(float64(c.ReplyBytes)), c.LogN, note)
 	}
 	return t.Flush()
+}
+
+// label names a candidate, with its kind where there are several.
+func (r *Result) label(c Candidate) string {
+	if r.several {
+		return string(c.Kind) + ", " + c.Label
+	}
+	return c.Label
 }
 
 // Reading says as what the columns of a table are read, or is empty.
@@ -110,7 +122,7 @@ func (r *Result) Figures() (latency, keys []byte) {
 			case c.Refused != "":
 				standing = plot.Refused
 			}
-			list[i] = plot.Alternative{Label: c.Label, X: x(c), Y: c.Loss, Standing: standing}
+			list[i] = plot.Alternative{Label: r.label(c), X: x(c), Y: c.Loss, Standing: standing}
 			axis.Log = axis.Log && (c.Refused != "" || list[i].X > 0) // some models need no keys
 		}
 		return plot.Alternatives(plot.TradeOff{ID: id, Title: title, X: axis, Y: plot.Axis{Label: r.lossName}, Alternatives: list, Front: true}).Document()
