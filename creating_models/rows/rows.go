@@ -9,7 +9,6 @@ package rows
 
 import (
 	"bytes"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"math"
@@ -18,7 +17,6 @@ import (
 	"strings"
 
 	"github.com/parquet-go/parquet-go"
-	"github.com/sbinet/npyio/npy"
 
 	"cipherpoint/internal/delimited"
 )
@@ -42,7 +40,11 @@ func Read(path string) (*Table, error) {
 		return nil, err
 	}
 	if isNumPy(data) {
-		x, err := readNumPy(data)
+		a, err := readArray(data)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", path, err)
+		}
+		x, err := a.numbers()
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", path, err)
 		}
@@ -103,25 +105,11 @@ func Labels(path string) ([]string, error) {
 		return nil, err
 	}
 	if isNumPy(data) {
-		x, err := readNumPy(data)
+		a, err := readArray(data)
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", path, err)
 		}
-		labels := make([]string, len(x))
-		for i, row := range x {
-			label := row[0]
-			if len(row) > 1 {
-				best := 0
-				for k, v := range row {
-					if v > row[best] {
-						best = k
-					}
-				}
-				label = float64(best)
-			}
-			labels[i] = strconv.FormatFloat(label, 'f', -1, 64)
-		}
-		return labels, nil
+		return a.labels()
 	}
 	c, err := readCells(data)
 	if err != nil {
@@ -132,106 +120,6 @@ func Labels(path string) ([]string, error) {
 		labels[i] = row[len(row)-1]
 	}
 	return labels, nil
-}
-
-func isNumPy(data []byte) bool { return bytes.HasPrefix(data, []byte("\x93NUMPY")) }
-
-func readNumPy(data []byte) ([][]float64, error) {
-	r, err := npy.NewReader(bytes.NewReader(data))
-	if err != nil {
-		return nil, err
-	}
-	shape := r.Header.Descr.Shape
-	size, each := 1, 1
-	for i, d := range shape {
-		if d < 1 || size > len(data)/d {
-			return nil, fmt.Errorf("shape %v does not fit its %d bytes", shape, len(data))
-		}
-		if size *= d; i > 0 {
-			each *= d
-		}
-	}
-	if len(shape) == 0 {
-		return nil, errors.New("array has no rows")
-	}
-	if r.Header.Descr.Fortran && len(shape) > 1 {
-		return nil, errors.New("array is stored column by column: save numpy.ascontiguousarray of it")
-	}
-	// The library takes a file that ends early for one with zeros.
-	content := payload(data)
-	if width := strings.TrimLeft(r.Header.Descr.Type, "<>|=fiub"); content%size != 0 || width != strconv.Itoa(content/size) {
-		return nil, fmt.Errorf("shape %v of %q does not fit its %d bytes", shape, r.Header.Descr.Type, content)
-	}
-	flat, err := readFlat(r)
-	if err != nil {
-		return nil, err
-	}
-	x := make([][]float64, shape[0])
-	for i := range x {
-		x[i] = flat[i*each : (i+1)*each]
-	}
-	return x, nil
-}
-
-// payload is the number of bytes after the header, whose length stands in two bytes in version 1 and in four since.
-func payload(data []byte) int {
-	if data[6] == 1 {
-		return len(data) - 10 - int(binary.LittleEndian.Uint16(data[8:]))
-	}
-	return len(data) - 12 - int(binary.LittleEndian.Uint32(data[8:]))
-}
-
-// readFlat reads the elements of any numeric type.
-func readFlat(r *npy.Reader) ([]float64, error) {
-	switch kind := strings.TrimLeft(r.Header.Descr.Type, "<>|="); kind {
-	case "f8":
-		var v []float64
-		return v, r.Read(&v)
-	case "f4":
-		return widened[float32](r)
-	case "i8":
-		return widened[int64](r)
-	case "i4":
-		return widened[int32](r)
-	case "i2":
-		return widened[int16](r)
-	case "i1":
-		return widened[int8](r)
-	case "u8":
-		return widened[uint64](r)
-	case "u4":
-		return widened[uint32](r)
-	case "u2":
-		return widened[uint16](r)
-	case "u1":
-		return widened[uint8](r)
-	case "b1":
-		var v []bool
-		if err := r.Read(&v); err != nil {
-			return nil, err
-		}
-		x := make([]float64, len(v))
-		for i, b := range v {
-			if b {
-				x[i] = 1
-			}
-		}
-		return x, nil
-	default:
-		return nil, fmt.Errorf("array of type %q: numbers are read", r.Header.Descr.Type)
-	}
-}
-
-func widened[T float32 | int8 | int16 | int32 | int64 | uint8 | uint16 | uint32 | uint64](r *npy.Reader) ([]float64, error) {
-	var v []T
-	if err := r.Read(&v); err != nil {
-		return nil, err
-	}
-	x := make([]float64, len(v))
-	for i := range v {
-		x[i] = float64(v[i])
-	}
-	return x, nil
 }
 
 // number reads a field; what tables write for a missing value is NaN.
@@ -281,10 +169,11 @@ func readCSV(data []byte) (*cells, error) {
 			c.names = records[0] // text above a number
 		}
 	}
-	if c.names != nil {
-		c.rows = records[1:]
+	if c.names == nil {
+		return c, nil
 	}
-	return c, nil
+	c.rows = records[1:]
+	return c.withoutIndex(), nil
 }
 
 func readParquet(data []byte) (*cells, error) {
@@ -343,7 +232,7 @@ func readColumn(chunk parquet.ColumnChunk, into [][]string, column int) error {
 // withoutIndex leaves out the index column that pandas writes.
 func (c *cells) withoutIndex() *cells {
 	for k, name := range c.names {
-		if !strings.HasPrefix(name, "__index_level_") {
+		if !strings.HasPrefix(name, "__index_level_") && !(k == 0 && c.countsRows(name)) {
 			continue
 		}
 		c.names = append(c.names[:k:k], c.names[k+1:]...)
@@ -353,4 +242,20 @@ func (c *cells) withoutIndex() *cells {
 		break
 	}
 	return c
+}
+
+// countsRows holds for a first column, one of several, that has no name and distinct whole numbers.
+func (c *cells) countsRows(name string) bool {
+	if len(c.names) == 1 || name != "" && name != "Unnamed: 0" {
+		return false
+	}
+	seen := map[int]bool{}
+	for _, row := range c.rows {
+		i, err := strconv.Atoi(row[0])
+		if err != nil || seen[i] {
+			return false
+		}
+		seen[i] = true
+	}
+	return true
 }
