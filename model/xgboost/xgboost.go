@@ -249,7 +249,7 @@ var objectives = map[string]objective{
 	"reg:squarederror": plain, "reg:linear": plain, "reg:squaredlogerror": plain, "reg:pseudohubererror": plain,
 	"reg:absoluteerror": plain, "reg:quantileerror": plain, "reg:expectileerror": plain,
 	"reg:logistic": logistic, "binary:logistic": logistic,
-	"binary:logitraw": {binary: true},
+	"binary:logitraw": plain, // above zero is the second class
 	"binary:hinge":    {link: func(b *model.Builder) { b.Compare(">", 0) }, binary: true},
 	"count:poisson":   positive, "reg:gamma": positive, "reg:tweedie": positive, "survival:cox": positive, "survival:aft": positive,
 	"multi:softmax": softmax, "multi:softprob": softmax,
