@@ -100,7 +100,7 @@ func (e *evaluator) transformed(d *decomposition, limb int) (digits [][]uint64, 
 		case digit.extension == nil:
 			m.ForwardLifted(digits[i], d.coefficients[digit.first], d.moduli[digit.first])
 		default:
-			m.Forward(digits[i], digits[i])
+			m.ForwardLazy(digits[i], digits[i])
 		}
 	})
 	return digits, scratch
@@ -230,7 +230,7 @@ func (e *evaluator) remainders(d *division, rest []poly, f func(limb int, remain
 		remainders := make([][]uint64, len(rest))
 		e.pool.Do(len(rest), func(i int) {
 			remainders[i] = extended[i][limb]
-			m.Forward(remainders[i], remainders[i])
+			m.ForwardLazy(remainders[i], remainders[i])
 		})
 		f(limb, remainders)
 	})

@@ -14,3 +14,6 @@ func implementations(m *Modulus) map[string]*Modulus {
 	}
 	return all
 }
+
+// lazyDigits tells whether digits of sums with keys may be larger than the prime.
+func (m *Modulus) lazyDigits() bool { return m.enabled && m.q>>lazyBits == 0 }

@@ -30,7 +30,7 @@ const maxVectorBits = 50
 // acceleration holds what the vector code needs beside the plain tables.
 type acceleration struct {
 	enabled          bool
-	constants        [22]uint64
+	constants        [23]uint64
 	vectorTerms      int      // how many products a vector sum holds
 	forward, inverse []uint64 // N twiddle factors, then floor(w * 2^52 / q) for each; nil for small rings
 	plan             plan
@@ -59,6 +59,7 @@ func (m *Modulus) accelerate() {
 		m.scale.value, m.shoup52(m.scale.value), lastRoot, m.shoup52(lastRoot),
 		negFold, m.shoup52(negFold), negUnfold, m.shoup52(negUnfold),
 		m.vectorRadix(), m.shoup52(m.vectorRadix()), uint64(52 - bits.Len64(q)), barrett52(q),
+		m.plan.lazyBound(q),
 	}
 	if m.plan.passes != nil {
 		m.acceleration.forward = vectorTable(&m.forward)

@@ -131,6 +131,9 @@ func TestTransformEqualsLattigo(t *testing.T) {
 					copy(got, source)
 					m.Forward(got, got)
 					equal(t, "forward in place "+name, got, forward)
+					m.ForwardLazy(got, source)
+					reduceLazy(m, got)
+					equal(t, "lazy "+name, got, forward)
 
 					m.Inverse(got, source)
 					equal(t, "inverse "+name, got, inverse)
@@ -278,12 +281,17 @@ func TestNothingAllocates(t *testing.T) {
 	}
 }
 
+// reduceLazy brings what a lazy transform leaves into [0, q): 0 - v, and that times -1.
+func reduceLazy(m *Modulus, v []uint64) {
+	m.SubMulScalar(v, make([]uint64, len(v)), v, m.q-1)
+}
+
 func TestForwardLifted(t *testing.T) {
 	random := newRandom()
 	for _, invariant := range []bool{false, true} {
 		for logN := 3; logN <= 11; logN++ {
 			var all []*Modulus
-			for _, bitLen := range []int{30, 46, 48, 50, 57, 59, 61} {
+			for _, bitLen := range []int{22, 30, 38, 44, 45, 46, 48, 50, 57, 59, 61} {
 				all = append(all, moduli(t, logN, invariant, primes(t, bitLen, logN, invariant, 1)...)...)
 			}
 			for _, from := range all {
@@ -293,6 +301,7 @@ func TestForwardLifted(t *testing.T) {
 						to.liftGeneric(want, src, from.q)
 						to.forwardGeneric(want, want)
 						to.ForwardLifted(got, src, from)
+						reduceLazy(to, got)
 						equal(t, fmt.Sprintf("%s, 2^%d coefficients from %d to %d", name, logN, from.q, to.q), got, want)
 					}
 				}

@@ -4,7 +4,7 @@
 
 #include "textflag.h"
 
-// func forward8Offset(dst *uint64, src *uint64, part uint64, blocks uint64, root uint64, table *uint64, tableSize uint64, c *[22]uint64)
+// func forward8Offset(dst *uint64, src *uint64, part uint64, blocks uint64, root uint64, table *uint64, tableSize uint64, c *[23]uint64)
 // Requires: AVX, AVX512F, AVX512IFMA
 TEXT ·forward8Offset(SB), NOSPLIT, $0-64
 	MOVQ         c+56(FP), AX
@@ -159,7 +159,7 @@ column:
 	VZEROUPPER
 	RET
 
-// func forward8Plain(dst *uint64, src *uint64, part uint64, blocks uint64, root uint64, table *uint64, tableSize uint64, c *[22]uint64)
+// func forward8Plain(dst *uint64, src *uint64, part uint64, blocks uint64, root uint64, table *uint64, tableSize uint64, c *[23]uint64)
 // Requires: AVX, AVX512F, AVX512IFMA
 TEXT ·forward8Plain(SB), NOSPLIT, $0-64
 	MOVQ         c+56(FP), AX
@@ -309,7 +309,7 @@ column:
 	VZEROUPPER
 	RET
 
-// func forward8Reduce(dst *uint64, src *uint64, part uint64, blocks uint64, root uint64, table *uint64, tableSize uint64, c *[22]uint64)
+// func forward8Reduce(dst *uint64, src *uint64, part uint64, blocks uint64, root uint64, table *uint64, tableSize uint64, c *[23]uint64)
 // Requires: AVX, AVX512F, AVX512IFMA
 TEXT ·forward8Reduce(SB), NOSPLIT, $0-64
 	MOVQ         c+56(FP), AX
@@ -473,7 +473,7 @@ column:
 	VZEROUPPER
 	RET
 
-// func forward8Every(dst *uint64, src *uint64, part uint64, blocks uint64, root uint64, table *uint64, tableSize uint64, c *[22]uint64)
+// func forward8Every(dst *uint64, src *uint64, part uint64, blocks uint64, root uint64, table *uint64, tableSize uint64, c *[23]uint64)
 // Requires: AVX, AVX512F, AVX512IFMA
 TEXT ·forward8Every(SB), NOSPLIT, $0-64
 	MOVQ         c+56(FP), AX
@@ -661,7 +661,7 @@ column:
 	VZEROUPPER
 	RET
 
-// func forward4Offset(dst *uint64, src *uint64, part uint64, blocks uint64, root uint64, table *uint64, tableSize uint64, c *[22]uint64)
+// func forward4Offset(dst *uint64, src *uint64, part uint64, blocks uint64, root uint64, table *uint64, tableSize uint64, c *[23]uint64)
 // Requires: AVX, AVX512F, AVX512IFMA
 TEXT ·forward4Offset(SB), NOSPLIT, $0-64
 	MOVQ         c+56(FP), AX
@@ -744,7 +744,7 @@ column:
 	VZEROUPPER
 	RET
 
-// func forward4Plain(dst *uint64, src *uint64, part uint64, blocks uint64, root uint64, table *uint64, tableSize uint64, c *[22]uint64)
+// func forward4Plain(dst *uint64, src *uint64, part uint64, blocks uint64, root uint64, table *uint64, tableSize uint64, c *[23]uint64)
 // Requires: AVX, AVX512F, AVX512IFMA
 TEXT ·forward4Plain(SB), NOSPLIT, $0-64
 	MOVQ         c+56(FP), AX
@@ -824,7 +824,7 @@ column:
 	VZEROUPPER
 	RET
 
-// func forward4Reduce(dst *uint64, src *uint64, part uint64, blocks uint64, root uint64, table *uint64, tableSize uint64, c *[22]uint64)
+// func forward4Reduce(dst *uint64, src *uint64, part uint64, blocks uint64, root uint64, table *uint64, tableSize uint64, c *[23]uint64)
 // Requires: AVX, AVX512F, AVX512IFMA
 TEXT ·forward4Reduce(SB), NOSPLIT, $0-64
 	MOVQ         c+56(FP), AX
@@ -912,7 +912,7 @@ column:
 	VZEROUPPER
 	RET
 
-// func forward4Every(dst *uint64, src *uint64, part uint64, blocks uint64, root uint64, table *uint64, tableSize uint64, c *[22]uint64)
+// func forward4Every(dst *uint64, src *uint64, part uint64, blocks uint64, root uint64, table *uint64, tableSize uint64, c *[23]uint64)
 // Requires: AVX, AVX512F, AVX512IFMA
 TEXT ·forward4Every(SB), NOSPLIT, $0-64
 	MOVQ         c+56(FP), AX
@@ -1006,7 +1006,346 @@ column:
 	VZEROUPPER
 	RET
 
-// func forwardLastPlain(dst *uint64, blocks uint64, root uint64, table *uint64, tableSize uint64, c *[22]uint64)
+// func forwardLastLazy(dst *uint64, blocks uint64, root uint64, table *uint64, tableSize uint64, c *[23]uint64)
+// Requires: AVX, AVX512DQ, AVX512F, AVX512IFMA
+TEXT ·forwardLastLazy(SB), NOSPLIT, $0-48
+	MOVQ         dst+0(FP), AX
+	MOVQ         blocks+8(FP), CX
+	MOVQ         c+40(FP), DX
+	MOVQ         table+24(FP), BX
+	MOVQ         tableSize+32(FP), SI
+	MOVQ         root+16(FP), DI
+	SHLQ         $0x03, SI
+	SHLQ         $0x03, DI
+	LEAQ         (BX)(DI*1), R8
+	SHLQ         $0x01, DI
+	LEAQ         (BX)(DI*1), R9
+	SHLQ         $0x01, DI
+	LEAQ         (BX)(DI*1), R10
+	SHLQ         $0x01, DI
+	LEAQ         (BX)(DI*1), R11
+	SHLQ         $0x01, DI
+	LEAQ         (BX)(DI*1), R12
+	SHLQ         $0x01, DI
+	LEAQ         (BX)(DI*1), BX
+	VPBROADCASTQ 8(DX), Z0
+	VPBROADCASTQ 24(DX), Z1
+	VPBROADCASTQ 16(DX), Z2
+	VPBROADCASTQ (DX), Z3
+	VPBROADCASTQ 32(DX), Z4
+	VMOVDQU64    forwardShufflesLazy<>+0(SB), Z5
+	VMOVDQU64    forwardShufflesLazy<>+64(SB), Z6
+	VMOVDQU64    forwardShufflesLazy<>+128(SB), Z7
+	VMOVDQU64    forwardShufflesLazy<>+192(SB), Z8
+	VMOVDQU64    forwardShufflesLazy<>+256(SB), Z9
+	VMOVDQU64    forwardShufflesLazy<>+320(SB), Z10
+	VMOVDQU64    forwardShufflesLazy<>+384(SB), Z11
+	VMOVDQU64    forwardShufflesLazy<>+448(SB), Z12
+
+block:
+	VMOVDQU64        (AX), Z13
+	VMOVDQU64        64(AX), Z14
+	VMOVDQU64        128(AX), Z15
+	VMOVDQU64        192(AX), Z16
+	VMOVDQU64        256(AX), Z17
+	VMOVDQU64        320(AX), Z18
+	VMOVDQU64        384(AX), Z19
+	VMOVDQU64        448(AX), Z20
+	VMOVDQA64        Z1, Z23
+	VPMADD52HUQ.BCST (R8)(SI*1), Z17, Z23
+	VPADDQ           Z13, Z13, Z24
+	VPMADD52LUQ.BCST (R8), Z17, Z13
+	VPMADD52LUQ      Z0, Z23, Z13
+	VPSUBQ           Z13, Z24, Z17
+	VMOVDQA64        Z1, Z25
+	VPMADD52HUQ.BCST (R8)(SI*1), Z18, Z25
+	VPADDQ           Z14, Z14, Z26
+	VPMADD52LUQ.BCST (R8), Z18, Z14
+	VPMADD52LUQ      Z0, Z25, Z14
+	VPSUBQ           Z14, Z26, Z18
+	VMOVDQA64        Z1, Z27
+	VPMADD52HUQ.BCST (R8)(SI*1), Z19, Z27
+	VPADDQ           Z15, Z15, Z28
+	VPMADD52LUQ.BCST (R8), Z19, Z15
+	VPMADD52LUQ      Z0, Z27, Z15
+	VPSUBQ           Z15, Z28, Z19
+	VMOVDQA64        Z1, Z29
+	VPMADD52HUQ.BCST (R8)(SI*1), Z20, Z29
+	VPADDQ           Z16, Z16, Z30
+	VPMADD52LUQ.BCST (R8), Z20, Z16
+	VPMADD52LUQ      Z0, Z29, Z16
+	VPSUBQ           Z16, Z30, Z20
+	VMOVDQA64        Z1, Z31
+	VPMADD52HUQ.BCST (R9)(SI*1), Z15, Z31
+	VPADDQ           Z13, Z13, Z22
+	VPMADD52LUQ.BCST (R9), Z15, Z13
+	VPMADD52LUQ      Z0, Z31, Z13
+	VPSUBQ           Z13, Z22, Z15
+	VMOVDQA64        Z1, Z23
+	VPMADD52HUQ.BCST (R9)(SI*1), Z16, Z23
+	VPADDQ           Z14, Z14, Z24
+	VPMADD52LUQ.BCST (R9), Z16, Z14
+	VPMADD52LUQ      Z0, Z23, Z14
+	VPSUBQ           Z14, Z24, Z16
+	VMOVDQA64        Z1, Z25
+	VPMADD52HUQ.BCST 8(R9)(SI*1), Z19, Z25
+	VPADDQ           Z17, Z17, Z26
+	VPMADD52LUQ.BCST 8(R9), Z19, Z17
+	VPMADD52LUQ      Z0, Z25, Z17
+	VPSUBQ           Z17, Z26, Z19
+	VMOVDQA64        Z1, Z27
+	VPMADD52HUQ.BCST 8(R9)(SI*1), Z20, Z27
+	VPADDQ           Z18, Z18, Z28
+	VPMADD52LUQ.BCST 8(R9), Z20, Z18
+	VPMADD52LUQ      Z0, Z27, Z18
+	VPSUBQ           Z18, Z28, Z20
+	VMOVDQA64        Z1, Z29
+	VPMADD52HUQ.BCST (R10)(SI*1), Z14, Z29
+	VPADDQ           Z13, Z13, Z30
+	VPMADD52LUQ.BCST (R10), Z14, Z13
+	VPMADD52LUQ      Z0, Z29, Z13
+	VPSUBQ           Z13, Z30, Z14
+	VMOVDQA64        Z1, Z31
+	VPMADD52HUQ.BCST 8(R10)(SI*1), Z16, Z31
+	VPADDQ           Z15, Z15, Z22
+	VPMADD52LUQ.BCST 8(R10), Z16, Z15
+	VPMADD52LUQ      Z0, Z31, Z15
+	VPSUBQ           Z15, Z22, Z16
+	VMOVDQA64        Z1, Z23
+	VPMADD52HUQ.BCST 16(R10)(SI*1), Z18, Z23
+	VPADDQ           Z17, Z17, Z24
+	VPMADD52LUQ.BCST 16(R10), Z18, Z17
+	VPMADD52LUQ      Z0, Z23, Z17
+	VPSUBQ           Z17, Z24, Z18
+	VMOVDQA64        Z1, Z25
+	VPMADD52HUQ.BCST 24(R10)(SI*1), Z20, Z25
+	VPADDQ           Z19, Z19, Z26
+	VPMADD52LUQ.BCST 24(R10), Z20, Z19
+	VPMADD52LUQ      Z0, Z25, Z19
+	VPSUBQ           Z19, Z26, Z20
+	VMOVDQA64        Z13, Z21
+	VPERMT2Q         Z14, Z5, Z13
+	VPERMT2Q         Z14, Z6, Z21
+	VBROADCASTI64X2  (R11), Z27
+	VBROADCASTI64X2  (R11)(SI*1), Z28
+	VMOVDQA64        Z1, Z29
+	VPMADD52HUQ      Z28, Z21, Z29
+	VPADDQ           Z13, Z13, Z30
+	VPMADD52LUQ      Z27, Z21, Z13
+	VPMADD52LUQ      Z0, Z29, Z13
+	VPSUBQ           Z13, Z30, Z21
+	VMOVDQA64        Z13, Z14
+	VPERMT2Q         Z21, Z7, Z13
+	VPERMT2Q         Z21, Z8, Z14
+	VBROADCASTI64X4  (R12), Z31
+	VBROADCASTI64X4  (R12)(SI*1), Z22
+	VMOVDQA64        Z1, Z23
+	VPMADD52HUQ      Z22, Z14, Z23
+	VPADDQ           Z13, Z13, Z24
+	VPMADD52LUQ      Z31, Z14, Z13
+	VPMADD52LUQ      Z0, Z23, Z13
+	VPSUBQ           Z13, Z24, Z14
+	VMOVDQA64        Z13, Z21
+	VPERMT2Q         Z14, Z9, Z13
+	VPERMT2Q         Z14, Z10, Z21
+	VMOVDQA64        Z1, Z25
+	VPMADD52HUQ      (BX)(SI*1), Z21, Z25
+	VPADDQ           Z13, Z13, Z26
+	VPMADD52LUQ      (BX), Z21, Z13
+	VPMADD52LUQ      Z0, Z25, Z13
+	VPSUBQ           Z13, Z26, Z21
+	VMOVDQA64        Z13, Z14
+	VPERMT2Q         Z21, Z11, Z13
+	VPERMT2Q         Z21, Z12, Z14
+	VMOVDQU64        Z13, (AX)
+	VMOVDQU64        Z14, 64(AX)
+	VMOVDQA64        Z15, Z21
+	VPERMT2Q         Z16, Z5, Z15
+	VPERMT2Q         Z16, Z6, Z21
+	VBROADCASTI64X2  16(R11), Z27
+	VBROADCASTI64X2  16(R11)(SI*1), Z28
+	VMOVDQA64        Z1, Z29
+	VPMADD52HUQ      Z28, Z21, Z29
+	VPADDQ           Z15, Z15, Z30
+	VPMADD52LUQ      Z27, Z21, Z15
+	VPMADD52LUQ      Z0, Z29, Z15
+	VPSUBQ           Z15, Z30, Z21
+	VMOVDQA64        Z15, Z16
+	VPERMT2Q         Z21, Z7, Z15
+	VPERMT2Q         Z21, Z8, Z16
+	VBROADCASTI64X4  32(R12), Z31
+	VBROADCASTI64X4  32(R12)(SI*1), Z22
+	VMOVDQA64        Z1, Z23
+	VPMADD52HUQ      Z22, Z16, Z23
+	VPADDQ           Z15, Z15, Z24
+	VPMADD52LUQ      Z31, Z16, Z15
+	VPMADD52LUQ      Z0, Z23, Z15
+	VPSUBQ           Z15, Z24, Z16
+	VMOVDQA64        Z15, Z21
+	VPERMT2Q         Z16, Z9, Z15
+	VPERMT2Q         Z16, Z10, Z21
+	VMOVDQA64        Z1, Z25
+	VPMADD52HUQ      64(BX)(SI*1), Z21, Z25
+	VPADDQ           Z15, Z15, Z26
+	VPMADD52LUQ      64(BX), Z21, Z15
+	VPMADD52LUQ      Z0, Z25, Z15
+	VPSUBQ           Z15, Z26, Z21
+	VMOVDQA64        Z15, Z16
+	VPERMT2Q         Z21, Z11, Z15
+	VPERMT2Q         Z21, Z12, Z16
+	VMOVDQU64        Z15, 128(AX)
+	VMOVDQU64        Z16, 192(AX)
+	VMOVDQA64        Z17, Z21
+	VPERMT2Q         Z18, Z5, Z17
+	VPERMT2Q         Z18, Z6, Z21
+	VBROADCASTI64X2  32(R11), Z27
+	VBROADCASTI64X2  32(R11)(SI*1), Z28
+	VMOVDQA64        Z1, Z29
+	VPMADD52HUQ      Z28, Z21, Z29
+	VPADDQ           Z17, Z17, Z30
+	VPMADD52LUQ      Z27, Z21, Z17
+	VPMADD52LUQ      Z0, Z29, Z17
+	VPSUBQ           Z17, Z30, Z21
+	VMOVDQA64        Z17, Z18
+	VPERMT2Q         Z21, Z7, Z17
+	VPERMT2Q         Z21, Z8, Z18
+	VBROADCASTI64X4  64(R12), Z31
+	VBROADCASTI64X4  64(R12)(SI*1), Z22
+	VMOVDQA64        Z1, Z23
+	VPMADD52HUQ      Z22, Z18, Z23
+	VPADDQ           Z17, Z17, Z24
+	VPMADD52LUQ      Z31, Z18, Z17
+	VPMADD52LUQ      Z0, Z23, Z17
+	VPSUBQ           Z17, Z24, Z18
+	VMOVDQA64        Z17, Z21
+	VPERMT2Q         Z18, Z9, Z17
+	VPERMT2Q         Z18, Z10, Z21
+	VMOVDQA64        Z1, Z25
+	VPMADD52HUQ      128(BX)(SI*1), Z21, Z25
+	VPADDQ           Z17, Z17, Z26
+	VPMADD52LUQ      128(BX), Z21, Z17
+	VPMADD52LUQ      Z0, Z25, Z17
+	VPSUBQ           Z17, Z26, Z21
+	VMOVDQA64        Z17, Z18
+	VPERMT2Q         Z21, Z11, Z17
+	VPERMT2Q         Z21, Z12, Z18
+	VMOVDQU64        Z17, 256(AX)
+	VMOVDQU64        Z18, 320(AX)
+	VMOVDQA64        Z19, Z21
+	VPERMT2Q         Z20, Z5, Z19
+	VPERMT2Q         Z20, Z6, Z21
+	VBROADCASTI64X2  48(R11), Z27
+	VBROADCASTI64X2  48(R11)(SI*1), Z28
+	VMOVDQA64        Z1, Z29
+	VPMADD52HUQ      Z28, Z21, Z29
+	VPADDQ           Z19, Z19, Z30
+	VPMADD52LUQ      Z27, Z21, Z19
+	VPMADD52LUQ      Z0, Z29, Z19
+	VPSUBQ           Z19, Z30, Z21
+	VMOVDQA64        Z19, Z20
+	VPERMT2Q         Z21, Z7, Z19
+	VPERMT2Q         Z21, Z8, Z20
+	VBROADCASTI64X4  96(R12), Z31
+	VBROADCASTI64X4  96(R12)(SI*1), Z22
+	VMOVDQA64        Z1, Z23
+	VPMADD52HUQ      Z22, Z20, Z23
+	VPADDQ           Z19, Z19, Z24
+	VPMADD52LUQ      Z31, Z20, Z19
+	VPMADD52LUQ      Z0, Z23, Z19
+	VPSUBQ           Z19, Z24, Z20
+	VMOVDQA64        Z19, Z21
+	VPERMT2Q         Z20, Z9, Z19
+	VPERMT2Q         Z20, Z10, Z21
+	VMOVDQA64        Z1, Z25
+	VPMADD52HUQ      192(BX)(SI*1), Z21, Z25
+	VPADDQ           Z19, Z19, Z26
+	VPMADD52LUQ      192(BX), Z21, Z19
+	VPMADD52LUQ      Z0, Z25, Z19
+	VPSUBQ           Z19, Z26, Z21
+	VMOVDQA64        Z19, Z20
+	VPERMT2Q         Z21, Z11, Z19
+	VPERMT2Q         Z21, Z12, Z20
+	VMOVDQU64        Z19, 384(AX)
+	VMOVDQU64        Z20, 448(AX)
+	ADDQ             $0x00000200, AX
+	ADDQ             $0x00000008, R8
+	ADDQ             $0x00000010, R9
+	ADDQ             $0x00000020, R10
+	ADDQ             $0x00000040, R11
+	ADDQ             $0x00000080, R12
+	ADDQ             $0x00000100, BX
+	DECQ             CX
+	JNZ              block
+	VZEROUPPER
+	RET
+
+DATA forwardShufflesLazy<>+0(SB)/8, $0x0000000000000000
+DATA forwardShufflesLazy<>+8(SB)/8, $0x0000000000000008
+DATA forwardShufflesLazy<>+16(SB)/8, $0x0000000000000001
+DATA forwardShufflesLazy<>+24(SB)/8, $0x0000000000000009
+DATA forwardShufflesLazy<>+32(SB)/8, $0x0000000000000002
+DATA forwardShufflesLazy<>+40(SB)/8, $0x000000000000000a
+DATA forwardShufflesLazy<>+48(SB)/8, $0x0000000000000003
+DATA forwardShufflesLazy<>+56(SB)/8, $0x000000000000000b
+DATA forwardShufflesLazy<>+64(SB)/8, $0x0000000000000004
+DATA forwardShufflesLazy<>+72(SB)/8, $0x000000000000000c
+DATA forwardShufflesLazy<>+80(SB)/8, $0x0000000000000005
+DATA forwardShufflesLazy<>+88(SB)/8, $0x000000000000000d
+DATA forwardShufflesLazy<>+96(SB)/8, $0x0000000000000006
+DATA forwardShufflesLazy<>+104(SB)/8, $0x000000000000000e
+DATA forwardShufflesLazy<>+112(SB)/8, $0x0000000000000007
+DATA forwardShufflesLazy<>+120(SB)/8, $0x000000000000000f
+DATA forwardShufflesLazy<>+128(SB)/8, $0x0000000000000000
+DATA forwardShufflesLazy<>+136(SB)/8, $0x0000000000000008
+DATA forwardShufflesLazy<>+144(SB)/8, $0x0000000000000001
+DATA forwardShufflesLazy<>+152(SB)/8, $0x0000000000000009
+DATA forwardShufflesLazy<>+160(SB)/8, $0x0000000000000002
+DATA forwardShufflesLazy<>+168(SB)/8, $0x000000000000000a
+DATA forwardShufflesLazy<>+176(SB)/8, $0x0000000000000003
+DATA forwardShufflesLazy<>+184(SB)/8, $0x000000000000000b
+DATA forwardShufflesLazy<>+192(SB)/8, $0x0000000000000004
+DATA forwardShufflesLazy<>+200(SB)/8, $0x000000000000000c
+DATA forwardShufflesLazy<>+208(SB)/8, $0x0000000000000005
+DATA forwardShufflesLazy<>+216(SB)/8, $0x000000000000000d
+DATA forwardShufflesLazy<>+224(SB)/8, $0x0000000000000006
+DATA forwardShufflesLazy<>+232(SB)/8, $0x000000000000000e
+DATA forwardShufflesLazy<>+240(SB)/8, $0x0000000000000007
+DATA forwardShufflesLazy<>+248(SB)/8, $0x000000000000000f
+DATA forwardShufflesLazy<>+256(SB)/8, $0x0000000000000000
+DATA forwardShufflesLazy<>+264(SB)/8, $0x0000000000000008
+DATA forwardShufflesLazy<>+272(SB)/8, $0x0000000000000001
+DATA forwardShufflesLazy<>+280(SB)/8, $0x0000000000000009
+DATA forwardShufflesLazy<>+288(SB)/8, $0x0000000000000002
+DATA forwardShufflesLazy<>+296(SB)/8, $0x000000000000000a
+DATA forwardShufflesLazy<>+304(SB)/8, $0x0000000000000003
+DATA forwardShufflesLazy<>+312(SB)/8, $0x000000000000000b
+DATA forwardShufflesLazy<>+320(SB)/8, $0x0000000000000004
+DATA forwardShufflesLazy<>+328(SB)/8, $0x000000000000000c
+DATA forwardShufflesLazy<>+336(SB)/8, $0x0000000000000005
+DATA forwardShufflesLazy<>+344(SB)/8, $0x000000000000000d
+DATA forwardShufflesLazy<>+352(SB)/8, $0x0000000000000006
+DATA forwardShufflesLazy<>+360(SB)/8, $0x000000000000000e
+DATA forwardShufflesLazy<>+368(SB)/8, $0x0000000000000007
+DATA forwardShufflesLazy<>+376(SB)/8, $0x000000000000000f
+DATA forwardShufflesLazy<>+384(SB)/8, $0x0000000000000000
+DATA forwardShufflesLazy<>+392(SB)/8, $0x0000000000000008
+DATA forwardShufflesLazy<>+400(SB)/8, $0x0000000000000001
+DATA forwardShufflesLazy<>+408(SB)/8, $0x0000000000000009
+DATA forwardShufflesLazy<>+416(SB)/8, $0x0000000000000002
+DATA forwardShufflesLazy<>+424(SB)/8, $0x000000000000000a
+DATA forwardShufflesLazy<>+432(SB)/8, $0x0000000000000003
+DATA forwardShufflesLazy<>+440(SB)/8, $0x000000000000000b
+DATA forwardShufflesLazy<>+448(SB)/8, $0x0000000000000004
+DATA forwardShufflesLazy<>+456(SB)/8, $0x000000000000000c
+DATA forwardShufflesLazy<>+464(SB)/8, $0x0000000000000005
+DATA forwardShufflesLazy<>+472(SB)/8, $0x000000000000000d
+DATA forwardShufflesLazy<>+480(SB)/8, $0x0000000000000006
+DATA forwardShufflesLazy<>+488(SB)/8, $0x000000000000000e
+DATA forwardShufflesLazy<>+496(SB)/8, $0x0000000000000007
+DATA forwardShufflesLazy<>+504(SB)/8, $0x000000000000000f
+GLOBL forwardShufflesLazy<>(SB), RODATA|NOPTR, $512
+
+// func forwardLastPlain(dst *uint64, blocks uint64, root uint64, table *uint64, tableSize uint64, c *[23]uint64)
 // Requires: AVX, AVX512DQ, AVX512F, AVX512IFMA
 TEXT ·forwardLastPlain(SB), NOSPLIT, $0-48
 	MOVQ         dst+0(FP), AX
@@ -1393,7 +1732,7 @@ DATA forwardShufflesPlain<>+496(SB)/8, $0x0000000000000007
 DATA forwardShufflesPlain<>+504(SB)/8, $0x000000000000000f
 GLOBL forwardShufflesPlain<>(SB), RODATA|NOPTR, $512
 
-// func forwardLastReduce(dst *uint64, blocks uint64, root uint64, table *uint64, tableSize uint64, c *[22]uint64)
+// func forwardLastReduce(dst *uint64, blocks uint64, root uint64, table *uint64, tableSize uint64, c *[23]uint64)
 // Requires: AVX, AVX512DQ, AVX512F, AVX512IFMA
 TEXT ·forwardLastReduce(SB), NOSPLIT, $0-48
 	MOVQ         dst+0(FP), AX
@@ -1793,7 +2132,7 @@ DATA forwardShufflesReduce<>+496(SB)/8, $0x0000000000000007
 DATA forwardShufflesReduce<>+504(SB)/8, $0x000000000000000f
 GLOBL forwardShufflesReduce<>(SB), RODATA|NOPTR, $512
 
-// func forwardLastHalves(dst *uint64, blocks uint64, root uint64, table *uint64, tableSize uint64, c *[22]uint64)
+// func forwardLastHalves(dst *uint64, blocks uint64, root uint64, table *uint64, tableSize uint64, c *[23]uint64)
 // Requires: AVX, AVX512DQ, AVX512F, AVX512IFMA
 TEXT ·forwardLastHalves(SB), NOSPLIT, $0-48
 	MOVQ         dst+0(FP), AX
@@ -2205,7 +2544,7 @@ DATA forwardShufflesHalves<>+496(SB)/8, $0x0000000000000007
 DATA forwardShufflesHalves<>+504(SB)/8, $0x000000000000000f
 GLOBL forwardShufflesHalves<>(SB), RODATA|NOPTR, $512
 
-// func forwardLastEvery(dst *uint64, blocks uint64, root uint64, table *uint64, tableSize uint64, c *[22]uint64)
+// func forwardLastEvery(dst *uint64, blocks uint64, root uint64, table *uint64, tableSize uint64, c *[23]uint64)
 // Requires: AVX, AVX512DQ, AVX512F, AVX512IFMA
 TEXT ·forwardLastEvery(SB), NOSPLIT, $0-48
 	MOVQ         dst+0(FP), AX
@@ -2665,7 +3004,7 @@ DATA forwardShufflesEvery<>+496(SB)/8, $0x0000000000000007
 DATA forwardShufflesEvery<>+504(SB)/8, $0x000000000000000f
 GLOBL forwardShufflesEvery<>(SB), RODATA|NOPTR, $512
 
-// func inverseFirst(dst *uint64, src *uint64, blocks uint64, root uint64, table *uint64, tableSize uint64, c *[22]uint64)
+// func inverseFirst(dst *uint64, src *uint64, blocks uint64, root uint64, table *uint64, tableSize uint64, c *[23]uint64)
 // Requires: AVX, AVX512DQ, AVX512F, AVX512IFMA
 TEXT ·inverseFirst(SB), NOSPLIT, $0-56
 	MOVQ         dst+0(FP), AX
@@ -3076,7 +3415,7 @@ DATA inverseShuffles<>+496(SB)/8, $0x000000000000000d
 DATA inverseShuffles<>+504(SB)/8, $0x000000000000000f
 GLOBL inverseShuffles<>(SB), RODATA|NOPTR, $512
 
-// func inverse8(dst *uint64, src *uint64, part uint64, blocks uint64, root uint64, table *uint64, tableSize uint64, c *[22]uint64)
+// func inverse8(dst *uint64, src *uint64, part uint64, blocks uint64, root uint64, table *uint64, tableSize uint64, c *[23]uint64)
 // Requires: AVX, AVX512F, AVX512IFMA
 TEXT ·inverse8(SB), NOSPLIT, $0-64
 	MOVQ         c+56(FP), AX
@@ -3263,7 +3602,7 @@ column:
 	VZEROUPPER
 	RET
 
-// func inverse8Last(dst *uint64, src *uint64, part uint64, blocks uint64, root uint64, table *uint64, tableSize uint64, c *[22]uint64)
+// func inverse8Last(dst *uint64, src *uint64, part uint64, blocks uint64, root uint64, table *uint64, tableSize uint64, c *[23]uint64)
 // Requires: AVX, AVX512F, AVX512IFMA
 TEXT ·inverse8Last(SB), NOSPLIT, $0-64
 	MOVQ         c+56(FP), AX
@@ -3486,7 +3825,7 @@ column:
 	VZEROUPPER
 	RET
 
-// func inverse4(dst *uint64, src *uint64, part uint64, blocks uint64, root uint64, table *uint64, tableSize uint64, c *[22]uint64)
+// func inverse4(dst *uint64, src *uint64, part uint64, blocks uint64, root uint64, table *uint64, tableSize uint64, c *[23]uint64)
 // Requires: AVX, AVX512F, AVX512IFMA
 TEXT ·inverse4(SB), NOSPLIT, $0-64
 	MOVQ         c+56(FP), AX
@@ -3581,7 +3920,7 @@ column:
 	VZEROUPPER
 	RET
 
-// func inverse4Last(dst *uint64, src *uint64, part uint64, blocks uint64, root uint64, table *uint64, tableSize uint64, c *[22]uint64)
+// func inverse4Last(dst *uint64, src *uint64, part uint64, blocks uint64, root uint64, table *uint64, tableSize uint64, c *[23]uint64)
 // Requires: AVX, AVX512F, AVX512IFMA
 TEXT ·inverse4Last(SB), NOSPLIT, $0-64
 	MOVQ         c+56(FP), AX
@@ -3694,7 +4033,7 @@ column:
 	VZEROUPPER
 	RET
 
-// func inverseFirstEvery(dst *uint64, src *uint64, blocks uint64, root uint64, table *uint64, tableSize uint64, c *[22]uint64)
+// func inverseFirstEvery(dst *uint64, src *uint64, blocks uint64, root uint64, table *uint64, tableSize uint64, c *[23]uint64)
 // Requires: AVX, AVX512DQ, AVX512F, AVX512IFMA
 TEXT ·inverseFirstEvery(SB), NOSPLIT, $0-56
 	MOVQ         dst+0(FP), AX
@@ -4153,7 +4492,7 @@ DATA inverseShufflesEvery<>+496(SB)/8, $0x000000000000000d
 DATA inverseShufflesEvery<>+504(SB)/8, $0x000000000000000f
 GLOBL inverseShufflesEvery<>(SB), RODATA|NOPTR, $512
 
-// func inverse8Every(dst *uint64, src *uint64, part uint64, blocks uint64, root uint64, table *uint64, tableSize uint64, c *[22]uint64)
+// func inverse8Every(dst *uint64, src *uint64, part uint64, blocks uint64, root uint64, table *uint64, tableSize uint64, c *[23]uint64)
 // Requires: AVX, AVX512F, AVX512IFMA
 TEXT ·inverse8Every(SB), NOSPLIT, $0-64
 	MOVQ         c+56(FP), AX
@@ -4364,7 +4703,7 @@ column:
 	VZEROUPPER
 	RET
 
-// func inverse8EveryLast(dst *uint64, src *uint64, part uint64, blocks uint64, root uint64, table *uint64, tableSize uint64, c *[22]uint64)
+// func inverse8EveryLast(dst *uint64, src *uint64, part uint64, blocks uint64, root uint64, table *uint64, tableSize uint64, c *[23]uint64)
 // Requires: AVX, AVX512F, AVX512IFMA
 TEXT ·inverse8EveryLast(SB), NOSPLIT, $0-64
 	MOVQ         c+56(FP), AX
@@ -4611,7 +4950,7 @@ column:
 	VZEROUPPER
 	RET
 
-// func inverse4Every(dst *uint64, src *uint64, part uint64, blocks uint64, root uint64, table *uint64, tableSize uint64, c *[22]uint64)
+// func inverse4Every(dst *uint64, src *uint64, part uint64, blocks uint64, root uint64, table *uint64, tableSize uint64, c *[23]uint64)
 // Requires: AVX, AVX512F, AVX512IFMA
 TEXT ·inverse4Every(SB), NOSPLIT, $0-64
 	MOVQ         c+56(FP), AX
@@ -4712,7 +5051,7 @@ column:
 	VZEROUPPER
 	RET
 
-// func inverse4EveryLast(dst *uint64, src *uint64, part uint64, blocks uint64, root uint64, table *uint64, tableSize uint64, c *[22]uint64)
+// func inverse4EveryLast(dst *uint64, src *uint64, part uint64, blocks uint64, root uint64, table *uint64, tableSize uint64, c *[23]uint64)
 // Requires: AVX, AVX512F, AVX512IFMA
 TEXT ·inverse4EveryLast(SB), NOSPLIT, $0-64
 	MOVQ         c+56(FP), AX
@@ -4831,7 +5170,7 @@ column:
 	VZEROUPPER
 	RET
 
-// func foldForward(dst *uint64, src *uint64, n uint64, c *[22]uint64)
+// func foldForward(dst *uint64, src *uint64, n uint64, c *[23]uint64)
 // Requires: AVX, AVX512F, AVX512IFMA
 TEXT ·foldForward(SB), NOSPLIT, $0-32
 	MOVQ         dst+0(FP), AX
@@ -4887,7 +5226,7 @@ DATA foldForwardReversed<>+48(SB)/8, $0x0000000000000001
 DATA foldForwardReversed<>+56(SB)/8, $0x0000000000000000
 GLOBL foldForwardReversed<>(SB), RODATA|NOPTR, $64
 
-// func foldInverse(dst *uint64, src *uint64, n uint64, c *[22]uint64)
+// func foldInverse(dst *uint64, src *uint64, n uint64, c *[23]uint64)
 // Requires: AVX, AVX512F, AVX512IFMA
 TEXT ·foldInverse(SB), NOSPLIT, $0-32
 	MOVQ         dst+0(FP), AX
@@ -4955,7 +5294,7 @@ DATA foldInverseReversed<>+48(SB)/8, $0x0000000000000001
 DATA foldInverseReversed<>+56(SB)/8, $0x0000000000000000
 GLOBL foldInverseReversed<>(SB), RODATA|NOPTR, $64
 
-// func addVector(dst *uint64, a *uint64, b *uint64, count uint64, c *[22]uint64)
+// func addVector(dst *uint64, a *uint64, b *uint64, count uint64, c *[23]uint64)
 // Requires: AVX, AVX512F
 TEXT ·addVector(SB), NOSPLIT, $0-40
 	MOVQ         dst+0(FP), AX
@@ -4979,7 +5318,7 @@ loop:
 	VZEROUPPER
 	RET
 
-// func subVector(dst *uint64, a *uint64, b *uint64, count uint64, c *[22]uint64)
+// func subVector(dst *uint64, a *uint64, b *uint64, count uint64, c *[23]uint64)
 // Requires: AVX, AVX512F
 TEXT ·subVector(SB), NOSPLIT, $0-40
 	MOVQ         dst+0(FP), AX
@@ -5003,7 +5342,7 @@ loop:
 	VZEROUPPER
 	RET
 
-// func negVector(dst *uint64, a *uint64, count uint64, c *[22]uint64)
+// func negVector(dst *uint64, a *uint64, count uint64, c *[23]uint64)
 // Requires: AVX, AVX512F
 TEXT ·negVector(SB), NOSPLIT, $0-32
 	MOVQ         dst+0(FP), AX
@@ -5025,7 +5364,7 @@ loop:
 	VZEROUPPER
 	RET
 
-// func addScalarVector(dst *uint64, a *uint64, count uint64, value uint64, c *[22]uint64)
+// func addScalarVector(dst *uint64, a *uint64, count uint64, value uint64, c *[23]uint64)
 // Requires: AVX, AVX512F
 TEXT ·addScalarVector(SB), NOSPLIT, $0-40
 	MOVQ         dst+0(FP), AX
@@ -5049,7 +5388,7 @@ loop:
 	VZEROUPPER
 	RET
 
-// func mulScalarVector(dst *uint64, a *uint64, count uint64, value uint64, shoup uint64, c *[22]uint64)
+// func mulScalarVector(dst *uint64, a *uint64, count uint64, value uint64, shoup uint64, c *[23]uint64)
 // Requires: AVX, AVX512F, AVX512IFMA
 TEXT ·mulScalarVector(SB), NOSPLIT, $0-48
 	MOVQ         dst+0(FP), AX
@@ -5083,7 +5422,7 @@ loop:
 	VZEROUPPER
 	RET
 
-// func mulScalarAddVector(dst *uint64, a *uint64, count uint64, value uint64, shoup uint64, c *[22]uint64)
+// func mulScalarAddVector(dst *uint64, a *uint64, count uint64, value uint64, shoup uint64, c *[23]uint64)
 // Requires: AVX, AVX512F, AVX512IFMA
 TEXT ·mulScalarAddVector(SB), NOSPLIT, $0-48
 	MOVQ         dst+0(FP), AX
@@ -5120,7 +5459,7 @@ loop:
 	VZEROUPPER
 	RET
 
-// func subMulScalarVector(dst *uint64, a *uint64, b *uint64, count uint64, value uint64, shoup uint64, c *[22]uint64)
+// func subMulScalarVector(dst *uint64, a *uint64, b *uint64, count uint64, value uint64, shoup uint64, c *[23]uint64)
 // Requires: AVX, AVX512F, AVX512IFMA
 TEXT ·subMulScalarVector(SB), NOSPLIT, $0-56
 	MOVQ         dst+0(FP), AX
@@ -5132,24 +5471,25 @@ TEXT ·subMulScalarVector(SB), NOSPLIT, $0-56
 	VPBROADCASTQ 8(SI), Z1
 	VPBROADCASTQ 32(SI), Z2
 	VPXORQ       Z3, Z3, Z3
-	MOVQ         value+32(FP), SI
-	VPBROADCASTQ SI, Z4
-	MOVQ         shoup+40(FP), SI
-	VPBROADCASTQ SI, Z5
+	MOVQ         value+32(FP), DI
+	VPBROADCASTQ DI, Z4
+	MOVQ         shoup+40(FP), DI
+	VPBROADCASTQ DI, Z5
+	VPBROADCASTQ 176(SI), Z6
 
 loop:
-	VMOVDQU64   (CX), Z7
-	VPADDQ      Z0, Z7, Z7
-	VPSUBQ      (DX), Z7, Z7
+	VMOVDQU64   (CX), Z8
+	VPADDQ      Z6, Z8, Z8
+	VPSUBQ      (DX), Z8, Z8
+	VMOVDQA64   Z3, Z10
+	VPMADD52HUQ Z5, Z8, Z10
 	VMOVDQA64   Z3, Z9
-	VPMADD52HUQ Z5, Z7, Z9
-	VMOVDQA64   Z3, Z8
-	VPMADD52LUQ Z4, Z7, Z8
-	VPMADD52LUQ Z1, Z9, Z8
-	VPANDQ      Z2, Z8, Z8
-	VPSUBQ      Z0, Z8, Z10
-	VPMINUQ     Z10, Z8, Z8
-	VMOVDQU64   Z8, (AX)
+	VPMADD52LUQ Z4, Z8, Z9
+	VPMADD52LUQ Z1, Z10, Z9
+	VPANDQ      Z2, Z9, Z9
+	VPSUBQ      Z0, Z9, Z11
+	VPMINUQ     Z11, Z9, Z9
+	VMOVDQU64   Z9, (AX)
 	ADDQ        $0x40, AX
 	ADDQ        $0x40, CX
 	ADDQ        $0x40, DX
@@ -5158,7 +5498,7 @@ loop:
 	VZEROUPPER
 	RET
 
-// func mulVector(dst *uint64, a *uint64, b *uint64, count uint64, c *[22]uint64)
+// func mulVector(dst *uint64, a *uint64, b *uint64, count uint64, c *[23]uint64)
 // Requires: AVX, AVX512F, AVX512IFMA
 TEXT ·mulVector(SB), NOSPLIT, $0-40
 	MOVQ         dst+0(FP), AX
@@ -5200,7 +5540,7 @@ loop:
 	VZEROUPPER
 	RET
 
-// func tensorVector(d0 *uint64, d1 *uint64, d2 *uint64, a0 *uint64, a1 *uint64, b0 *uint64, b1 *uint64, count uint64, c *[22]uint64)
+// func tensorVector(d0 *uint64, d1 *uint64, d2 *uint64, a0 *uint64, a1 *uint64, b0 *uint64, b1 *uint64, count uint64, c *[23]uint64)
 // Requires: AVX, AVX512F, AVX512IFMA
 TEXT ·tensorVector(SB), NOSPLIT, $0-72
 	MOVQ         d0+0(FP), AX
@@ -5286,7 +5626,7 @@ loop:
 	VZEROUPPER
 	RET
 
-// func liftVector(dst *uint64, src *uint64, count uint64, half uint64, wrap uint64, c *[22]uint64)
+// func liftVector(dst *uint64, src *uint64, count uint64, half uint64, wrap uint64, c *[23]uint64)
 // Requires: AVX, AVX512F, AVX512IFMA
 TEXT ·liftVector(SB), NOSPLIT, $0-48
 	MOVQ         dst+0(FP), AX
@@ -5350,7 +5690,7 @@ loop:
 	VZEROUPPER
 	RET
 
-// func sumProducts2(dst0 *uint64, dst1 *uint64, a0 *[]uint64, a1 *[]uint64, b *[]uint64, terms uint64, offset uint64, count uint64, start uint64, end uint64, running *uint64, c *[22]uint64)
+// func sumProducts2(dst0 *uint64, dst1 *uint64, a0 *[]uint64, a1 *[]uint64, b *[]uint64, terms uint64, offset uint64, count uint64, start uint64, end uint64, running *uint64, c *[23]uint64)
 // Requires: AVX, AVX512F, AVX512IFMA
 TEXT ·sumProducts2(SB), NOSPLIT, $0-96
 	MOVQ         dst0+0(FP), AX
@@ -5707,7 +6047,7 @@ narrowDone:
 	VZEROUPPER
 	RET
 
-// func sumPacked2Products(dst0 *uint64, dst1 *uint64, a0 *[]uint64, a1 *[]uint64, b *[]uint64, terms uint64, offset uint64, count uint64, start uint64, end uint64, running *uint64, c *[22]uint64, position uint64, width uint64, mask uint64)
+// func sumPacked2Products(dst0 *uint64, dst1 *uint64, a0 *[]uint64, a1 *[]uint64, b *[]uint64, terms uint64, offset uint64, count uint64, start uint64, end uint64, running *uint64, c *[23]uint64, position uint64, width uint64, mask uint64)
 // Requires: AVX, AVX512F, AVX512IFMA, AVX512VBMI2
 TEXT ·sumPacked2Products(SB), NOSPLIT, $0-120
 	MOVQ         dst0+0(FP), AX
@@ -6134,7 +6474,7 @@ narrowDone:
 	VZEROUPPER
 	RET
 
-// func sumRows1Packed(dst0 *[]uint64, dst1 *[]uint64, a0 *[]uint64, a1 *[]uint64, terms uint64, to uint64, from uint64, vectors uint64, position uint64, shift uint64, step uint64, factors *uint64, start uint64, c *[22]uint64, size uint64, width uint64, mask uint64)
+// func sumRows1Packed(dst0 *[]uint64, dst1 *[]uint64, a0 *[]uint64, a1 *[]uint64, terms uint64, to uint64, from uint64, vectors uint64, position uint64, shift uint64, step uint64, factors *uint64, start uint64, c *[23]uint64, size uint64, width uint64, mask uint64)
 // Requires: AVX, AVX512F, AVX512IFMA, AVX512VBMI2, BMI2, MMX+
 TEXT ·sumRows1Packed(SB), NOSPLIT, $0-136
 	MOVQ         a0+16(FP), AX
@@ -6247,7 +6587,7 @@ term:
 	VZEROUPPER
 	RET
 
-// func sumRows1Runs(dst0 *[]uint64, dst1 *[]uint64, a0 *[]uint64, a1 *[]uint64, terms uint64, to uint64, from uint64, vectors uint64, position uint64, shift uint64, step uint64, factors *uint64, start uint64, c *[22]uint64)
+// func sumRows1Runs(dst0 *[]uint64, dst1 *[]uint64, a0 *[]uint64, a1 *[]uint64, terms uint64, to uint64, from uint64, vectors uint64, position uint64, shift uint64, step uint64, factors *uint64, start uint64, c *[23]uint64)
 // Requires: AVX, AVX512F, AVX512IFMA, BMI2
 TEXT ·sumRows1Runs(SB), NOSPLIT, $0-112
 	MOVQ         a0+16(FP), AX
@@ -6339,7 +6679,7 @@ term:
 	VZEROUPPER
 	RET
 
-// func sumRows2Packed(dst0 *[]uint64, dst1 *[]uint64, a0 *[]uint64, a1 *[]uint64, terms uint64, to uint64, from uint64, vectors uint64, position uint64, shift uint64, step uint64, factors *uint64, start uint64, c *[22]uint64, size uint64, width uint64, mask uint64)
+// func sumRows2Packed(dst0 *[]uint64, dst1 *[]uint64, a0 *[]uint64, a1 *[]uint64, terms uint64, to uint64, from uint64, vectors uint64, position uint64, shift uint64, step uint64, factors *uint64, start uint64, c *[23]uint64, size uint64, width uint64, mask uint64)
 // Requires: AVX, AVX512F, AVX512IFMA, AVX512VBMI2, BMI2, MMX+
 TEXT ·sumRows2Packed(SB), NOSPLIT, $0-136
 	MOVQ         a0+16(FP), AX
@@ -6508,7 +6848,7 @@ term:
 	VZEROUPPER
 	RET
 
-// func sumRows2Runs(dst0 *[]uint64, dst1 *[]uint64, a0 *[]uint64, a1 *[]uint64, terms uint64, to uint64, from uint64, vectors uint64, position uint64, shift uint64, step uint64, factors *uint64, start uint64, c *[22]uint64)
+// func sumRows2Runs(dst0 *[]uint64, dst1 *[]uint64, a0 *[]uint64, a1 *[]uint64, terms uint64, to uint64, from uint64, vectors uint64, position uint64, shift uint64, step uint64, factors *uint64, start uint64, c *[23]uint64)
 // Requires: AVX, AVX512F, AVX512IFMA, BMI2
 TEXT ·sumRows2Runs(SB), NOSPLIT, $0-112
 	MOVQ         a0+16(FP), AX
@@ -6649,7 +6989,7 @@ term:
 	VZEROUPPER
 	RET
 
-// func sumRows3Packed(dst0 *[]uint64, dst1 *[]uint64, a0 *[]uint64, a1 *[]uint64, terms uint64, to uint64, from uint64, vectors uint64, position uint64, shift uint64, step uint64, factors *uint64, start uint64, c *[22]uint64, size uint64, width uint64, mask uint64)
+// func sumRows3Packed(dst0 *[]uint64, dst1 *[]uint64, a0 *[]uint64, a1 *[]uint64, terms uint64, to uint64, from uint64, vectors uint64, position uint64, shift uint64, step uint64, factors *uint64, start uint64, c *[23]uint64, size uint64, width uint64, mask uint64)
 // Requires: AVX, AVX512F, AVX512IFMA, AVX512VBMI2, BMI2, MMX+
 TEXT ·sumRows3Packed(SB), NOSPLIT, $0-136
 	MOVQ         a0+16(FP), AX
@@ -6874,7 +7214,7 @@ term:
 	VZEROUPPER
 	RET
 
-// func sumRows3Runs(dst0 *[]uint64, dst1 *[]uint64, a0 *[]uint64, a1 *[]uint64, terms uint64, to uint64, from uint64, vectors uint64, position uint64, shift uint64, step uint64, factors *uint64, start uint64, c *[22]uint64)
+// func sumRows3Runs(dst0 *[]uint64, dst1 *[]uint64, a0 *[]uint64, a1 *[]uint64, terms uint64, to uint64, from uint64, vectors uint64, position uint64, shift uint64, step uint64, factors *uint64, start uint64, c *[23]uint64)
 // Requires: AVX, AVX512F, AVX512IFMA, BMI2
 TEXT ·sumRows3Runs(SB), NOSPLIT, $0-112
 	MOVQ         a0+16(FP), AX
@@ -7064,7 +7404,7 @@ term:
 	VZEROUPPER
 	RET
 
-// func sumRows4Packed(dst0 *[]uint64, dst1 *[]uint64, a0 *[]uint64, a1 *[]uint64, terms uint64, to uint64, from uint64, vectors uint64, position uint64, shift uint64, step uint64, factors *uint64, start uint64, c *[22]uint64, size uint64, width uint64, mask uint64)
+// func sumRows4Packed(dst0 *[]uint64, dst1 *[]uint64, a0 *[]uint64, a1 *[]uint64, terms uint64, to uint64, from uint64, vectors uint64, position uint64, shift uint64, step uint64, factors *uint64, start uint64, c *[23]uint64, size uint64, width uint64, mask uint64)
 // Requires: AVX, AVX512F, AVX512IFMA, AVX512VBMI2, BMI2, MMX+
 TEXT ·sumRows4Packed(SB), NOSPLIT, $0-136
 	MOVQ         a0+16(FP), AX
@@ -7345,7 +7685,7 @@ term:
 	VZEROUPPER
 	RET
 
-// func sumRows4Runs(dst0 *[]uint64, dst1 *[]uint64, a0 *[]uint64, a1 *[]uint64, terms uint64, to uint64, from uint64, vectors uint64, position uint64, shift uint64, step uint64, factors *uint64, start uint64, c *[22]uint64)
+// func sumRows4Runs(dst0 *[]uint64, dst1 *[]uint64, a0 *[]uint64, a1 *[]uint64, terms uint64, to uint64, from uint64, vectors uint64, position uint64, shift uint64, step uint64, factors *uint64, start uint64, c *[23]uint64)
 // Requires: AVX, AVX512F, AVX512IFMA, BMI2
 TEXT ·sumRows4Runs(SB), NOSPLIT, $0-112
 	MOVQ         a0+16(FP), AX
@@ -7584,7 +7924,7 @@ term:
 	VZEROUPPER
 	RET
 
-// func keyProductsVector(dst0 *uint64, dst1 *uint64, a0 *[]uint64, a1 *[]uint64, b *[]uint64, terms uint64, position uint64, count uint64, blocks *uint32, inner *[8][8]uint64, add0 *uint64, add1 *uint64, scalar uint64, start uint64, ahead uint64, c *[22]uint64, width uint64, mask uint64)
+// func keyProductsVector(dst0 *uint64, dst1 *uint64, a0 *[]uint64, a1 *[]uint64, b *[]uint64, terms uint64, position uint64, count uint64, blocks *uint32, inner *[8][8]uint64, add0 *uint64, add1 *uint64, scalar uint64, start uint64, ahead uint64, c *[23]uint64, width uint64, mask uint64)
 // Requires: AVX, AVX512F, AVX512IFMA, AVX512VBMI2, MMX+
 TEXT ·keyProductsVector(SB), NOSPLIT, $0-144
 	MOVQ         c+120(FP), AX
@@ -8040,7 +8380,7 @@ term:
 	VZEROUPPER
 	RET
 
-// func forwardFolded(dst *uint64, src *uint64, part uint64, table *uint64, tableSize uint64, c *[22]uint64)
+// func forwardFolded(dst *uint64, src *uint64, part uint64, table *uint64, tableSize uint64, c *[23]uint64)
 // Requires: AVX, AVX512F, AVX512IFMA
 TEXT ·forwardFolded(SB), NOSPLIT, $0-48
 	MOVQ         c+40(FP), AX
@@ -8200,7 +8540,7 @@ DATA forwardFoldedReversed<>+48(SB)/8, $0x0000000000000001
 DATA forwardFoldedReversed<>+56(SB)/8, $0x0000000000000000
 GLOBL forwardFoldedReversed<>(SB), RODATA|NOPTR, $64
 
-// func forwardFoldedLift(dst *uint64, src *uint64, part uint64, table *uint64, tableSize uint64, c *[22]uint64, half uint64, wrap uint64)
+// func forwardFoldedLift(dst *uint64, src *uint64, part uint64, table *uint64, tableSize uint64, c *[23]uint64, half uint64, wrap uint64)
 // Requires: AVX, AVX512F, AVX512IFMA
 TEXT ·forwardFoldedLift(SB), NOSPLIT, $0-64
 	MOVQ         c+40(FP), AX
@@ -8246,84 +8586,84 @@ column:
 	VMOVDQU64   (DI)(AX*2), Z11
 	VMOVDQU64   (R8)(DX*1), Z8
 	VMOVDQU64   (DI)(DX*1), Z12
-	VPCMPUQ     $0x06, Z23, Z5, K1
+	VPCMPUQ     $0x06, Z23, Z5, K2
 	VPXORQ      Z26, Z26, Z26
 	VPMADD52HUQ Z22, Z5, Z26
 	VPMADD52LUQ Z0, Z26, Z5
 	VPANDQ      Z2, Z5, Z5
 	VPSUBQ      Z1, Z5, Z27
 	VPMINUQ     Z27, Z5, Z5
-	VPSUBQ      Z24, Z5, K1, Z5
+	VPSUBQ      Z24, Z5, K2, Z5
 	VPADDQ      Z1, Z5, Z28
 	VPMINUQ     Z28, Z5, Z5
-	VPCMPUQ     $0x06, Z23, Z6, K2
+	VPCMPUQ     $0x06, Z23, Z6, K3
 	VPXORQ      Z29, Z29, Z29
 	VPMADD52HUQ Z22, Z6, Z29
 	VPMADD52LUQ Z0, Z29, Z6
 	VPANDQ      Z2, Z6, Z6
 	VPSUBQ      Z1, Z6, Z30
 	VPMINUQ     Z30, Z6, Z6
-	VPSUBQ      Z24, Z6, K2, Z6
+	VPSUBQ      Z24, Z6, K3, Z6
 	VPADDQ      Z1, Z6, Z31
 	VPMINUQ     Z31, Z6, Z6
-	VPCMPUQ     $0x06, Z23, Z7, K3
+	VPCMPUQ     $0x06, Z23, Z7, K4
 	VPXORQ      Z25, Z25, Z25
 	VPMADD52HUQ Z22, Z7, Z25
 	VPMADD52LUQ Z0, Z25, Z7
 	VPANDQ      Z2, Z7, Z7
 	VPSUBQ      Z1, Z7, Z26
 	VPMINUQ     Z26, Z7, Z7
-	VPSUBQ      Z24, Z7, K3, Z7
+	VPSUBQ      Z24, Z7, K4, Z7
 	VPADDQ      Z1, Z7, Z27
 	VPMINUQ     Z27, Z7, Z7
-	VPCMPUQ     $0x06, Z23, Z8, K4
+	VPCMPUQ     $0x06, Z23, Z8, K1
 	VPXORQ      Z28, Z28, Z28
 	VPMADD52HUQ Z22, Z8, Z28
 	VPMADD52LUQ Z0, Z28, Z8
 	VPANDQ      Z2, Z8, Z8
 	VPSUBQ      Z1, Z8, Z29
 	VPMINUQ     Z29, Z8, Z8
-	VPSUBQ      Z24, Z8, K4, Z8
+	VPSUBQ      Z24, Z8, K1, Z8
 	VPADDQ      Z1, Z8, Z30
 	VPMINUQ     Z30, Z8, Z8
-	VPCMPUQ     $0x06, Z23, Z9, K1
+	VPCMPUQ     $0x06, Z23, Z9, K2
 	VPXORQ      Z31, Z31, Z31
 	VPMADD52HUQ Z22, Z9, Z31
 	VPMADD52LUQ Z0, Z31, Z9
 	VPANDQ      Z2, Z9, Z9
 	VPSUBQ      Z1, Z9, Z25
 	VPMINUQ     Z25, Z9, Z9
-	VPSUBQ      Z24, Z9, K1, Z9
+	VPSUBQ      Z24, Z9, K2, Z9
 	VPADDQ      Z1, Z9, Z26
 	VPMINUQ     Z26, Z9, Z9
-	VPCMPUQ     $0x06, Z23, Z10, K2
+	VPCMPUQ     $0x06, Z23, Z10, K3
 	VPXORQ      Z27, Z27, Z27
 	VPMADD52HUQ Z22, Z10, Z27
 	VPMADD52LUQ Z0, Z27, Z10
 	VPANDQ      Z2, Z10, Z10
 	VPSUBQ      Z1, Z10, Z28
 	VPMINUQ     Z28, Z10, Z10
-	VPSUBQ      Z24, Z10, K2, Z10
+	VPSUBQ      Z24, Z10, K3, Z10
 	VPADDQ      Z1, Z10, Z29
 	VPMINUQ     Z29, Z10, Z10
-	VPCMPUQ     $0x06, Z23, Z11, K3
+	VPCMPUQ     $0x06, Z23, Z11, K4
 	VPXORQ      Z30, Z30, Z30
 	VPMADD52HUQ Z22, Z11, Z30
 	VPMADD52LUQ Z0, Z30, Z11
 	VPANDQ      Z2, Z11, Z11
 	VPSUBQ      Z1, Z11, Z31
 	VPMINUQ     Z31, Z11, Z11
-	VPSUBQ      Z24, Z11, K3, Z11
+	VPSUBQ      Z24, Z11, K4, Z11
 	VPADDQ      Z1, Z11, Z25
 	VPMINUQ     Z25, Z11, Z11
-	VPCMPUQ     $0x06, Z23, Z12, K4
+	VPCMPUQ     $0x06, Z23, Z12, K1
 	VPXORQ      Z26, Z26, Z26
 	VPMADD52HUQ Z22, Z12, Z26
 	VPMADD52LUQ Z0, Z26, Z12
 	VPANDQ      Z2, Z12, Z12
 	VPSUBQ      Z1, Z12, Z27
 	VPMINUQ     Z27, Z12, Z12
-	VPSUBQ      Z24, Z12, K4, Z12
+	VPSUBQ      Z24, Z12, K1, Z12
 	VPADDQ      Z1, Z12, Z28
 	VPMINUQ     Z28, Z12, Z12
 	VPERMQ      Z5, Z21, Z29
@@ -8444,6 +8784,186 @@ DATA forwardFoldedLiftReversed<>+40(SB)/8, $0x0000000000000002
 DATA forwardFoldedLiftReversed<>+48(SB)/8, $0x0000000000000001
 DATA forwardFoldedLiftReversed<>+56(SB)/8, $0x0000000000000000
 GLOBL forwardFoldedLiftReversed<>(SB), RODATA|NOPTR, $64
+
+// func forwardFoldedShift(dst *uint64, src *uint64, part uint64, table *uint64, tableSize uint64, c *[23]uint64, half uint64, wrap uint64)
+// Requires: AVX, AVX512F, AVX512IFMA
+TEXT ·forwardFoldedShift(SB), NOSPLIT, $0-64
+	MOVQ         c+40(FP), AX
+	VPBROADCASTQ 8(AX), Z0
+	VPBROADCASTQ (AX), Z1
+	VPBROADCASTQ 32(AX), Z2
+	VPBROADCASTQ 112(AX), Z3
+	VPBROADCASTQ 120(AX), Z4
+	MOVQ         table+24(FP), CX
+	MOVQ         tableSize+32(FP), DX
+	VPBROADCASTQ 8(CX), Z13
+	VPBROADCASTQ 8(CX)(DX*8), Z14
+	VPBROADCASTQ 16(CX), Z15
+	VPBROADCASTQ 16(CX)(DX*8), Z16
+	VPBROADCASTQ 24(CX), Z17
+	VPBROADCASTQ 24(CX)(DX*8), Z18
+	VPBROADCASTQ 24(AX), Z19
+	VPBROADCASTQ 40(AX), Z20
+	VMOVDQU64    forwardFoldedShiftReversed<>+0(SB), Z21
+	MOVQ         half+48(FP), AX
+	VPBROADCASTQ AX, Z22
+	MOVQ         wrap+56(FP), AX
+	VPBROADCASTQ AX, Z23
+	MOVQ         part+16(FP), AX
+	MOVQ         AX, CX
+	SHRQ         $0x04, CX
+	SHLQ         $0x03, AX
+	LEAQ         (AX)(AX*2), DX
+	MOVQ         dst+0(FP), BX
+	LEAQ         8(BX), SI
+	LEAQ         -64(BX)(AX*1), BX
+	MOVQ         src+8(FP), DI
+	LEAQ         8(DI), R8
+	LEAQ         -64(DI)(AX*1), DI
+
+column:
+	VMOVDQU64   (R8), Z5
+	VMOVDQU64   (DI), Z9
+	VMOVDQU64   (R8)(AX*1), Z6
+	VMOVDQU64   (DI)(AX*1), Z10
+	VMOVDQU64   (R8)(AX*2), Z7
+	VMOVDQU64   (DI)(AX*2), Z11
+	VMOVDQU64   (R8)(DX*1), Z8
+	VMOVDQU64   (DI)(DX*1), Z12
+	VPCMPUQ     $0x06, Z22, Z5, K2
+	VPADDQ      Z23, Z5, K2, Z5
+	VPCMPUQ     $0x06, Z22, Z6, K3
+	VPADDQ      Z23, Z6, K3, Z6
+	VPCMPUQ     $0x06, Z22, Z7, K4
+	VPADDQ      Z23, Z7, K4, Z7
+	VPCMPUQ     $0x06, Z22, Z8, K1
+	VPADDQ      Z23, Z8, K1, Z8
+	VPCMPUQ     $0x06, Z22, Z9, K2
+	VPADDQ      Z23, Z9, K2, Z9
+	VPCMPUQ     $0x06, Z22, Z10, K3
+	VPADDQ      Z23, Z10, K3, Z10
+	VPCMPUQ     $0x06, Z22, Z11, K4
+	VPADDQ      Z23, Z11, K4, Z11
+	VPCMPUQ     $0x06, Z22, Z12, K1
+	VPADDQ      Z23, Z12, K1, Z12
+	VPERMQ      Z5, Z21, Z25
+	VPERMQ      Z12, Z21, Z26
+	VPXORQ      Z27, Z27, Z27
+	VPMADD52HUQ Z4, Z26, Z27
+	VPMADD52LUQ Z3, Z26, Z5
+	VPMADD52LUQ Z0, Z27, Z5
+	VPXORQ      Z28, Z28, Z28
+	VPMADD52HUQ Z4, Z25, Z28
+	VPMADD52LUQ Z3, Z25, Z12
+	VPMADD52LUQ Z0, Z28, Z12
+	VPERMQ      Z6, Z21, Z29
+	VPERMQ      Z11, Z21, Z30
+	VPXORQ      Z31, Z31, Z31
+	VPMADD52HUQ Z4, Z30, Z31
+	VPMADD52LUQ Z3, Z30, Z6
+	VPMADD52LUQ Z0, Z31, Z6
+	VPXORQ      Z24, Z24, Z24
+	VPMADD52HUQ Z4, Z29, Z24
+	VPMADD52LUQ Z3, Z29, Z11
+	VPMADD52LUQ Z0, Z24, Z11
+	VPERMQ      Z7, Z21, Z25
+	VPERMQ      Z10, Z21, Z26
+	VPXORQ      Z27, Z27, Z27
+	VPMADD52HUQ Z4, Z26, Z27
+	VPMADD52LUQ Z3, Z26, Z7
+	VPMADD52LUQ Z0, Z27, Z7
+	VPXORQ      Z28, Z28, Z28
+	VPMADD52HUQ Z4, Z25, Z28
+	VPMADD52LUQ Z3, Z25, Z10
+	VPMADD52LUQ Z0, Z28, Z10
+	VPERMQ      Z8, Z21, Z29
+	VPERMQ      Z9, Z21, Z30
+	VPXORQ      Z31, Z31, Z31
+	VPMADD52HUQ Z4, Z30, Z31
+	VPMADD52LUQ Z3, Z30, Z8
+	VPMADD52LUQ Z0, Z31, Z8
+	VPXORQ      Z24, Z24, Z24
+	VPMADD52HUQ Z4, Z29, Z24
+	VPMADD52LUQ Z3, Z29, Z9
+	VPMADD52LUQ Z0, Z24, Z9
+	VPADDQ      Z20, Z5, Z5
+	VPADDQ      Z20, Z6, Z6
+	VMOVDQA64   Z19, Z25
+	VPMADD52HUQ Z14, Z7, Z25
+	VPADDQ      Z5, Z5, Z26
+	VPMADD52LUQ Z13, Z7, Z5
+	VPMADD52LUQ Z0, Z25, Z5
+	VPSUBQ      Z5, Z26, Z7
+	VMOVDQA64   Z19, Z27
+	VPMADD52HUQ Z14, Z8, Z27
+	VPADDQ      Z6, Z6, Z28
+	VPMADD52LUQ Z13, Z8, Z6
+	VPMADD52LUQ Z0, Z27, Z6
+	VPSUBQ      Z6, Z28, Z8
+	VMOVDQA64   Z19, Z29
+	VPMADD52HUQ Z16, Z6, Z29
+	VPADDQ      Z5, Z5, Z30
+	VPMADD52LUQ Z15, Z6, Z5
+	VPMADD52LUQ Z0, Z29, Z5
+	VPSUBQ      Z5, Z30, Z6
+	VMOVDQA64   Z19, Z31
+	VPMADD52HUQ Z18, Z8, Z31
+	VPADDQ      Z7, Z7, Z24
+	VPMADD52LUQ Z17, Z8, Z7
+	VPMADD52LUQ Z0, Z31, Z7
+	VPSUBQ      Z7, Z24, Z8
+	VPADDQ      Z20, Z9, Z9
+	VPADDQ      Z20, Z10, Z10
+	VMOVDQA64   Z19, Z25
+	VPMADD52HUQ Z14, Z11, Z25
+	VPADDQ      Z9, Z9, Z26
+	VPMADD52LUQ Z13, Z11, Z9
+	VPMADD52LUQ Z0, Z25, Z9
+	VPSUBQ      Z9, Z26, Z11
+	VMOVDQA64   Z19, Z27
+	VPMADD52HUQ Z14, Z12, Z27
+	VPADDQ      Z10, Z10, Z28
+	VPMADD52LUQ Z13, Z12, Z10
+	VPMADD52LUQ Z0, Z27, Z10
+	VPSUBQ      Z10, Z28, Z12
+	VMOVDQA64   Z19, Z29
+	VPMADD52HUQ Z16, Z10, Z29
+	VPADDQ      Z9, Z9, Z30
+	VPMADD52LUQ Z15, Z10, Z9
+	VPMADD52LUQ Z0, Z29, Z9
+	VPSUBQ      Z9, Z30, Z10
+	VMOVDQA64   Z19, Z31
+	VPMADD52HUQ Z18, Z12, Z31
+	VPADDQ      Z11, Z11, Z24
+	VPMADD52LUQ Z17, Z12, Z11
+	VPMADD52LUQ Z0, Z31, Z11
+	VPSUBQ      Z11, Z24, Z12
+	VMOVDQU64   Z5, (SI)
+	VMOVDQU64   Z9, (BX)
+	VMOVDQU64   Z6, (SI)(AX*1)
+	VMOVDQU64   Z10, (BX)(AX*1)
+	VMOVDQU64   Z7, (SI)(AX*2)
+	VMOVDQU64   Z11, (BX)(AX*2)
+	VMOVDQU64   Z8, (SI)(DX*1)
+	VMOVDQU64   Z12, (BX)(DX*1)
+	ADDQ        $0x40, SI
+	SUBQ        $0x40, BX
+	ADDQ        $0x40, R8
+	SUBQ        $0x40, DI
+	DECQ        CX
+	JNZ         column
+	VZEROUPPER
+	RET
+
+DATA forwardFoldedShiftReversed<>+0(SB)/8, $0x0000000000000007
+DATA forwardFoldedShiftReversed<>+8(SB)/8, $0x0000000000000006
+DATA forwardFoldedShiftReversed<>+16(SB)/8, $0x0000000000000005
+DATA forwardFoldedShiftReversed<>+24(SB)/8, $0x0000000000000004
+DATA forwardFoldedShiftReversed<>+32(SB)/8, $0x0000000000000003
+DATA forwardFoldedShiftReversed<>+40(SB)/8, $0x0000000000000002
+DATA forwardFoldedShiftReversed<>+48(SB)/8, $0x0000000000000001
+DATA forwardFoldedShiftReversed<>+56(SB)/8, $0x0000000000000000
+GLOBL forwardFoldedShiftReversed<>(SB), RODATA|NOPTR, $64
 
 // func mixVector(dst *uint64, src *uint64, columns *uint32, scalars *uint64, count uint64, shift uint64, rows *[8]uint32, offsets *[8]uint64, constants *[3]uint64)
 // Requires: AVX, AVX512DQ, AVX512F, AVX512IFMA

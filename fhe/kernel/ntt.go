@@ -4,13 +4,20 @@ package kernel
 // dst may be src.
 func (m *Modulus) Forward(dst, src []uint64) {
 	n := m.N()
-	m.forwardTransform(dst[:n], src[:n])
+	m.forwardTransform(dst[:n], src[:n], false)
 }
 
-// ForwardLifted is Lift and then Forward: src holds coefficients modulo another prime. dst may be src.
+// ForwardLazy is Forward that need not end in [0, q): what it leaves may only be a digit of KeySum or what SubMulScalar
+// subtracts, modulo the same prime.
+func (m *Modulus) ForwardLazy(dst, src []uint64) {
+	n := m.N()
+	m.forwardTransform(dst[:n], src[:n], true)
+}
+
+// ForwardLifted is Lift and then ForwardLazy: src holds coefficients modulo another prime. dst may be src.
 func (m *Modulus) ForwardLifted(dst, src []uint64, from *Modulus) {
 	n := m.N()
-	m.forwardLifted(dst[:n], src[:n], from)
+	m.forwardLifted(dst[:n], src[:n], from, true)
 }
 
 // Inverse undoes Forward. dst may be src.

@@ -99,7 +99,12 @@ func (m *Modulus) keySum(dst0, dst1 []uint64, s *KeySum, start int, add bool) {
 		from = 1
 	}
 	addends := [2]*uint64{unsafe.SliceData(s.Addends[0]), unsafe.SliceData(s.Addends[1])}
-	for k, most := 0, m.vectorTerms-1; k < len(s.Digits); k += most { // addends take the place of a term
+	most := m.vectorTerms
+	if m.q>>lazyBits == 0 { // digits may come from lazy transforms and are below 2^52
+		most = int((1<<52 - 1<<12) / m.q)
+	}
+	most-- // addends take the place of a term
+	for k := 0; k < len(s.Digits); k += most {
 		keyProductsVector(&dst0[0], &dst1[0], &s.Key[0][k], &s.Key[1][k], &s.Digits[k], uint64(min(most, len(s.Digits)-k)),
 			position, count, &s.Permutation.blocks[position], &s.Permutation.inner, addends[0], addends[1], s.Factor, from, s.ahead(),
 			&m.constants, uint64(m.packedBits()), 1<<m.packedBits()-1)
@@ -150,10 +155,10 @@ func (m *Modulus) packed2InnerProduct(dst0, dst1 []uint64, a0, a1, b [][]uint64)
 }
 
 var (
-	packedRows = [MaxRows]func(dst0, dst1, a0, a1 *[]uint64, terms, to, from, vectors, position, shift, step uint64, factors *uint64, start uint64, c *[22]uint64, size, width, mask uint64){
+	packedRows = [MaxRows]func(dst0, dst1, a0, a1 *[]uint64, terms, to, from, vectors, position, shift, step uint64, factors *uint64, start uint64, c *[23]uint64, size, width, mask uint64){
 		sumRows1Packed, sumRows2Packed, sumRows3Packed, sumRows4Packed,
 	}
-	runRows = [MaxRows]func(dst0, dst1, a0, a1 *[]uint64, terms, to, from, vectors, position, shift, step uint64, factors *uint64, start uint64, c *[22]uint64){
+	runRows = [MaxRows]func(dst0, dst1, a0, a1 *[]uint64, terms, to, from, vectors, position, shift, step uint64, factors *uint64, start uint64, c *[23]uint64){
 		sumRows1Runs, sumRows2Runs, sumRows3Runs, sumRows4Runs,
 	}
 )

@@ -28,7 +28,20 @@ type plan struct {
 	offset      uint64 // what addOffset adds, in multiples of q
 	reduction   uint64 // reductions end in [reduction*q, (reduction+2)*q)
 	inverseEach bool   // reduce after every stage of the inverse
+	lazy        bool   // a forward transform may end without a reduction
 	folded      bool   // the first pass of the forward transform folds as well (conjugate-invariant ring)
+}
+
+// lazyBits is the size of the primes that leave room for a transform without any reduction.
+const lazyBits = 45
+
+// lazyBound returns a multiple of q that is larger than what lazy transforms end in: the largest that leaves a bit free.
+// It is q where transforms are not lazy.
+func (p *plan) lazyBound(q uint64) uint64 {
+	if p.lazy {
+		return 1 << 51 / q * q
+	}
+	return q
 }
 
 // lastStages is how many stages the last pass runs.
@@ -74,11 +87,12 @@ func newPlan(q uint64, logN int, conjugateInvariant bool) plan {
 		p.passes = append(p.passes, pass{uint8(log), next(uint64(log), keep)})
 		keep = plain
 	}
+	p.lazy = p.passes != nil && q>>lazyBits == 0
 	p.last = next(lastStages, plain)
 	return p
 }
 
-func (m *Modulus) forwardTransform(dst, src []uint64) {
+func (m *Modulus) forwardTransform(dst, src []uint64, lazy bool) {
 	if m.acceleration.forward == nil {
 		if m.doubles.transforms() {
 			m.forwardDoubles(dst, src)
@@ -101,10 +115,10 @@ func (m *Modulus) forwardTransform(dst, src []uint64) {
 	default:
 		m.forwardPass(first, dst, src, 1, 1)
 	}
-	m.forwardRest(dst)
+	m.forwardRest(dst, lazy)
 }
 
-func (m *Modulus) forwardLifted(dst, src []uint64, from *Modulus) {
+func (m *Modulus) forwardLifted(dst, src []uint64, from *Modulus, lazy bool) {
 	if m.acceleration.forward == nil {
 		if m.doubles.transforms() {
 			m.lift(dst, src, from.q)
@@ -116,16 +130,21 @@ func (m *Modulus) forwardLifted(dst, src []uint64, from *Modulus) {
 	}
 	if !m.plan.folded || from.q>>maxVectorBits != 0 {
 		m.lift(dst, src, from.q)
-		m.forwardTransform(dst, dst)
+		m.forwardTransform(dst, dst, lazy)
 		return
 	}
 	edge := edgeOf(src)
 	m.liftGeneric(edge[:], edge[:], from.q)
 	edge = m.forwardEdge(edge[:])
 	size := uint64(len(dst))
-	forwardFoldedLift(&dst[0], &src[0], size/4, &m.acceleration.forward[0], size, &m.constants, from.q/2, m.Reduce(from.q))
+	// What folding and the stages add to values is at most what they do where these are reduced before.
+	if above := (from.q/m.q + 1) * m.q; lazy && m.plan.lazy && above+(2*m.plan.reduction+4)*m.q <= m.plan.lazyBound(m.q) {
+		forwardFoldedShift(&dst[0], &src[0], size/4, &m.acceleration.forward[0], size, &m.constants, from.q/2, above-from.q)
+	} else {
+		forwardFoldedLift(&dst[0], &src[0], size/4, &m.acceleration.forward[0], size, &m.constants, from.q/2, m.Reduce(from.q))
+	}
 	setEdge(dst, edge)
-	m.forwardRest(dst)
+	m.forwardRest(dst, lazy)
 }
 
 // edgeOf returns the values that start each quarter of a vector: they are mirror images of each other.
@@ -161,7 +180,7 @@ func (m *Modulus) forwardEdge(src []uint64) [4]uint64 {
 }
 
 // forwardRest runs all passes after the first.
-func (m *Modulus) forwardRest(dst []uint64) {
+func (m *Modulus) forwardRest(dst []uint64, lazy bool) {
 	c, first := &m.constants, m.plan.passes[0]
 	part := len(dst) >> first.log
 	for i := range 1 << first.log {
@@ -172,12 +191,14 @@ func (m *Modulus) forwardRest(dst []uint64) {
 		}
 		table := &m.acceleration.forward[0]
 		size := uint64(len(dst))
-		switch m.plan.last {
-		case plain:
+		switch {
+		case lazy && m.plan.lazy:
+			forwardLastLazy(&block[0], blocks, root, table, size, c)
+		case m.plan.last == plain:
 			forwardLastPlain(&block[0], blocks, root, table, size, c)
-		case reduceOnly:
+		case m.plan.last == reduceOnly:
 			forwardLastReduce(&block[0], blocks, root, table, size, c)
-		case reduceBoth:
+		case m.plan.last == reduceBoth:
 			forwardLastHalves(&block[0], blocks, root, table, size, c)
 		default:
 			forwardLastEvery(&block[0], blocks, root, table, size, c)

@@ -38,7 +38,8 @@ func (m *Modulus) MulScalarAdd(dst, a []uint64, c uint64) {
 	m.mulScalarAdd(dst, a[:len(dst)], m.scalar(c))
 }
 
-// SubMulScalar writes (a-b)*c, c < q: the last step of a rescaling or of a division by the special primes.
+// SubMulScalar writes (a-b)*c, c < q: the last step of a rescaling or of a division by the special primes. Lengths are
+// multiples of 8 where b comes from ForwardLazy or ForwardLifted.
 func (m *Modulus) SubMulScalar(dst, a, b []uint64, c uint64) {
 	n := len(dst)
 	m.subMulScalar(dst, a[:n], b[:n], m.scalar(c))

@@ -11,7 +11,7 @@ import (
 // part 3-i, so that columns are taken from both ends, 1 to 8 with N/4-8 to N/4-1 and so on until both hold the middle.
 // Column 0 is left to the caller. (The inverse gained nothing from this.)
 
-const foldedArguments = "(dst, src *uint64, part uint64, table *uint64, tableSize uint64, c *[22]uint64"
+const foldedArguments = "(dst, src *uint64, part uint64, table *uint64, tableSize uint64, c *[23]uint64"
 
 type folded struct {
 	transform
@@ -25,8 +25,9 @@ type folded struct {
 }
 
 func foldedPasses() {
-	forwardFolded("forwardFolded", false)
-	forwardFolded("forwardFoldedLift", true)
+	forwardFolded("forwardFolded", plainValues)
+	forwardFolded("forwardFoldedLift", liftedValues)
+	forwardFolded("forwardFoldedShift", shiftedValues)
 }
 
 func (f *folded) constants(c Register) {
@@ -103,17 +104,29 @@ func (f *folded) fold() {
 	}
 }
 
-func forwardFolded(name string, lift bool) {
+// source is what a folded pass reads.
+type source int
+
+const (
+	plainValues   source = iota // in [0, q)
+	liftedValues                // modulo another prime, to be reduced
+	shiftedValues               // modulo another prime, to be left as large as that is
+)
+
+func forwardFolded(name string, from source) {
 	extra := ""
-	if lift {
+	if from != plainValues {
 		extra = ", half, wrap uint64"
 	}
 	TEXT(name, NOSPLIT, "func"+foldedArguments+extra+")")
 	Pragma("noescape")
-	if lift {
-		Doc(name + " is forwardFolded of values above half that stand for themselves minus a prime that is wrap mod q.")
-	} else {
+	switch from {
+	case plainValues:
 		Doc(name + " folds and runs the two stages that join four parts.")
+	case liftedValues:
+		Doc(name + " is forwardFolded of values above half that stand for themselves minus a prime that is wrap mod q.")
+	default:
+		Doc(name + " is forwardFolded of values above half that stand for themselves plus wrap, none of which are reduced.")
 	}
 	f := &folded{}
 	c := argument("c")
@@ -122,17 +135,24 @@ func forwardFolded(name string, lift bool) {
 	offset := f.broadcast(c, constOffset)
 	f.reverse(name)
 	var half, wrap VecPhysical
-	if lift {
+	if from == liftedValues {
 		f.mu = f.broadcast(c, constMu)
+	}
+	if from != plainValues {
 		half, wrap = f.take(), f.take()
 		VPBROADCASTQ(argument("half"), half)
 		VPBROADCASTQ(argument("wrap"), wrap)
 	}
 	f.rest()
 	f.columns(func() {
-		if lift {
-			for _, x := range append(append([]VecPhysical{}, f.lower...), f.upper...) {
+		for _, x := range append(append([]VecPhysical{}, f.lower...), f.upper...) {
+			switch from {
+			case liftedValues:
 				f.lift(x, half, wrap)
+			case shiftedValues:
+				large := f.opmask()
+				VPCMPUQ(U8(6), half, x, large)
+				VPADDQ(wrap, x, large, x)
 			}
 		}
 		f.fold()
@@ -146,10 +166,14 @@ func forwardFolded(name string, lift bool) {
 	})
 }
 
+func (f *folded) opmask() OpmaskPhysical {
+	f.masks++
+	return []OpmaskPhysical{K1, K2, K3, K4}[f.masks%4]
+}
+
 // lift brings x, any value below 2^52, into [0, q), less wrap where it was above half.
 func (f *folded) lift(x, half, wrap VecPhysical) {
-	negative := []OpmaskPhysical{K1, K2, K3, K4}[f.masks%4]
-	f.masks++
+	negative := f.opmask()
 	quotient := f.temp()
 	VPCMPUQ(U8(6), half, x, negative)
 	VPXORQ(quotient, quotient, quotient)

@@ -47,7 +47,7 @@ func bound(every bool, first, stage int) int {
 
 func inverseFirst(every bool) {
 	TEXT("inverseFirst"+suffix(every), NOSPLIT,
-		"func(dst, src *uint64, blocks, root uint64, table *uint64, tableSize uint64, c *[22]uint64)")
+		"func(dst, src *uint64, blocks, root uint64, table *uint64, tableSize uint64, c *[23]uint64)")
 	Pragma("noescape")
 	Doc(fmt.Sprintf("inverseFirst%s runs the first six stages, inside blocks of 64 values.", suffix(every)))
 	t := &transform{}
@@ -164,7 +164,7 @@ func fold(inverse bool) {
 	if inverse {
 		name, offset = "foldInverse", constUnfold
 	}
-	TEXT(name, NOSPLIT, "func(dst, src *uint64, n uint64, c *[22]uint64)")
+	TEXT(name, NOSPLIT, "func(dst, src *uint64, n uint64, c *[23]uint64)")
 	Pragma("noescape")
 	if inverse {
 		Doc(name + " subtracts from each coefficient j its mirror image N-j times a root, 8 <= j < N/2, and ends in [0, q).")

@@ -45,6 +45,7 @@ const (
 	constRadixShoup
 	constBarrettShift
 	constBarrettMu
+	constLazy
 )
 
 var zmm = []VecPhysical{

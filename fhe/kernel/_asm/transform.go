@@ -19,7 +19,7 @@ func transforms() {
 			forwardPass(radix, kind)
 		}
 	}
-	for _, kind := range []string{"Plain", "Reduce", "Halves", "Every"} {
+	for _, kind := range []string{"Lazy", "Plain", "Reduce", "Halves", "Every"} {
 		forwardLast(kind)
 	}
 	for _, every := range []bool{false, true} {
@@ -100,7 +100,7 @@ func rows(radix int, stride Register) func(base Register, row int) Mem {
 	}
 }
 
-const passArguments = "(dst, src *uint64, part, blocks, root uint64, table *uint64, tableSize uint64, c *[22]uint64)"
+const passArguments = "(dst, src *uint64, part, blocks, root uint64, table *uint64, tableSize uint64, c *[23]uint64)"
 
 // passLoop is the frame of a pass between distant parts: for every block it loads the block's roots into registers and
 // then calls body for each column of radix vectors.
@@ -284,16 +284,20 @@ func (r *blockRoots) lanes(t *transform, level, p int) factor {
 }
 
 func forwardLast(kind string) {
-	TEXT("forwardLast"+kind, NOSPLIT, "func(dst *uint64, blocks, root uint64, table *uint64, tableSize uint64, c *[22]uint64)")
+	TEXT("forwardLast"+kind, NOSPLIT, "func(dst *uint64, blocks, root uint64, table *uint64, tableSize uint64, c *[23]uint64)")
 	Pragma("noescape")
-	Doc(fmt.Sprintf("forwardLast%s runs the last six stages, inside blocks of 64 values, in place, and ends in [0, q).", kind))
+	end := "ends in [0, q)"
+	if kind == "Lazy" {
+		end = "reduces nothing"
+	}
+	Doc(fmt.Sprintf("forwardLast%s runs the last six stages, inside blocks of 64 values, in place, and %s.", kind, end))
 	t := &transform{}
 	dst, blocks := argument("dst"), argument("blocks")
 	c := argument("c")
 	roots := newBlockRoots(argument("table"), argument("tableSize"), argument("root"))
 	t.negQ, t.quotientStart = t.broadcast(c, constNegQ), t.broadcast(c, constOnes)
 	t.mu = t.broadcast(c, constMu)
-	if kind != "Plain" {
+	if kind != "Plain" && kind != "Lazy" {
 		t.reductionStart = t.broadcast(c, constReduceStart)
 	}
 	q, mask := t.broadcast(c, constQ), t.broadcast(c, constMask)
@@ -307,7 +311,7 @@ func forwardLast(kind string) {
 			VMOVDQU64(Mem{Base: dst, Disp: 64 * i}, x[i])
 		}
 		t.stages(x, roots.single, func(stage int, x VecPhysical) {
-			if kind == "Every" || kind != "Plain" && stage == 0 {
+			if kind == "Every" || (kind == "Reduce" || kind == "Halves") && stage == 0 {
 				t.reduce(x)
 			}
 		})
@@ -320,8 +324,9 @@ func forwardLast(kind string) {
 				}
 				t.butterfly(a, b, roots.lanes(t, level, p))
 			}
-			for _, v := range []VecPhysical{a, b} {
-				t.normalise(v, q, mask)
+			if kind != "Lazy" {
+				t.normalise(a, q, mask)
+				t.normalise(b, q, mask)
 			}
 			a, b, spare = t.shuffle(a, b, spare, indices[3])
 			VMOVDQU64(a, Mem{Base: dst, Disp: 128 * p})

@@ -30,7 +30,7 @@ func each(name, doc, extra string, names []string, setup func(e *elementwise), b
 		}
 		signature += n
 	}
-	TEXT(name, NOSPLIT, signature+" *uint64, count uint64"+extra+", c *[22]uint64)")
+	TEXT(name, NOSPLIT, signature+" *uint64, count uint64"+extra+", c *[23]uint64)")
 	Pragma("noescape")
 	Doc(name + " " + doc)
 	e := &elementwise{}
@@ -175,10 +175,14 @@ func vectors() {
 			e.once(x, e.q)
 			VMOVDQU64(x, s.at(0))
 		})
-	each("subMulScalarVector", "writes (a-b)*value mod q; shoup is floor(value*2^52/q).", scalarArguments,
-		[]string{"dst", "a", "b"}, scalarSetup, func(e *elementwise, s stream) {
+	var lazy VecPhysical
+	each("subMulScalarVector", "writes (a-b)*value mod q, b up to the largest of lazy transforms; shoup is floor(value*2^52/q).", scalarArguments,
+		[]string{"dst", "a", "b"}, func(e *elementwise) {
+			scalarSetup(e)
+			lazy = e.broadcast(e.c, constLazy)
+		}, func(e *elementwise, s stream) {
 			x := e.load(s.at(1))
-			VPADDQ(e.q, x, x)
+			VPADDQ(lazy, x, x)
 			VPSUBQ(s.at(2), x, x)
 			VMOVDQU64(e.scaled(x, w), s.at(0))
 		})
