@@ -68,6 +68,24 @@ func TestTableTheWholeWay(t *testing.T) {
 	}
 }
 
+func TestFiguresOfDivisions(t *testing.T) {
+	theirs := counterpart{{Model: "Ridge", Metrics: map[string]float64{"R2": 0.5}}, {Model: "Ridge", Metrics: map[string]float64{"R2": 0.7}}}
+	ours := measuredMetric{Name: "R2", Clear: []float64{0.6, 0.76}, Noise: 0.01}
+	// Differences of 0.1 and 0.06: the mean is 0.08, the deviation 0.02·√2, the standard error 0.02.
+	if got := difference(ours, theirs); got != "+0.0800 ± 0.0200" {
+		t.Errorf("difference %s", got)
+	}
+	if got := ofBaseline(theirs, "R2"); got != "0.6000 ± 0.1414 Ridge" {
+		t.Errorf("theirs %s", got)
+	}
+	if got := clear(measuredMetric{Name: "R2", Clear: []float64{0.6}, Noise: 0.01}); got != "0.6000 ± 0.0100" {
+		t.Errorf("of one division %s", got)
+	}
+	if got := counted([]string{"a", "b", "a"}); got != "a (2 ×); b (1 ×)" {
+		t.Errorf("counted %s", got)
+	}
+}
+
 func TestTablesArguments(t *testing.T) {
 	for _, args := range [][]string{{"--only", "unknown", "--data", "."}, {"--samples", "0", "--data", "."}, {"--data", "/does/not/exist"}, {"--data", ".", "--only", "adult"}} {
 		if err := run(context.Background(), append([]string{"tables"}, args...), new(bytes.Buffer), os.Stderr); err == nil {

@@ -159,7 +159,7 @@ func TestFitCommand(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{"penalty 0.0001", "chosen", "R²", "table-ridge", "on the client before encryption: Imputer, Scale", "clients learn medians, means and deviations of 2 numbers"} {
+	for _, want := range []string{"numbers: column 1, column 2", "penalty 0.0001", "chosen", "The front of candidates is drawn in", "R²", "table-ridge", "on the client before encryption: Imputer, Scale", "clients learn medians, means and deviations of 2 numbers"} {
 		if !strings.Contains(stdout.String(), want) {
 			t.Errorf("%q is missing in %s", want, stdout.String())
 		}
@@ -169,7 +169,17 @@ func TestFitCommand(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	for _, args := range [][]string{{"fit"}, {"fit", "--kind", "ridge", "--data", data}, {"fit", "--kind", "ridge", "--data", data, "--target", "3", "--separator", "ab"}} {
+	stdout.Reset()
+	err = run(t.Context(), []string{"fit", "--kind", "ridge,lasso", "--measure", "mae", "--sample-weight", "2", "--data", data, "--target", "3", "--out", out, "--encrypted-samples", "5"}, &stdout, os.Stderr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"11 rows without a target or a weight are left out", "numbers: column 1\n", "MAE", "lasso, penalty", "ridge, penalty"} {
+		if !strings.Contains(stdout.String(), want) {
+			t.Errorf("%q is missing in %s", want, stdout.String())
+		}
+	}
+	for _, args := range [][]string{{"fit"}, {"fit", "--kind", "ridge", "--data", data, "--target", "3", "--class-weight", "odd"}, {"fit", "--kind", "ridge", "--data", data}, {"fit", "--kind", "ridge", "--data", data, "--target", "3", "--separator", "ab"}} {
 		if err := run(t.Context(), args, &stdout, os.Stderr); err == nil {
 			t.Errorf("%v: no error", args)
 		}

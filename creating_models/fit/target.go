@@ -62,7 +62,10 @@ func (o Options) split(t *Table) (known, test *part, err error) {
 	if rest.Len() == 0 {
 		return nil, nil, fmt.Errorf("%d rows leave none to learn from", places.Len())
 	}
-	return known.subset(rest), known.subset(held), nil
+	dropped := known.dropped
+	known, test = known.subset(rest), known.subset(held)
+	known.dropped = dropped
+	return known, test, nil
 }
 
 // task finds out whether the target is classes or values.
