@@ -81,16 +81,7 @@ func (g *clearGallery) run(ctx context.Context, request []byte, oneCore bool) ([
 	if oneCore {
 		program = g.alone
 	}
-	s := program.Signature()
-	inputs, err := fhe.ParseInputs(g.params, s, fhe.ID{}, request)
-	if err != nil {
-		return nil, err
-	}
-	replies, err := program.Run(ctx, g.keys, inputs)
-	if err != nil {
-		return nil, err
-	}
-	return fhe.MarshalReplies(s, fhe.ID{}, replies), nil
+	return program.Answer(ctx, g.keys, fhe.ID{}, request, nil)
 }
 
 func (g *clearGallery) decrypt(reply []byte) ([]float64, error) {

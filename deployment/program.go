@@ -32,13 +32,5 @@ func newProgram(ctx context.Context, c *circuit.Circuit, pool *fhe.Pool) (progra
 type single struct{ *fhe.Program }
 
 func (p single) Run(ctx context.Context, keys *fhe.EvaluationKeys, model fhe.ID, request []byte, observe fhe.Observer) ([]byte, error) {
-	inputs, err := fhe.ParseInputs(p.Parameters(), p.Signature(), model, request)
-	if err != nil {
-		return nil, err
-	}
-	replies, err := p.RunObserved(ctx, keys, inputs, observe)
-	if err != nil {
-		return nil, err
-	}
-	return fhe.MarshalReplies(p.Signature(), model, replies), nil
+	return p.Answer(ctx, keys, model, request, observe)
 }

@@ -36,6 +36,29 @@ func (a *arena) poly(limbs int) poly {
 	return p
 }
 
+// vector returns a vector with arbitrary content.
+func (a *arena) vector() []uint64 {
+	a.mu.Lock()
+	if last := len(a.free) - 1; last >= 0 {
+		v := a.free[last]
+		a.free = a.free[:last]
+		a.mu.Unlock()
+		return v
+	}
+	a.mu.Unlock()
+	return a.poly(1)[0]
+}
+
+// fill puts vectors with arbitrary content into a polynomial.
+func (a *arena) fill(p poly) { copy(p, a.poly(len(p))) }
+
+// releaseVector takes a vector back.
+func (a *arena) releaseVector(v []uint64) {
+	a.mu.Lock()
+	a.free = append(a.free, v)
+	a.mu.Unlock()
+}
+
 // release takes polynomials back. Nothing may use them any more.
 func (a *arena) release(polys ...poly) {
 	a.mu.Lock()

@@ -252,30 +252,24 @@ func (r *batchRun) finish(v int) error {
 	begin := time.Now()
 	r.pool.Do(len(r.values[v]), func(i int) {
 		c := r.values[v][i]
-		result := pair{c[0], c[1]}
-		if g != nil {
-			result = e.relinearise(g, division, r.keys.relinearisation, c)
+		if g == nil {
+			result := e.divide(division, pair{c[0], c[1]}, nil)
+			r.values[v][i] = batchValue{result[0], result[1]}
+			return
 		}
-		result = e.divide(division, result)
+		if len(c) < 3 {
+			c = append(c, e.zero(node.Level + 1)[0])
+		}
+		w := e.flow()
+		result := w.relinearise(g, division, r.keys.relinearisation, [3]poly(c), always)
+		w.run()
+		e.arena.release(c...)
 		r.values[v][i] = batchValue{result[0], result[1]}
 	})
 	if r.spent != nil {
 		r.spent.add(v-len(r.circuit.Inputs), time.Since(begin)*time.Duration(r.pool.Workers()))
 	}
 	return r.ctx.Err()
-}
-
-// relinearise returns a ciphertext of degree 2, or of degree 1, times the special primes over these as well. It consumes
-// the ciphertext.
-func (e *evaluator) relinearise(g *gadget, d *division, key *SwitchingKey, c batchValue) pair {
-	if len(c) < 3 {
-		c = append(c, e.zero(g.level + 1)[0])
-	}
-	digits := e.digits(g, c[2])
-	switched := e.switchTo(digits, key, pair{c[0], c[1]}, d)
-	e.releaseDecomposition(digits)
-	e.arena.release(c...)
-	return switched
 }
 
 // reply returns the encrypted outputs.

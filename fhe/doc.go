@@ -7,9 +7,7 @@
 //	pool := fhe.NewPool(cores)                                     // one for the process
 //	program, err := fhe.NewProgram(ctx, circuit, pool)             // once a model
 //	keys, err := fhe.ReadKeys(file, program.Parameters(), circuit.Keys(), keySet, pool) // once a user
-//	inputs, err := fhe.ParseInputs(program.Parameters(), program.Signature(), model, request)
-//	replies, err := program.Run(ctx, keys, inputs)
-//	reply := fhe.MarshalReplies(program.Signature(), model, replies)
+//	reply, err := program.Answer(ctx, keys, model, request, nil)
 //
 // The user's side is package secret. FORMAT.md specifies every byte that travels.
 //
@@ -21,7 +19,7 @@
 // Replies are exact ciphertexts of the circuit's result and not flooded with noise: their error depends on the model, and
 // the user, who can decrypt, learns it.
 //
-// What comes from outside goes through ReadKeys, ParseInputs and ParseReplies, which check lengths before they allocate
+// What comes from outside goes through ReadKeys, Answer, ParseInputs and ParseReplies, which check lengths before they allocate
 // and every value's range. They cannot check that a key is a key: a wrong one gives its owner wrong answers and nobody
 // else anything.
 package fhe

@@ -88,7 +88,17 @@ func (o *linear) runTwiceHoisted(e *evaluator, keys *EvaluationKeys, c pair) (pa
 	}
 	sums := o.newSums(e, len(g.moduli))
 	digits := e.decompose(g, c[1])
-	e.pool.Do(len(g.moduli), func(limb int) { o.sumLimb(e, keys, c, digits, division, limb, sums) })
+	lists := make([][]*kernel.KeySum, len(g.moduli))
+	for limb := range lists {
+		lists[limb] = o.keySums(keys, c, digits, division, limb)
+	}
+	pieces := e.pieces()
+	e.pool.Do(len(lists)*pieces, func(task int) {
+		limb := task / pieces
+		e.inPieces(task%pieces, func(start, end int) {
+			o.sumPiece(g.moduli[limb], c, lists[limb], division, limb, start, end, sums)
+		})
+	})
 	e.releaseDecomposition(digits)
 
 	for _, group := range o.giants {
@@ -103,49 +113,49 @@ func (o *linear) runTwiceHoisted(e *evaluator, keys *EvaluationKeys, c pair) (pa
 // babyPieces holds the babies of a piece, both parts.
 type babyPieces [2][][]uint64
 
-// sumLimb writes a limb of all sums, a piece after the other: the babies of a piece are made when it is due, and stay in
-// the second cache until the sums have been taken.
-func (o *linear) sumLimb(e *evaluator, keys *EvaluationKeys, c pair, digits *decomposition, d *division, limb int, sums map[int]pair) {
-	m, steps := digits.moduli[limb], o.babies.turns[0].steps
-	switched := make([]*kernel.KeySum, len(o.places))
+// keySums returns the rotations of a value that are the babies at a limb, by their places; nil for the value itself.
+func (o *linear) keySums(keys *EvaluationKeys, c pair, digits *decomposition, d *division, limb int) []*kernel.KeySum {
+	steps := o.babies.turns[0].steps
+	list := make([]*kernel.KeySum, len(o.places))
 	for i, place := range o.places {
 		if place == 0 {
 			continue
 		}
 		at := slices.IndexFunc(steps, func(t turn) bool { return t.shift == place })
-		s, _ := e.keySum(digits, limb, keys.rotations[steps[at].step])
+		list[i] = digits.keySum(limb, keys.rotations[steps[at].step])
 		if limb <= o.level {
-			s.Addends[0], s.Factor = c[0][limb], d.product[limb]
+			list[i].Addends[0], list[i].Factor = c[0][limb], d.product[limb]
 		}
-		switched[i] = s
-	}
-	for i, next := range switched {
-		if i > 0 && next != nil && switched[i-1] != nil {
-			switched[i-1].Next = next.Key[0][0]
+		if i > 0 && list[i-1] != nil {
+			list[i-1].Next = list[i].Key[0][0]
 		}
 	}
-	e.inPieces(func(start, end int) {
-		babies, _ := o.pieces.Get().(*babyPieces)
-		if babies == nil {
-			vectors := kernel.NewVectors(2*len(o.places), piece)
-			babies = &babyPieces{vectors[:len(o.places)], vectors[len(o.places):]}
+	return list
+}
+
+// sumPiece writes places start to end-1 of all sums at a limb: the babies there are made when they are due, and stay in
+// the second cache until the sums have been taken.
+func (o *linear) sumPiece(m *kernel.Modulus, c pair, list []*kernel.KeySum, d *division, limb, start, end int, sums map[int]pair) {
+	babies, _ := o.pieces.Get().(*babyPieces)
+	if babies == nil {
+		vectors := kernel.NewVectors(2*len(o.places), innerPiece)
+		babies = &babyPieces{vectors[:len(o.places)], vectors[len(o.places):]}
+	}
+	defer o.pieces.Put(babies)
+	for i, s := range list {
+		first, second := babies[0][i][:end-start], babies[1][i][:end-start]
+		switch {
+		case s != nil:
+			m.KeySum(first, second, s, start, false)
+		case limb <= o.level:
+			m.MulScalar(first, c[0][limb][start:end], d.product[limb])
+			m.MulScalar(second, c[1][limb][start:end], d.product[limb])
+		default: // a multiple of the special primes
+			clear(first)
+			clear(second)
 		}
-		defer o.pieces.Put(babies)
-		for i, s := range switched {
-			first, second := babies[0][i][:end-start], babies[1][i][:end-start]
-			switch {
-			case s != nil:
-				m.KeySum(first, second, s, start, false)
-			case limb <= o.level:
-				m.MulScalar(first, c[0][limb][start:end], d.product[limb])
-				m.MulScalar(second, c[1][limb][start:end], d.product[limb])
-			default: // a multiple of the special primes
-				clear(first)
-				clear(second)
-			}
-		}
-		kernel.Sum(o.sumsOf(limb, babies[0], babies[1], start, sums), start, end)
-	})
+	}
+	kernel.Sum(o.sumsOf(limb, babies[0], babies[1], start, sums), start, end)
 }
 
 // turnTimesSpecial is turnGiants for sums times the special primes.
@@ -154,14 +164,21 @@ func (e *evaluator) turnTimesSpecial(group turns, g *gadget, d *division, keys *
 	if len(waiting) == 0 {
 		return
 	}
-	total := e.addUp(g, len(waiting), func(i int, total pair) {
+	stay, ones := len(d.inverse), slices.Repeat([]uint64{1}, len(g.moduli))
+	total := e.addUp(g, len(waiting), func(w *flow, i int) *decomposition {
+		second := sums[waiting[i].shift][1]
+		r := w.remainders(d, []poly{second[stay:]}, func(_, _ int) {})
+		r.extend(w)
+		quotients := w.add(stay, func(limb int) {
+			remainder := r.at(0, limb)
+			g.moduli[limb].SubMulScalar(second[limb], second[limb], remainder, d.inverse[limb])
+			e.arena.releaseVector(remainder)
+		})
+		return w.digits(g, second[:stay], quotients.wait)
+	}, func(w *flow, i int, total pair, digits *decomposition, before []stage) []stage {
 		t := &waiting[i]
 		c := sums[t.shift]
-		second := e.quotients(d, c[1])
-		digits := e.digits(g, second[0])
-		e.addRotated(total, c[0], digits, keys.rotations[t.step], nil)
-		e.releaseDecomposition(digits)
-		e.arena.release(c[0], second[0])
+		return w.accumulate(total, digits, keys.rotations[t.step], pair{c[0]}, ones, before, func() { e.release(c) })
 	})
 	for _, t := range waiting {
 		delete(sums, t.shift)

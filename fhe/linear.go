@@ -183,11 +183,16 @@ func (e *evaluator) turnBabies(group turns, keys *EvaluationKeys, from pair, lev
 		if err != nil {
 			return nil, err
 		}
+		if len(same.steps) == 1 {
+			k := same.steps[0]
+			results[k], errs[k] = e.rotate(from, keys.rotations[group.steps[k].step])
+			continue
+		}
 		d := e.decompose(g, from[1])
+		digits := func(*flow) *decomposition { return d }
 		e.pool.Do(len(same.steps), func(i int) {
 			k := same.steps[i]
-			t := &group.steps[k]
-			results[k], errs[k] = e.rotate(from, d, keys.rotations[t.step])
+			results[k], errs[k] = e.rotateHoisted(from, keys.rotations[group.steps[k].step], digits)
 		})
 		e.releaseDecomposition(d)
 	}
@@ -252,63 +257,47 @@ func (e *evaluator) turnGiants(group turns, keys *EvaluationKeys, sums map[int]p
 			}
 			sums[0] = total
 		case exists:
-			total = e.divide(division, total)
+			total = e.divide(division, total, nil)
 			e.pool.Do(2*(level+1), func(task int) {
 				part, limb := task%2, task/2
 				g.moduli[limb].Add(target[part][limb], target[part][limb], total[part][limb])
 			})
 			e.release(total)
 		default:
-			sums[group.from] = e.divide(division, total)
+			sums[group.from] = e.divide(division, total, nil)
 		}
 	}
 	for _, t := range waiting {
-		e.release(sums[t.shift])
 		delete(sums, t.shift)
 	}
 	return special, nil
 }
 
-// addTurned returns the sum of rotations times the special primes.
+// addTurned returns the sum of rotations times the special primes, and releases what is rotated.
 func (e *evaluator) addTurned(g *gadget, d *division, list []turn, chosen []int, keys *EvaluationKeys, sums map[int]pair) pair {
-	return e.addUp(g, len(chosen), func(i int, total pair) {
+	return e.addUp(g, len(chosen), func(w *flow, i int) *decomposition {
+		return w.digits(g, sums[list[chosen[i]].shift][1], always)
+	}, func(w *flow, i int, total pair, digits *decomposition, before []stage) []stage {
 		t := &list[chosen[i]]
 		c := sums[t.shift]
-		digits := e.digits(g, c[1])
-		e.addRotated(total, c[0], digits, keys.rotations[t.step], d.product)
-		e.releaseDecomposition(digits)
+		return w.accumulate(total, digits, keys.rotations[t.step], pair{c[0]}, d.product, before, func() { e.release(c) })
 	})
 }
 
-// addUp returns the sum of what calls of add add to a total. Each worker has one of its own; sums modulo primes are the
-// same in any order.
-func (e *evaluator) addUp(g *gadget, n int, add func(i int, total pair)) pair {
-	var mu sync.Mutex
-	var idle []pair
-	e.pool.Do(n, func(i int) {
-		mu.Lock()
-		var total pair
-		fresh := len(idle) == 0
-		if !fresh {
-			total, idle = idle[len(idle)-1], idle[:len(idle)-1]
+// addUp returns a sum over the limbs of a gadget: of what is added to a total, from one decomposition after the other.
+func (e *evaluator) addUp(g *gadget, n int, decompose func(w *flow, i int) *decomposition,
+	add func(w *flow, i int, total pair, d *decomposition, before []stage) []stage) pair {
+	total, w := e.pair(len(g.moduli)), e.flow()
+	next := decompose(w, 0)
+	var before []stage
+	for i := range n {
+		d := next
+		if i+1 < n { // before the products of this one, so that nobody waits for it
+			next = decompose(w, i+1)
 		}
-		mu.Unlock()
-		if fresh {
-			total = e.zero(len(g.moduli))
-		}
-		add(i, total)
-		mu.Lock()
-		idle = append(idle, total)
-		mu.Unlock()
-	})
-	total := idle[0]
-	e.pool.Do(2*len(g.moduli), func(task int) {
-		part, limb := task%2, task/2
-		for _, other := range idle[1:] {
-			g.moduli[limb].Add(total[part][limb], total[part][limb], other[part][limb])
-		}
-	})
-	e.release(idle[1:]...)
+		before = add(w, i, total, d, before)
+	}
+	w.run()
 	return total
 }
 
@@ -329,30 +318,27 @@ func (b *builder) buildFold(node circuit.Node) operation {
 
 func (o *fold) run(e *evaluator, keys *EvaluationKeys, operands []pair) (pair, error) {
 	sum := operands[0]
+	if len(o.steps) == 0 {
+		return o.apply(e, e.copy(sum), 0)
+	}
+	// A sum takes the place of that before the one that it is made from: where a limb of that has been read, it is done.
+	sums := [2]pair{e.pair(o.level + 1), e.pair(o.level + 1)}
+	w, ready := e.flow(), always
 	for i, t := range o.steps {
 		key := keys.rotations[t.step]
 		g, err := e.params.gadget(o.level, key.special)
 		if err != nil {
 			return pair{}, err
 		}
-		d := e.digits(g, sum[1])
-		rotated, err := e.rotate(sum, d, key)
+		division, err := e.params.division(o.level, key.special, 0)
 		if err != nil {
 			return pair{}, err
 		}
-		e.releaseDecomposition(d)
-		e.pool.Do(2*(o.level+1), func(task int) {
-			part, limb := task%2, task/2
-			g.moduli[limb].Add(rotated[part][limb], rotated[part][limb], sum[part][limb])
-		})
-		if i > 0 {
-			e.release(sum)
-		}
-		sum = rotated
+		stages := w.switchAndDivide(sums[i%2], w.digits(g, sum[1], ready), key, division, pair{sum[0]}, sum)
+		sum, ready = sums[i%2], func(limb int) { stages[limb].waitAll() }
 	}
-	if len(o.steps) == 0 {
-		sum = e.copy(sum)
-	}
+	w.run()
+	e.release(sums[len(o.steps)%2])
 	return o.apply(e, sum, 0)
 }
 

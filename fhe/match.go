@@ -99,20 +99,10 @@ func (m *Matcher) turn(e *evaluator, keys *EvaluationKeys, query pair, blocks []
 	for _, b := range blocks {
 		count = max(count, m.dimensions*b.size/m.params.N())
 	}
-	special := m.params.literal.SpecialPrimes(0)
-	g, err := m.params.gadget(0, special)
-	if err != nil {
-		return nil, err
-	}
-	if _, err := m.params.division(0, special, 0); err != nil { // what rotations can fail with
-		return nil, err
-	}
-	turned := make([]pair, count)
+	turned, errs := make([]pair, count), make([]error, count)
 	turned[0] = query
 	step := func(to, from int, t turn) {
-		digits := e.digits(g, turned[from][1])
-		turned[to], _ = e.rotate(turned[from], digits, keys.rotations[t.step])
-		e.releaseDecomposition(digits)
+		turned[to], errs[to] = e.rotate(turned[from], keys.rotations[t.step])
 	}
 	for to := m.babies; to < count; to += m.babies {
 		step(to, to-m.babies, m.giant)
@@ -123,7 +113,7 @@ func (m *Matcher) turn(e *evaluator, keys *EvaluationKeys, query pair, blocks []
 			step(to, to-1, m.baby)
 		}
 	})
-	return turned, nil
+	return turned, errors.Join(errs...)
 }
 
 // square is a sum of products of ciphertexts, of degree 2 in the secret.
@@ -189,7 +179,10 @@ func (m *Matcher) reply(e *evaluator, keys *EvaluationKeys, id ID, products []sq
 	}
 	e.pool.Do(len(products), func(i int) {
 		alone := &evaluator{params: m.params, arena: m.arena}
-		c := alone.divide(division, alone.relinearise(g, division, keys.relinearisation, batchValue(products[i][:])))
+		w := alone.flow()
+		c := w.relinearise(g, division, keys.relinearisation, products[i], always)
+		w.run()
+		alone.arena.release(products[i][:]...)
 		for part := range c {
 			v := c[part][0]
 			modulus.MulScalar(v, v, wire.TemplateLift(n, sizes[i]))

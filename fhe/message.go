@@ -1,6 +1,7 @@
 package fhe
 
 import (
+	"cmp"
 	"fmt"
 	"math/bits"
 
@@ -44,29 +45,53 @@ func (c *Ciphertext) Parts() (first, second [][]uint64) { return c.parts[0], c.p
 
 // ParseInputs reads encrypted inputs (FORMAT.md). The name is that of the model.
 func ParseInputs(params *Parameters, s *Signature, id ID, data []byte) ([]*Ciphertext, error) {
-	fresh := circuit.Fresh(s.Inputs)
-	if err := wire.CheckHeader(data, wire.Inputs, id, len(fresh)); err != nil {
+	if err := checkInputs(s, id, data); err != nil {
 		return nil, err
 	}
+	inputs := make([]*Ciphertext, 0, len(s.Inputs))
+	for _, in := range circuit.Fresh(s.Inputs) {
+		inputs = append(inputs, &Ciphertext{parts: pair{kernel.NewVectors(in.Level+1, params.N()), kernel.NewVectors(in.Level+1, params.N())}})
+	}
+	return inputs, readInputs(params, inputs, data, nil)
+}
+
+// checkInputs checks the header and the length of encrypted inputs.
+func checkInputs(s *Signature, id ID, data []byte) error {
+	if err := wire.CheckHeader(data, wire.Inputs, id, len(circuit.Fresh(s.Inputs))); err != nil {
+		return err
+	}
 	if int64(len(data)) != s.InputSize() {
-		return nil, fmt.Errorf("%w: %d bytes of %s where %d are wanted", ErrFormat, len(data), wire.Inputs, s.InputSize())
+		return fmt.Errorf("%w: %d bytes of %s where %d are wanted", ErrFormat, len(data), wire.Inputs, s.InputSize())
 	}
+	return nil
+}
+
+// readInputs reads checked inputs into ciphertexts of their levels, on the pool's workers.
+func readInputs(params *Parameters, inputs []*Ciphertext, data []byte, pool *Pool) error {
 	data = data[wire.HeaderSize:]
-	inputs := make([]*Ciphertext, len(fresh))
-	for i, in := range fresh {
-		ct := NewCiphertext(params, wire.Seed(data[:wire.SeedSize]), i, in.Level)
+	var calls []func() error
+	for i, ct := range inputs {
+		ct.seed = wire.Seed(data[:wire.SeedSize])
 		data = data[wire.SeedSize:]
-		for limb, m := range params.q[:in.Level+1] {
+		expander := wire.NewExpander(ct.seed)
+		for limb, m := range params.q[:ct.Level()+1] {
 			bitSize := bits.Len64(m.Q())
-			size := wire.PackedSize(params.N(), bitSize)
-			if err := wire.Unpack(ct.parts[0][limb], data[:size], bitSize, m.Q()); err != nil {
-				return nil, fmt.Errorf("%w: input %d: %w", ErrFormat, i, err)
-			}
-			data = data[size:]
+			packed := data[:wire.PackedSize(params.N(), bitSize)]
+			data = data[len(packed):]
+			calls = append(calls, func() error {
+				expander.Uniform(ct.parts[1][limb], m.Q(), wire.InputDomain, i, 0, limb)
+				return nil
+			}, func() error {
+				if err := wire.Unpack(ct.parts[0][limb], packed, bitSize, m.Q()); err != nil {
+					return fmt.Errorf("%w: input %d: %w", ErrFormat, i, err)
+				}
+				return nil
+			})
 		}
-		inputs[i] = ct
 	}
-	return inputs, nil
+	errs := make([]error, len(calls))
+	pool.Do(len(calls), func(i int) { errs[i] = calls[i]() })
+	return cmp.Or(errs...)
 }
 
 // MarshalInputs writes encrypted inputs (FORMAT.md). The name is that of the model.

@@ -13,37 +13,35 @@ func NewPrimitives(params *Parameters, pool *Pool) Primitives {
 
 // Rotate is one rotation, its decomposition included.
 func (p Primitives) Rotate(c *Ciphertext, keys *EvaluationKeys, step int) error {
-	rotate, digits, err := p.hoist(c, keys, step, p.e.digits)
-	if err != nil {
+	if err := covers(c, keys, step); err != nil {
 		return err
 	}
-	err = rotate()
-	p.e.releaseDecomposition(digits)
+	rotated, err := p.e.rotate(c.parts, keys.rotations[step])
+	p.e.release(rotated)
 	return err
 }
 
 // Hoist decomposes once and returns the rotation that follows.
 func (p Primitives) Hoist(c *Ciphertext, keys *EvaluationKeys, step int) (rotate func() error, err error) {
-	rotate, _, err = p.hoist(c, keys, step, p.e.decompose)
-	return rotate, err
-}
-
-func (p Primitives) hoist(c *Ciphertext, keys *EvaluationKeys, step int,
-	decompose func(g *gadget, c poly) *decomposition) (rotate func() error, digits *decomposition, err error) {
-	if err := keys.Covers(circuit.KeySet{Relinearisation: -1, Rotations: []circuit.RotationKey{{Step: step, Level: c.Level()}}}); err != nil {
-		return nil, nil, err
+	if err := covers(c, keys, step); err != nil {
+		return nil, err
 	}
 	key := keys.rotations[step]
 	g, err := p.e.params.gadget(c.Level(), key.special)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
-	digits = decompose(g, c.parts[1])
+	d := p.e.decompose(g, c.parts[1])
+	digits := func(*flow) *decomposition { return d }
 	return func() error {
-		rotated, err := p.e.rotate(c.parts, digits, key)
+		rotated, err := p.e.rotateHoisted(c.parts, key, digits)
 		p.e.release(rotated)
 		return err
-	}, digits, nil
+	}, nil
+}
+
+func covers(c *Ciphertext, keys *EvaluationKeys, step int) error {
+	return keys.Covers(circuit.KeySet{Relinearisation: -1, Rotations: []circuit.RotationKey{{Step: step, Level: c.Level()}}})
 }
 
 // Square is a square, relinearised, not rescaled.

@@ -39,7 +39,7 @@ func NewProgram(ctx context.Context, c *circuit.Circuit, pool *Pool) (*Program, 
 	}
 	p := &Program{params: params, circuit: c, signature: SignatureOf(c), keys: c.Keys(), pool: pool}
 	p.arenas.New = func() any { return &arena{n: params.N()} }
-	b := &builder{program: p, known: map[plaintextKey]*plaintext{}, free: map[int][][]uint64{}}
+	b := &builder{program: p}
 	for i, node := range c.Nodes {
 		op, err := b.build(node)
 		if err != nil {
@@ -102,13 +102,11 @@ func (p *Program) Signature() *Signature { return p.signature }
 // PlaintextBytes returns the memory that the encoded plaintexts take.
 func (p *Program) PlaintextBytes() int64 { return p.bytes }
 
-// builder prepares nodes. Equal plaintexts at one scale and level are encoded once.
+// builder prepares nodes.
 type builder struct {
 	program *Program
-	known   map[plaintextKey]*plaintext
 	work    []func(scratch poly) // encodes them
 	shared  []sharing
-	free    map[int][][]uint64 // vectors for plaintexts, by length
 }
 
 func (b *builder) build(node circuit.Node) (operation, error) {
@@ -133,7 +131,7 @@ func (b *builder) build(node circuit.Node) (operation, error) {
 // finish is what all operations end with: dividing primes out and adding a constant vector.
 type finish struct {
 	level, rescale int
-	bias           *plaintext // nil for none
+	bias           poly // nil for none
 }
 
 func (b *builder) buildFinish(node circuit.Node, bias circuit.Vector) finish {
@@ -150,17 +148,7 @@ func (f *finish) apply(e *evaluator, c pair, special int) (pair, error) {
 	if err != nil {
 		return pair{}, err
 	}
-	c = e.divide(division, c)
-	if f.bias != nil {
-		scratch := e.arena.poly(len(c[0]))
-		e.pool.Do(len(c[0]), func(limb int) {
-			m := division.moduli[limb]
-			f.bias.values(scratch[limb], m, limb)
-			m.Add(c[0][limb], c[0][limb], scratch[limb])
-		})
-		e.arena.release(scratch)
-	}
-	return c, nil
+	return e.divide(division, c, f.bias), nil
 }
 
 // dot multiplies by one polynomial.
@@ -257,23 +245,20 @@ func (o *multiply) run(e *evaluator, keys *EvaluationKeys, operands []pair) (pai
 	if err != nil {
 		return pair{}, err
 	}
-	limbs := o.level + 1
-	product, square := e.pair(limbs), e.arena.poly(limbs)
+	product := [3]poly{e.arena.poly(o.level + 1), e.arena.poly(o.level + 1), e.arena.poly(o.level + 1)}
 	a, b := operands[0], operands[1]
-	e.pool.Do(limbs, func(limb int) {
+	w := e.flow()
+	tensor := w.add(o.level+1, func(limb int) {
 		m := g.moduli[limb]
-		d0, d1, d2 := product[0][limb], product[1][limb], square[limb]
+		d0, d1, d2 := product[0][limb], product[1][limb], product[2][limb]
 		if o.square {
 			m.TensorSquare(d0, d1, d2, a[0][limb], a[1][limb])
 		} else {
 			m.Tensor(d0, d1, d2, a[0][limb], a[1][limb], b[0][limb], b[1][limb])
 		}
 	})
-	// The rest of the product joins times the special primes, so that one division serves both.
-	digits := e.digits(g, square)
-	switched := e.switchTo(digits, key, product, division)
-	e.releaseDecomposition(digits)
-	e.release(product)
-	e.arena.release(square)
-	return o.apply(e, switched, key.special)
+	result := w.relinearise(g, division, key, product, tensor.wait)
+	w.run()
+	e.arena.release(product[:]...)
+	return result, nil
 }

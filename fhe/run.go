@@ -13,8 +13,36 @@ import (
 // Observer is told how long each node took, by its index in the circuit. Calls come from the goroutine of the run.
 type Observer func(node int, elapsed time.Duration)
 
-// Run runs the circuit on encrypted inputs and returns its encrypted outputs. It waits for a worker of the pool, and
-// gives up between two nodes when the context ends.
+// Answer answers a request under the name of the model: encrypted inputs with encrypted outputs (FORMAT.md). It waits for
+// a worker of the pool, and gives up between two nodes when the context ends. The observer may be nil. It fails with
+// ErrFormat or ErrForeign for bytes that are no inputs for this circuit.
+func (p *Program) Answer(ctx context.Context, keys *EvaluationKeys, id ID, request []byte, observe Observer) ([]byte, error) {
+	if err := checkInputs(p.signature, id, request); err != nil {
+		return nil, err
+	}
+	if err := checkKeys(p.params, p.keys, keys); err != nil {
+		return nil, err
+	}
+	var replies []*Reply
+	err := p.occupy(ctx, func(e *evaluator) error {
+		inputs := make([]*Ciphertext, len(p.circuit.Inputs))
+		for i, in := range p.circuit.Inputs {
+			inputs[i] = &Ciphertext{parts: e.pair(in.Level + 1)}
+			defer e.release(inputs[i].parts)
+		}
+		err := readInputs(p.params, inputs, request, p.pool)
+		if err == nil {
+			replies, err = p.compute(ctx, e, keys, inputs, observe)
+		}
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return MarshalReplies(p.signature, id, replies), nil
+}
+
+// Run is Answer without reading and writing bytes.
 func (p *Program) Run(ctx context.Context, keys *EvaluationKeys, inputs []*Ciphertext) ([]*Reply, error) {
 	return p.RunObserved(ctx, keys, inputs, nil)
 }
@@ -24,14 +52,26 @@ func (p *Program) RunObserved(ctx context.Context, keys *EvaluationKeys, inputs 
 	if err := p.check(keys, inputs); err != nil {
 		return nil, err
 	}
+	var replies []*Reply
+	err := p.occupy(ctx, func(e *evaluator) (err error) {
+		replies, err = p.compute(ctx, e, keys, inputs, observe)
+		return err
+	})
+	return replies, err
+}
+
+// occupy calls f on a worker.
+func (p *Program) occupy(ctx context.Context, f func(e *evaluator) error) error {
 	if err := p.pool.Enter(ctx); err != nil {
-		return nil, err
+		return err
 	}
 	defer p.pool.Leave()
 	arena := p.arenas.Get().(*arena)
 	defer p.arenas.Put(arena)
-	e := &evaluator{params: p.params, pool: p.pool, arena: arena, held: map[*babies]*heldBabies{}}
+	return f(&evaluator{params: p.params, pool: p.pool, arena: arena, held: map[*babies]*heldBabies{}})
+}
 
+func (p *Program) compute(ctx context.Context, e *evaluator, keys *EvaluationKeys, inputs []*Ciphertext, observe Observer) ([]*Reply, error) {
 	values := make([]pair, p.circuit.Values())
 	defer func() { // after an error, or with outputs that are in use to the end
 		for _, c := range values[len(inputs):] {

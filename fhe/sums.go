@@ -111,8 +111,9 @@ func (o *linear) innerSums(e *evaluator, babies map[int]pair) map[int]pair {
 		}
 		lists[limb] = o.sumsOf(limb, first, second, 0, sums)
 	}
-	e.pool.Do(len(lists), func(limb int) {
-		e.inPieces(func(start, end int) { kernel.Sum(lists[limb], start, end) })
+	pieces := e.pieces()
+	e.pool.Do(len(lists)*pieces, func(task int) {
+		e.inPieces(task%pieces, func(start, end int) { kernel.Sum(lists[task/pieces], start, end) })
 	})
 	return sums
 }

@@ -1,0 +1,376 @@
+package fhe
+
+import "cipherpoint/fhe/kernel"
+
+// Key switching and division by primes, as calls of a flow: a limb, or some places of it, each. Calls are listed in the
+// order in which one worker finds what it needs in its second cache, a few limbs ahead of what they are needed for, so
+// that several workers have something to do while one finishes what the others wait for.
+
+const (
+	// piece is at how many places one call works where it can be cut.
+	piece = 2048
+	// innerPiece is at how many of them at a time, so that what is written stays in the first-level cache.
+	innerPiece = 1024
+	// aheadBytes is what the limbs that are worked on at a time may take: half of the second cache.
+	aheadBytes = 1 << 20
+)
+
+// pieces returns into how many pieces calls on whole vectors are cut.
+func (e *evaluator) pieces() int { return (e.params.N() + piece - 1) / piece }
+
+// inPieces calls f for all places of the i'th piece.
+func (e *evaluator) inPieces(i int, f func(start, end int)) {
+	last := min((i+1)*piece, e.params.N())
+	for start := i * piece; start < last; start += innerPiece {
+		f(start, min(start+innerPiece, last))
+	}
+}
+
+// decomposition is a polynomial in digits: of each limb of a gadget, one vector for each digit. What a digit has on its
+// own limbs is the polynomial itself and is shared with it.
+type decomposition struct {
+	*gadget
+	coefficients poly
+	limbs        [][][]uint64
+	kept         bool // for several keys: limbs hold all digits, transformed
+
+	inverse               stage
+	extended, transformed []stage // by digit, by limb
+}
+
+// digits splits a polynomial into centred digits, each limb once ready says that it is there.
+func (w *flow) digits(g *gadget, c poly, ready func(limb int)) *decomposition {
+	arena, count := w.arena, len(g.digits)
+	d := &decomposition{gadget: g, coefficients: make(poly, g.level+1), limbs: make([][][]uint64, len(g.moduli)),
+		extended: make([]stage, count), transformed: make([]stage, len(g.moduli))}
+	vectors := make([][]uint64, len(g.moduli)*count)
+	for limb := range d.limbs {
+		d.limbs[limb], vectors = vectors[:count:count], vectors[count:]
+		if own := g.own(limb); own >= 0 {
+			d.limbs[limb][own] = c[limb]
+		}
+	}
+	begun := w.add(1, func(int) {
+		arena.fill(d.coefficients)
+		for i, digit := range g.digits {
+			if digit.extension != nil {
+				for _, limb := range digit.others {
+					d.limbs[limb][i] = arena.vector()
+				}
+			}
+		}
+	})
+	d.inverse = w.add(g.level+1, func(limb int) {
+		begun.wait(0)
+		ready(limb)
+		g.moduli[limb].Inverse(d.coefficients[limb], c[limb])
+	})
+	for i, digit := range g.digits {
+		if digit.extension == nil {
+			continue
+		}
+		d.extended[i] = w.extend(digit.extension, func() (dst, src [][]uint64) {
+			d.inverse.waitFor(digit.first, digit.end)
+			for _, limb := range digit.others {
+				dst = append(dst, d.limbs[limb][i])
+			}
+			return dst, d.coefficients[digit.first:digit.end]
+		})
+	}
+	return d
+}
+
+// own returns the digit that a limb belongs to, or -1.
+func (g *gadget) own(limb int) int {
+	if limb > g.level {
+		return -1
+	}
+	return limb / g.special
+}
+
+// extend runs a base conversion in pieces, between the vectors that are there when lists returns.
+func (w *flow) extend(x *kernel.Extension, lists func() (dst, src [][]uint64)) stage {
+	return w.add(w.pieces(), func(i int) {
+		dst, src := lists()
+		start, end := i*piece, min((i+1)*piece, w.params.N())
+		x.Apply(cut(dst, start, end), cut(src, start, end))
+	})
+}
+
+// cut returns places start to end-1 of vectors.
+func cut(vectors [][]uint64, start, end int) [][]uint64 {
+	pieces := make([][]uint64, len(vectors))
+	for i, v := range vectors {
+		pieces[i] = v[start:end]
+	}
+	return pieces
+}
+
+// transform makes the digits at a limb, where they have not been kept.
+func (w *flow) transform(d *decomposition, limb int) {
+	if d.kept {
+		return
+	}
+	own, count := d.own(limb), len(d.digits)
+	if own >= 0 {
+		count--
+	}
+	arena, m := w.arena, d.moduli[limb]
+	d.transformed[limb] = w.add(count, func(i int) {
+		if own >= 0 && i >= own {
+			i++
+		}
+		digit, v := &d.digits[i], &d.limbs[limb][i]
+		if digit.extension == nil {
+			d.inverse.wait(digit.first)
+			*v = arena.vector()
+			m.ForwardLifted(*v, d.coefficients[digit.first], d.moduli[digit.first])
+			return
+		}
+		d.extended[i].waitAll()
+		m.ForwardLazy(*v, *v)
+	})
+}
+
+// decompose returns the digits for several keys.
+func (e *evaluator) decompose(g *gadget, c poly) *decomposition {
+	w := e.flow()
+	d := w.digits(g, c, always)
+	for limb := range g.moduli {
+		w.transform(d, limb)
+	}
+	w.run()
+	d.kept, d.inverse = true, stage{}
+	clear(d.extended)
+	clear(d.transformed)
+	return d
+}
+
+func always(int) {}
+
+func (e *evaluator) releaseDecomposition(d *decomposition) {
+	for limb := range d.limbs {
+		d.releaseLimb(e.arena, limb)
+	}
+	e.arena.release(d.coefficients)
+}
+
+// releaseLimb takes the digits at a limb back.
+func (d *decomposition) releaseLimb(a *arena, limb int) {
+	own := d.own(limb)
+	for i, v := range d.limbs[limb] {
+		if i != own {
+			a.releaseVector(v)
+		}
+	}
+}
+
+// ahead returns how many limbs are worked on at a time.
+func (d *decomposition) ahead(n int) int {
+	return max(1, min(len(d.moduli), aheadBytes/(8*n*(len(d.digits)+2))))
+}
+
+// keySum returns the key's inner product at a limb, rotated: an encryption, under the key's second secret, of the
+// decomposed polynomial times the key's first secret and times the special primes.
+func (d *decomposition) keySum(limb int, key *SwitchingKey) *kernel.KeySum {
+	rows, digits := &key.limbs[d.keyLimb(key, limb)], d.limbs[limb]
+	return &kernel.KeySum{
+		Key:         [2][][]uint64{rows[0][:len(digits)], rows[1][:len(digits)]},
+		Digits:      digits,
+		Permutation: key.permutation,
+	}
+}
+
+// keyLimb returns the key's limb for a limb of the gadget: a key made for a higher level has limbs in between.
+func (g *gadget) keyLimb(key *SwitchingKey, limb int) int {
+	if limb <= g.level {
+		return limb
+	}
+	return limb - g.level + key.level
+}
+
+// sumPieces makes calls of f with a key's inner product at a limb, for the pieces, once the digits are there.
+func (w *flow) sumPieces(d *decomposition, limb int, key *SwitchingKey, addends pair, factors []uint64, f func(s *kernel.KeySum, i int), then func()) stage {
+	s, arena := d.keySum(limb, key), w.arena
+	if limb < len(factors) {
+		s.Factor = factors[limb]
+		for part, c := range addends {
+			if c != nil {
+				s.Addends[part] = c[limb]
+			}
+		}
+	}
+	count := w.pieces()
+	finished := countdown(count, func() {
+		if !d.kept {
+			d.releaseLimb(arena, limb)
+		}
+		then()
+	})
+	return w.add(count, func(i int) {
+		d.transformed[limb].waitAll()
+		if limb <= d.level {
+			d.inverse.wait(limb)
+		}
+		f(s, i)
+		finished()
+	})
+}
+
+// switchAndDivide writes to result a key's inner product with a decomposition, rotated, plus addends times the special
+// primes, either part of which may be nil, divided. What is more is added to it without being rotated. Addends and more
+// have to be there when the decomposed polynomial is. A decomposition that is not kept is released. The stages of the
+// limbs are returned.
+func (w *flow) switchAndDivide(result pair, d *decomposition, key *SwitchingKey, division *division, addends, more pair) []stage {
+	arena, stay, drop := w.arena, len(division.inverse), len(division.divisor)
+	rest := []poly{make(poly, drop), make(poly, drop)}
+	begun := w.add(1, func(int) {
+		arena.fill(rest[0])
+		arena.fill(rest[1])
+	})
+	ahead := min(stay, d.ahead(w.params.N()))
+	for limb := stay; limb < stay+drop; limb++ {
+		w.transform(d, limb)
+	}
+	for limb := range ahead {
+		w.transform(d, limb)
+	}
+	dropped := make([]stage, drop)
+	for k := range drop {
+		m := d.moduli[stay+k]
+		dropped[k] = w.sumPieces(d, stay+k, key, addends, division.product, func(s *kernel.KeySum, i int) {
+			begun.wait(0)
+			w.inPieces(i, func(start, end int) {
+				m.KeySum(rest[0][k][start:end], rest[1][k][start:end], s, start, false)
+			})
+		}, func() {})
+	}
+	r := w.remainders(division, rest, func(_, k int) { dropped[k].waitAll() })
+	r.extend(w)
+	finished := countdown(stay, func() {
+		arena.release(rest...)
+		if !d.kept {
+			arena.release(d.coefficients)
+		}
+	})
+	stages := make([]stage, stay)
+	for first := 0; first < stay; first += ahead {
+		size := min(ahead, stay-first)
+		remainders := make([][2][]uint64, size)
+		if first > 0 {
+			for limb := first; limb < first+size; limb++ {
+				w.transform(d, limb)
+			}
+		}
+		there := w.add(2*size, func(i int) { remainders[i/2][i%2] = r.at(i%2, first+i/2) })
+		for i := range size {
+			limb := first + i
+			m, inverse := d.moduli[limb], division.inverse[limb]
+			stages[limb] = w.sumPieces(d, limb, key, addends, division.product, func(s *kernel.KeySum, at int) {
+				there.waitFor(2*i, 2*i+2)
+				w.inPieces(at, func(start, end int) {
+					dst := [2][]uint64{result[0][limb][start:end], result[1][limb][start:end]}
+					m.KeySum(dst[0], dst[1], s, start, false)
+					for part, v := range dst {
+						m.SubMulScalar(v, v, remainders[i][part][start:end], inverse)
+						if more[part] != nil {
+							m.Add(v, v, more[part][limb][start:end])
+						}
+					}
+				})
+			}, func() {
+				arena.releaseVector(remainders[i][0])
+				arena.releaseVector(remainders[i][1])
+				finished()
+			})
+		}
+	}
+	return stages
+}
+
+// accumulate adds a key's inner product with a decomposition, rotated, to a total: to what the stages before have written
+// to each of its limbs, or to nothing where there are none. Addends join times factors, limbs without a factor not. The
+// decomposition is released, and then called, in the end.
+func (w *flow) accumulate(total pair, d *decomposition, key *SwitchingKey, addends pair, factors []uint64, before []stage, then func()) []stage {
+	limbs := len(d.moduli)
+	finished := countdown(limbs, func() {
+		w.arena.release(d.coefficients)
+		then()
+	})
+	ahead := d.ahead(w.params.N())
+	for limb := range ahead {
+		w.transform(d, limb)
+	}
+	stages := make([]stage, limbs)
+	for limb, m := range d.moduli {
+		if limb+ahead < limbs {
+			w.transform(d, limb+ahead)
+		}
+		stages[limb] = w.sumPieces(d, limb, key, addends, factors, func(s *kernel.KeySum, i int) {
+			if before != nil {
+				before[limb].wait(i)
+			}
+			w.inPieces(i, func(start, end int) {
+				m.KeySum(total[0][limb][start:end], total[1][limb][start:end], s, start, before != nil)
+			})
+		}, finished)
+	}
+	return stages
+}
+
+// remainders are what polynomials leave when they are divided: the limbs that do not stay, read as one centred number, at
+// those that do.
+type remainders struct {
+	*division
+	arena          *arena
+	rest, extended []poly
+	inverted       stage
+	pieces         []stage // by polynomial
+}
+
+// remainders begins with the limbs that do not stay, whose content is lost, each once ready says that it is there.
+func (w *flow) remainders(d *division, rest []poly, ready func(i, k int)) *remainders {
+	drop := len(d.divisor)
+	r := &remainders{division: d, arena: w.arena, rest: rest}
+	r.inverted = w.add(len(rest)*drop, func(task int) {
+		i, k := task/drop, task%drop
+		ready(i, k)
+		d.divisor[k].Inverse(rest[i][k], rest[i][k])
+	})
+	return r
+}
+
+// extend goes on to the limbs that stay.
+func (r *remainders) extend(w *flow) {
+	if r.extension == nil {
+		return
+	}
+	drop := len(r.divisor)
+	begun := w.add(1, func(int) {
+		for range r.rest {
+			r.extended = append(r.extended, r.arena.poly(len(r.inverse)))
+		}
+	})
+	for i := range r.rest {
+		r.pieces = append(r.pieces, w.extend(r.extension, func() (dst, src [][]uint64) {
+			begun.wait(0)
+			r.inverted.waitFor(i*drop, (i+1)*drop)
+			return r.extended[i], r.rest[i]
+		}))
+	}
+}
+
+// at returns a polynomial's remainder at a limb, which the caller releases.
+func (r *remainders) at(i, limb int) []uint64 {
+	m := r.moduli[limb]
+	if r.extension == nil {
+		r.inverted.wait(i)
+		v := r.arena.vector()
+		m.ForwardLifted(v, r.rest[i][0], r.divisor[0])
+		return v
+	}
+	r.pieces[i].waitAll()
+	v := r.extended[i][limb]
+	m.ForwardLazy(v, v)
+	return v
+}
