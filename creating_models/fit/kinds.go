@@ -133,7 +133,7 @@ func plain(label string, fit func(*dataset.Set) (*model.Graph, error)) size {
 // penalties tries penalties on squared weights.
 func penalties(fit func(train.Linear, *dataset.Set, train.Family) (*model.Graph, error), family train.Family) []size {
 	var sizes []size
-	for _, l2 := range []float64{1, 0.3, 0.1, 0.03, 0.01, 0.003, 0.001, 1e-4, 1e-5} {
+	for _, l2 := range []float64{1, 0.3, 0.1, 0.03, 0.01, 0.003, 0.001, 3e-4, 1e-4, 3e-5, 1e-5} {
 		sizes = append(sizes, plain(fmt.Sprintf("penalty %g", l2), func(s *dataset.Set) (*model.Graph, error) {
 			return fit(train.Linear{L2: l2}, s, family)
 		}))

@@ -227,6 +227,30 @@ func (t *Table) Without(names ...string) (*Table, error) {
 	return kept, nil
 }
 
+// like returns the columns of another table, found by their names where both have names, else by their places.
+func (t *Table) like(other *Table) (*Table, error) {
+	if (!t.Named || !other.Named) && len(t.Columns) != len(other.Columns) {
+		return nil, fmt.Errorf("%d columns in the place of %d", len(t.Columns), len(other.Columns))
+	}
+	places := make([]int, len(other.Columns))
+	for k, c := range other.Columns {
+		places[k] = k
+		if t.Named && other.Named {
+			if places[k] = slices.IndexFunc(t.Columns, func(mine Column) bool { return mine.Name == c.Name }); places[k] < 0 {
+				return nil, fmt.Errorf("no column %q", c.Name)
+			}
+		}
+	}
+	same := &Table{Columns: other.Columns, Named: other.Named, Rows: make([][]string, len(t.Rows))}
+	for i, row := range t.Rows {
+		same.Rows[i] = make([]string, len(places))
+		for k, at := range places {
+			same.Rows[i][k] = row[at]
+		}
+	}
+	return same, nil
+}
+
 // column returns the cells of a column.
 func (t *Table) column(k int) []string {
 	cells := make([]string, len(t.Rows))

@@ -144,6 +144,28 @@ func TestColumnsWithoutUseAreLeftOut(t *testing.T) {
 	}
 }
 
+func TestRowsToTestOn(t *testing.T) {
+	known, err := ParseCSV([]byte("x,c\n"+strings.Repeat("1,a\n2,b\n3,a\n", 5)), ReadOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for data, message := range map[string]string{
+		"more,c,x\n9,b,5\n": "", "x,y\n1,2\n": `no column "c"`, "x,c\n1,d\n": `class "d" is not known`, "1,2,3\n": "3 columns in the place of 2",
+	} {
+		o := Options{Kind: Tree, Target: "c"}
+		if o.Test, err = ParseCSV([]byte(data), ReadOptions{}); err != nil {
+			t.Fatal(err)
+		}
+		_, test, err := o.split(known)
+		switch {
+		case message == "" && (err != nil || !reflect.DeepEqual(test.table.Rows, [][]string{{"5"}}) || test.y[0] != 1):
+			t.Errorf("%q: %+v, %v", data, test, err)
+		case message != "" && (err == nil || !strings.Contains(err.Error(), message)):
+			t.Errorf("%q: %v", message, err)
+		}
+	}
+}
+
 func TestReadTableOfParquet(t *testing.T) {
 	type record struct {
 		Age   *float64 `parquet:"age,optional"`

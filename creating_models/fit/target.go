@@ -40,14 +40,14 @@ func (o Options) split(t *Table) (known, test *part, err error) {
 		return nil, nil, err
 	}
 	if o.Test != nil {
-		for k, c := range t.Columns {
-			if k >= len(o.Test.Columns) || o.Test.Columns[k].Name != c.Name {
-				return nil, nil, errors.New("the test table has other columns")
-			}
+		same, err := o.Test.like(t)
+		if err != nil {
+			return nil, nil, fmt.Errorf("test rows: %w", err)
 		}
-		same := &Table{Columns: t.Columns, Rows: o.Test.Rows, Named: t.Named}
-		test, err = o.newPart(same, task, known.labels)
-		return known, test, err
+		if test, err = o.newPart(same, task, known.labels); err != nil {
+			return nil, nil, fmt.Errorf("test rows: %w", err)
+		}
+		return known, test, nil
 	}
 	places := &dataset.Set{Y: known.y, Weights: known.weights, Labels: known.labels, Shape: []int{1}}
 	for i := range known.y {
