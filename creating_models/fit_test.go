@@ -174,7 +174,7 @@ func TestFitCommand(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{"11 rows without a target or a weight are left out", "numbers: column 1\n", "MAE", "lasso, penalty", "ridge, penalty"} {
+	for _, want := range []string{"on 22 test rows", "11 rows without a target or a weight are left out", "numbers: column 1\n", "MAE", "lasso, penalty", "ridge, penalty"} {
 		if !strings.Contains(stdout.String(), want) {
 			t.Errorf("%q is missing in %s", want, stdout.String())
 		}

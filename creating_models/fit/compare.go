@@ -103,8 +103,15 @@ func (o Options) compare(ctx context.Context, list []*comparison) (*Result, erro
 		return nil, fmt.Errorf("%s: %s: %w", best.Kind, size.label, err)
 	}
 	r.Grid = grid
-	r.Graph, err = join(best.prepare, core)
-	return r, err
+	if r.Graph, err = join(best.prepare, core); err != nil {
+		return nil, err
+	}
+	answers, err := r.Graph.RunRows(r.Test.X)
+	if err != nil {
+		return nil, err
+	}
+	r.TestScore = best.measure.score(answers, r.Test.Y)
+	return r, nil
 }
 
 // try returns the candidates of a kind with their scores and prices.

@@ -112,7 +112,8 @@ type Result struct {
 	Known, Test *dataset.Set     // rows as Columns encode them
 	Measure     string           // what scores are: accuracy, R², RMSE
 	Candidates  []Candidate
-	Chosen      int // index of a candidate
+	Chosen      int     // index of a candidate
+	TestScore   float64 // of the chosen one on the test rows, in clear; NaN where these lack a class that the measure needs
 	Left        []LeftOut
 	Dropped     int // rows without a target or a weight
 	seed        uint64

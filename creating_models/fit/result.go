@@ -35,7 +35,12 @@ func (r *Result) WriteTable(w io.Writer) error {
 		fmt.Fprintf(t, "%d\t%s\t%.4f ± %.4f\t%s\t%s\t%s\t%s\t2^%d\t%s\n", c.Number, r.label(c), c.Score, c.StandardError, format.Duration(c.Latency),
 			format.Bytes(float64(c.KeyBytes)), format.Bytes(float64(c.RequestBytes)), format.Bytes(float64(c.ReplyBytes)), c.LogN, note)
 	}
-	return t.Flush()
+	if err := t.Flush(); err != nil {
+		return err
+	}
+	chosen := r.Candidates[r.Chosen]
+	_, err := fmt.Fprintf(w, "chosen: %d, %s; %s is %.4g in cross-validation, %.4g on %d test rows\n", chosen.Number, r.label(chosen), r.Measure, chosen.Score, r.TestScore, r.Test.Len())
+	return err
 }
 
 // label names a candidate, with its kind where there are several.
