@@ -6475,7 +6475,7 @@ narrowDone:
 	RET
 
 // func sumRows1Packed(dst0 *[]uint64, dst1 *[]uint64, a0 *[]uint64, a1 *[]uint64, terms uint64, to uint64, from uint64, vectors uint64, position uint64, shift uint64, step uint64, factors *uint64, start uint64, c *[23]uint64, size uint64, width uint64, mask uint64)
-// Requires: AVX, AVX512F, AVX512IFMA, AVX512VBMI2, BMI2, MMX+
+// Requires: AVX, AVX512F, AVX512IFMA, AVX512VBMI2, BMI2
 TEXT ·sumRows1Packed(SB), NOSPLIT, $0-136
 	MOVQ         a0+16(FP), AX
 	MOVQ         a1+24(FP), CX
@@ -6509,12 +6509,16 @@ vector:
 	ANDQ         $0x3f, R14
 	VPBROADCASTQ R14, Z2
 	ANDQ         $-64, R11
+	SHRQ         $0x06, R11
+	MOVQ         size+112(FP), R14
+	IMULQ        R14, R11
 	ADDQ         R11, R10
 	XORQ         R11, R11
 	VPXORQ       Z3, Z3, Z3
 	VPXORQ       Z4, Z4, Z4
 	VPXORQ       Z5, Z5, Z5
 	VPXORQ       Z6, Z6, Z6
+	MOVQ         size+112(FP), R14
 	TESTQ        R13, R13
 	JZ           term
 	MOVQ         dst0+0(FP), R13
@@ -6529,14 +6533,11 @@ term:
 	VMOVDQU64        (R13)(DX*1), Z7
 	MOVQ             (CX)(R11*8), R13
 	VMOVDQU64        (R13)(DX*1), Z8
-	MOVQ             step+80(FP), R13
 	VMOVDQU64        (R10), Z9
-	VMOVDQU64        64(R10), Z11
+	VMOVDQU64        (R10)(R14*1), Z11
 	VPSHRDVQ         Z2, Z11, Z9
 	VPANDQ           Z1, Z9, Z9
-	PREFETCHT1       (R10)(R13*1)
-	MOVQ             size+112(FP), R13
-	ADDQ             R13, R10
+	ADDQ             $0x00000040, R10
 	VPMADD52LUQ      Z7, Z9, Z3
 	VPMADD52LUQ      Z8, Z9, Z5
 	VPMADD52HUQ      Z7, Z9, Z4
@@ -6680,7 +6681,7 @@ term:
 	RET
 
 // func sumRows2Packed(dst0 *[]uint64, dst1 *[]uint64, a0 *[]uint64, a1 *[]uint64, terms uint64, to uint64, from uint64, vectors uint64, position uint64, shift uint64, step uint64, factors *uint64, start uint64, c *[23]uint64, size uint64, width uint64, mask uint64)
-// Requires: AVX, AVX512F, AVX512IFMA, AVX512VBMI2, BMI2, MMX+
+// Requires: AVX, AVX512F, AVX512IFMA, AVX512VBMI2, BMI2
 TEXT ·sumRows2Packed(SB), NOSPLIT, $0-136
 	MOVQ         a0+16(FP), AX
 	MOVQ         a1+24(FP), CX
@@ -6714,6 +6715,9 @@ vector:
 	ANDQ         $0x3f, R14
 	VPBROADCASTQ R14, Z2
 	ANDQ         $-64, R11
+	SHRQ         $0x06, R11
+	MOVQ         size+112(FP), R14
+	IMULQ        R14, R11
 	ADDQ         R11, R10
 	XORQ         R11, R11
 	VPXORQ       Z3, Z3, Z3
@@ -6724,6 +6728,7 @@ vector:
 	VPXORQ       Z8, Z8, Z8
 	VPXORQ       Z9, Z9, Z9
 	VPXORQ       Z10, Z10, Z10
+	MOVQ         size+112(FP), R14
 	TESTQ        R13, R13
 	JZ           term
 	MOVQ         dst0+0(FP), R13
@@ -6744,22 +6749,15 @@ term:
 	VMOVDQU64        (R13)(DX*1), Z11
 	MOVQ             (CX)(R11*8), R13
 	VMOVDQU64        (R13)(DX*1), Z12
-	MOVQ             step+80(FP), R13
 	VMOVDQU64        (R10), Z13
-	VMOVDQU64        64(R10), Z16
+	VMOVDQU64        (R10)(R14*1), Z16
 	VPSHRDVQ         Z2, Z16, Z13
 	VPANDQ           Z1, Z13, Z13
-	PREFETCHT1       (R10)(R13*1)
-	MOVQ             size+112(FP), R13
-	ADDQ             R13, R10
-	MOVQ             step+80(FP), R13
-	VMOVDQU64        (R10), Z14
-	VMOVDQU64        64(R10), Z17
+	VMOVDQU64        64(R10), Z14
+	VMOVDQU64        64(R10)(R14*1), Z17
 	VPSHRDVQ         Z2, Z17, Z14
 	VPANDQ           Z1, Z14, Z14
-	PREFETCHT1       (R10)(R13*1)
-	MOVQ             size+112(FP), R13
-	ADDQ             R13, R10
+	ADDQ             $0x00000080, R10
 	VPMADD52LUQ      Z11, Z13, Z3
 	VPMADD52LUQ      Z12, Z13, Z5
 	VPMADD52LUQ      Z11, Z14, Z7
@@ -6990,7 +6988,7 @@ term:
 	RET
 
 // func sumRows3Packed(dst0 *[]uint64, dst1 *[]uint64, a0 *[]uint64, a1 *[]uint64, terms uint64, to uint64, from uint64, vectors uint64, position uint64, shift uint64, step uint64, factors *uint64, start uint64, c *[23]uint64, size uint64, width uint64, mask uint64)
-// Requires: AVX, AVX512F, AVX512IFMA, AVX512VBMI2, BMI2, MMX+
+// Requires: AVX, AVX512F, AVX512IFMA, AVX512VBMI2, BMI2
 TEXT ·sumRows3Packed(SB), NOSPLIT, $0-136
 	MOVQ         a0+16(FP), AX
 	MOVQ         a1+24(FP), CX
@@ -7024,6 +7022,9 @@ vector:
 	ANDQ         $0x3f, R14
 	VPBROADCASTQ R14, Z2
 	ANDQ         $-64, R11
+	SHRQ         $0x06, R11
+	MOVQ         size+112(FP), R14
+	IMULQ        R14, R11
 	ADDQ         R11, R10
 	XORQ         R11, R11
 	VPXORQ       Z3, Z3, Z3
@@ -7038,6 +7039,7 @@ vector:
 	VPXORQ       Z12, Z12, Z12
 	VPXORQ       Z13, Z13, Z13
 	VPXORQ       Z14, Z14, Z14
+	MOVQ         size+112(FP), R14
 	TESTQ        R13, R13
 	JZ           term
 	MOVQ         dst0+0(FP), R13
@@ -7064,30 +7066,19 @@ term:
 	VMOVDQU64        (R13)(DX*1), Z15
 	MOVQ             (CX)(R11*8), R13
 	VMOVDQU64        (R13)(DX*1), Z16
-	MOVQ             step+80(FP), R13
 	VMOVDQU64        (R10), Z17
-	VMOVDQU64        64(R10), Z21
+	VMOVDQU64        (R10)(R14*1), Z21
 	VPSHRDVQ         Z2, Z21, Z17
 	VPANDQ           Z1, Z17, Z17
-	PREFETCHT1       (R10)(R13*1)
-	MOVQ             size+112(FP), R13
-	ADDQ             R13, R10
-	MOVQ             step+80(FP), R13
-	VMOVDQU64        (R10), Z18
-	VMOVDQU64        64(R10), Z22
+	VMOVDQU64        64(R10), Z18
+	VMOVDQU64        64(R10)(R14*1), Z22
 	VPSHRDVQ         Z2, Z22, Z18
 	VPANDQ           Z1, Z18, Z18
-	PREFETCHT1       (R10)(R13*1)
-	MOVQ             size+112(FP), R13
-	ADDQ             R13, R10
-	MOVQ             step+80(FP), R13
-	VMOVDQU64        (R10), Z19
-	VMOVDQU64        64(R10), Z23
+	VMOVDQU64        128(R10), Z19
+	VMOVDQU64        128(R10)(R14*1), Z23
 	VPSHRDVQ         Z2, Z23, Z19
 	VPANDQ           Z1, Z19, Z19
-	PREFETCHT1       (R10)(R13*1)
-	MOVQ             size+112(FP), R13
-	ADDQ             R13, R10
+	ADDQ             $0x000000c0, R10
 	VPMADD52LUQ      Z15, Z17, Z3
 	VPMADD52LUQ      Z16, Z17, Z5
 	VPMADD52LUQ      Z15, Z18, Z7
@@ -7405,7 +7396,7 @@ term:
 	RET
 
 // func sumRows4Packed(dst0 *[]uint64, dst1 *[]uint64, a0 *[]uint64, a1 *[]uint64, terms uint64, to uint64, from uint64, vectors uint64, position uint64, shift uint64, step uint64, factors *uint64, start uint64, c *[23]uint64, size uint64, width uint64, mask uint64)
-// Requires: AVX, AVX512F, AVX512IFMA, AVX512VBMI2, BMI2, MMX+
+// Requires: AVX, AVX512F, AVX512IFMA, AVX512VBMI2, BMI2
 TEXT ·sumRows4Packed(SB), NOSPLIT, $0-136
 	MOVQ         a0+16(FP), AX
 	MOVQ         a1+24(FP), CX
@@ -7439,6 +7430,9 @@ vector:
 	ANDQ         $0x3f, R14
 	VPBROADCASTQ R14, Z2
 	ANDQ         $-64, R11
+	SHRQ         $0x06, R11
+	MOVQ         size+112(FP), R14
+	IMULQ        R14, R11
 	ADDQ         R11, R10
 	XORQ         R11, R11
 	VPXORQ       Z3, Z3, Z3
@@ -7457,6 +7451,7 @@ vector:
 	VPXORQ       Z16, Z16, Z16
 	VPXORQ       Z17, Z17, Z17
 	VPXORQ       Z18, Z18, Z18
+	MOVQ         size+112(FP), R14
 	TESTQ        R13, R13
 	JZ           term
 	MOVQ         dst0+0(FP), R13
@@ -7489,38 +7484,23 @@ term:
 	VMOVDQU64        (R13)(DX*1), Z19
 	MOVQ             (CX)(R11*8), R13
 	VMOVDQU64        (R13)(DX*1), Z20
-	MOVQ             step+80(FP), R13
 	VMOVDQU64        (R10), Z21
-	VMOVDQU64        64(R10), Z26
+	VMOVDQU64        (R10)(R14*1), Z26
 	VPSHRDVQ         Z2, Z26, Z21
 	VPANDQ           Z1, Z21, Z21
-	PREFETCHT1       (R10)(R13*1)
-	MOVQ             size+112(FP), R13
-	ADDQ             R13, R10
-	MOVQ             step+80(FP), R13
-	VMOVDQU64        (R10), Z22
-	VMOVDQU64        64(R10), Z27
+	VMOVDQU64        64(R10), Z22
+	VMOVDQU64        64(R10)(R14*1), Z27
 	VPSHRDVQ         Z2, Z27, Z22
 	VPANDQ           Z1, Z22, Z22
-	PREFETCHT1       (R10)(R13*1)
-	MOVQ             size+112(FP), R13
-	ADDQ             R13, R10
-	MOVQ             step+80(FP), R13
-	VMOVDQU64        (R10), Z23
-	VMOVDQU64        64(R10), Z28
+	VMOVDQU64        128(R10), Z23
+	VMOVDQU64        128(R10)(R14*1), Z28
 	VPSHRDVQ         Z2, Z28, Z23
 	VPANDQ           Z1, Z23, Z23
-	PREFETCHT1       (R10)(R13*1)
-	MOVQ             size+112(FP), R13
-	ADDQ             R13, R10
-	MOVQ             step+80(FP), R13
-	VMOVDQU64        (R10), Z24
-	VMOVDQU64        64(R10), Z29
+	VMOVDQU64        192(R10), Z24
+	VMOVDQU64        192(R10)(R14*1), Z29
 	VPSHRDVQ         Z2, Z29, Z24
 	VPANDQ           Z1, Z24, Z24
-	PREFETCHT1       (R10)(R13*1)
-	MOVQ             size+112(FP), R13
-	ADDQ             R13, R10
+	ADDQ             $0x00000100, R10
 	VPMADD52LUQ      Z19, Z21, Z3
 	VPMADD52LUQ      Z20, Z21, Z5
 	VPMADD52LUQ      Z19, Z22, Z7

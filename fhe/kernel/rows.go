@@ -50,14 +50,17 @@ func (f *Factors) interleaved() bool { return f.m.packedBits() < 64 }
 func (f *Factors) words() int {
 	if f.run == 1 && f.interleaved() {
 		block, size := f.block()
-		return f.rows*f.terms*(f.m.N()/block)*size + 8 // the last values are read as two registers
+		return f.rows * f.terms * (f.m.N()/block*size + 8) // the last values are read as two registers
 	}
 	return f.rows * f.terms * (f.m.N() / f.run)
 }
 
+// factorBlock is how many packed values stand together: so many that little is lost to rounding up to whole words.
+const factorBlock = 128
+
 // block returns how many packed values stand together, and in how many words.
 func (f *Factors) block() (values, words int) {
-	values = min(128, f.m.N())
+	values = min(factorBlock, f.m.N())
 	return values, packedLen(f.m.packedBits(), values) - 8
 }
 
@@ -79,9 +82,13 @@ func (f *Factors) Set(row, term int, values []uint64) {
 			f.data[(i*f.terms+term)*f.rows+row] = values[i*f.run]
 		}
 	default:
+		var packed [factorBlock + 8]uint64
 		block, size := f.block()
 		for i := 0; i < len(values); i += block {
-			f.m.Pack(f.data[((i/block*f.terms+term)*f.rows+row)*size:], values[i:i+block])
+			f.m.Pack(packed[:], values[i:i+block])
+			for word := 0; word < size; word += 8 {
+				copy(f.data[((i/block*size+word)*f.terms+8*term)*f.rows+8*row:], packed[word:word+8])
+			}
 		}
 	}
 }

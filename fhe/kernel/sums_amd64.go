@@ -124,12 +124,13 @@ func (s *Sums) take(start, end int) {
 		return
 	}
 	vectors, position := uint64(end-start)/8, uint64(start)/8
-	unit, shift, size := f.rows, uint64(bits.TrailingZeros(uint(f.run/8))), uint64(0) // unit is in words
+	unit, shift, step, size := f.rows, uint64(bits.TrailingZeros(uint(f.run/8))), uint64(8*f.terms*f.rows), uint64(0) // unit is in words
 	if f.run == 1 {
 		block, words := f.block()
-		unit, shift, size = f.rows*words, uint64(bits.TrailingZeros(uint(block/8))), uint64(8*words)
+		unit, shift, size = 8*f.rows, uint64(bits.TrailingZeros(uint(block/8))), uint64(8*8*f.terms*f.rows)
+		step = size * uint64(words/8)
 	}
-	step, to, from := uint64(8*f.terms*unit), uint64(8*start), uint64(8*(start-s.From))
+	to, from := uint64(8*start), uint64(8*(start-s.From))
 	for k, add := 0, uint64(0); k < f.terms; k, add = k+m.vectorTerms, 1 {
 		d0, d1, a0, a1, b := &s.Results[0][0], &s.Results[1][0], &s.Terms[0][k], &s.Terms[1][k], &f.data[k*unit]
 		terms := uint64(min(m.vectorTerms, f.terms-k))

@@ -101,7 +101,7 @@ func (k keyProducts) column(label string, width int) {
 			PREFETCHT1(Mem{Base: ahead, Index: words[0], Scale: 1})
 			for v := range x {
 				y := k.temp()
-				unpack(Mem{Base: row, Index: words[v], Scale: 1}, shifts[v], k.bits, y, k.temp())
+				unpack(Mem{Base: row, Index: words[v], Scale: 1}, Mem{Base: row, Index: words[v], Scale: 1, Disp: 64}, shifts[v], k.bits, y, k.temp())
 				parts[v][part].add(x[v], y)
 			}
 		}

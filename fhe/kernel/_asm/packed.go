@@ -24,10 +24,9 @@ func bitsOf(position GPVirtual, v int, shift VecPhysical) GPVirtual {
 }
 
 // unpack reads eight values.
-func unpack(from Mem, shift, mask, x, next VecPhysical) {
+func unpack(from, after Mem, shift, mask, x, next VecPhysical) {
 	VMOVDQU64(from, x)
-	from.Disp += 64
-	VMOVDQU64(from, next)
+	VMOVDQU64(after, next)
 	VPSHRDVQ(shift, next, x)
 	VPANDQ(mask, x, x)
 }

@@ -13,7 +13,7 @@ const maxRows = 4
 
 // rowSums generates sums of terms, both parts of ciphertexts, times rows of factors that stand side by side: those of a
 // vector of eight places follow those of the one before, step bytes after them. In runs they serve 2^shift vectors; packed
-// ones are those of 2^shift vectors, size bytes for each.
+// ones are those of 2^shift vectors, of which the first words stand side by side, size bytes after them the second, and so on.
 func rowSums(rows int, b form) {
 	name := fmt.Sprintf("sumRows%d%s", rows, map[form]string{packed: "Packed", runs: "Runs"}[b])
 	extra := ""
@@ -58,7 +58,11 @@ func rowSums(rows int, b form) {
 		DECQ(start)
 		MOVQ(position, within)
 		ANDQ(start, within)
-		ADDQ(bitsOf(within, 0, shifts), at)
+		word := bitsOf(within, 0, shifts)
+		SHRQ(U8(6), word)
+		size := argument("size")
+		IMULQ(size, word)
+		ADDQ(word, at)
 	}
 	XORQ(term, term)
 	for _, parts := range sums {
@@ -66,6 +70,10 @@ func rowSums(rows int, b form) {
 			VPXORQ(s.low, s.low, s.low)
 			VPXORQ(s.high, s.high, s.high)
 		}
+	}
+	var size GPVirtual
+	if b == packed {
+		size = argument("size")
 	}
 	TESTQ(start, start)
 	JZ(LabelRef("term"))
@@ -82,15 +90,14 @@ func rowSums(rows int, b form) {
 		}
 		for row := range rows {
 			if b == packed {
-				ahead := argument("step")
-				unpack(Mem{Base: at}, shifts, bits, y[row], p.temp())
-				PREFETCHT1(Mem{Base: at, Index: ahead, Scale: 1})
-				ADDQ(argument("size"), at)
+				unpack(Mem{Base: at, Disp: 64 * row}, Mem{Base: at, Index: size, Scale: 1, Disp: 64 * row}, shifts, bits, y[row], p.temp())
 			} else {
 				VPBROADCASTQ(Mem{Base: at, Disp: 8 * row}, y[row])
 			}
 		}
-		if b == runs {
+		if b == packed {
+			ADDQ(U32(64*rows), at)
+		} else {
 			ADDQ(U8(8*rows), at)
 		}
 		for row, parts := range sums {

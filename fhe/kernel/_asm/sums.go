@@ -180,7 +180,7 @@ func (p innerProduct) column(label string, width int) {
 				row := GP64()
 				MOVQ(Mem{Base: first, Index: term, Scale: 8}, row)
 				for v := range y {
-					unpack(Mem{Base: row, Index: words[v], Scale: 1}, shifts[v], p.bits, x[0], x[1])
+					unpack(Mem{Base: row, Index: words[v], Scale: 1}, Mem{Base: row, Index: words[v], Scale: 1, Disp: 64}, shifts[v], p.bits, x[0], x[1])
 					side(i)[v].add(x[0], y[v])
 				}
 				continue
