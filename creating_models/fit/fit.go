@@ -178,6 +178,11 @@ func (o Options) ofTable(t *Table) (*comparison, error) {
 			}
 		}
 	}
+	for _, c := range known.table.Columns {
+		if o.Kind == CNN && c.Kind != pipeline.Number {
+			return nil, fmt.Errorf("column %q: images are rows of numbers", c.Name)
+		}
+	}
 	columns, err := columnsOf(known.table, o.Kind.words())
 	if err != nil {
 		return nil, err
@@ -190,9 +195,6 @@ func (o Options) ofTable(t *Table) (*comparison, error) {
 		return nil, fmt.Errorf("test rows: %w", err)
 	}
 	if o.Kind == CNN {
-		if slices.ContainsFunc(columns, func(c pipeline.Column) bool { return c.Kind != pipeline.Number }) {
-			return nil, errors.New("images are rows of numbers")
-		}
 		r.Known.Shape, r.Test.Shape = o.Shape, o.Shape
 		for _, set := range []*dataset.Set{r.Known, r.Test} {
 			if err := set.Validate(); err != nil {

@@ -11,6 +11,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
+	"strconv"
 	"strings"
 	"unicode/utf8"
 )
@@ -19,8 +21,8 @@ import (
 const sniffed = 20
 
 // Read returns the records of a table, spaces around fields taken off, blank lines left out. Separator 0 stands for the
-// one of tab, semicolon, bar and comma that occurs equally often in each of the first records, or in most of them; a space
-// takes any run of spaces, and a line feed leaves each line whole. Fields may be quoted but where tabs, spaces or line feeds
+// one of tab, semicolon, bar and comma that occurs equally often in each of the first records, or in most of them, or of
+// spaces if these part lines of numbers; a space takes any run of spaces, and a line feed leaves each line whole. Fields may be quoted but where tabs, spaces or line feeds
 // separate. All records have the same number of fields.
 func Read(data []byte, separator rune) ([][]string, error) {
 	if err := checkText(data); err != nil {
@@ -124,7 +126,32 @@ func sniff(data []byte) rune {
 			best, largest = separator, alike
 		}
 	}
+	if largest == 0 && spaced(data) {
+		return ' '
+	}
 	return best
+}
+
+// spaced holds if spaces part the first lines into as many fields, two or more, with a number among them.
+func spaced(data []byte) bool {
+	width, lines := 0, 0
+	for line := range bytes.Lines(data) {
+		fields := strings.Fields(string(line))
+		if len(fields) == 0 {
+			continue
+		}
+		if width == 0 {
+			width = len(fields)
+		}
+		isNumber := func(field string) bool { _, err := strconv.ParseFloat(field, 64); return err == nil }
+		if len(fields) != width || width < 2 || lines > 0 && !slices.ContainsFunc(fields, isNumber) {
+			return false
+		}
+		if lines++; lines == sniffed {
+			break
+		}
+	}
+	return lines > 1
 }
 
 // agreement returns in how many of the first records a separator occurs as often as it does in most of them, outside of

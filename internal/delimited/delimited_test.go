@@ -17,6 +17,8 @@ func TestRead(t *testing.T) {
 		"tab":          {"He said, \"no.\t0\r\n\"Yes\", she, said\t1\r\n", 0, [][]string{{`He said, "no.`, "0"}, {`"Yes", she, said`, "1"}}},
 		"bar":          {"\xef\xbb\xbfa|b\n1|2\n", 0, [][]string{{"a", "b"}, {"1", "2"}}},
 		"spaces":       {" 1  2\n3 4\n", ' ', [][]string{{"1", "2"}, {"3", "4"}}},
+		"some spaces":  {"a b\n1  2\n 3 x\n", 0, [][]string{{"a", "b"}, {"1", "2"}, {"3", "x"}}},
+		"sentences":    {"It was good\nIt was bad\n", 0, [][]string{{"It was good"}, {"It was bad"}}},
 		"lines":        {"so, good\nbad\n", '\n', [][]string{{"so, good"}, {"bad"}}},
 		"one column":   {"a\nb c\n", 0, [][]string{{"a"}, {"b c"}}},
 		"lines within": {"a;b\n\"x\ny;z\";2\n", 0, [][]string{{"a", "b"}, {"x\ny;z", "2"}}},
