@@ -275,6 +275,9 @@ func Compile(g *model.Graph, rows [][]float64, o Options) (*Result, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := s.balance(rows); err != nil {
+		return nil, err
+	}
 	k := &compilation{split: s, options: o, weights: weights, progress: o.progress, profiles: map[int][][]styled{}}
 	if len(o.Classes) == 0 {
 		k.approximated = approximated.Loss
