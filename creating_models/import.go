@@ -108,7 +108,7 @@ func loadPublication(path, rowsPath, labelPath, classes string) (*publication, e
 	}
 	for i, row := range x {
 		if len(row) != width {
-			return nil, fmt.Errorf("%s: row %d has %d values, the model takes %d", rowsPath, i+1, len(row), width)
+			return nil, fmt.Errorf("%s: row %d has %d values, the model takes %d: rows are its inputs, all of them, without labels", rowsPath, i+1, len(row), width)
 		}
 	}
 	answers, err := p.model.Graph.RunRows(x)
@@ -315,6 +315,9 @@ func (p *publication) recipe(name string) recipes.Recipe {
 	}
 }
 
+// enoughRows is from where on the number of calibration rows is not remarked upon.
+const enoughRows = 50
+
 // describe prints what was read and who does what of it.
 func (p *publication) describe(w io.Writer) error {
 	fmt.Fprintf(w, "%s: %s, %d values a row", filepath.Base(p.path), p.model.Format, len(p.set.X[0]))
@@ -326,6 +329,9 @@ func (p *publication) describe(w io.Writer) error {
 		if c.Kind == pipeline.Category {
 			fmt.Fprintf(w, "text: %s, looked up among %d on the client\n", c.Name, len(c.Values))
 		}
+	}
+	if n := len(p.set.X); n < enoughRows {
+		fmt.Fprintf(w, "note: %d calibration rows: rows beyond their ranges may get wrong answers; a hundred or more cover them\n", n)
 	}
 	for _, note := range p.model.Notes {
 		fmt.Fprintf(w, "note: %s\n", note)

@@ -59,7 +59,7 @@ func Read(path string) (*Table, error) {
 		t.X[i] = make([]float64, len(row))
 		for k, field := range row {
 			if t.X[i][k], err = number(field); err != nil {
-				return nil, fmt.Errorf("%s: row %d, column %d: %q is no number: encode it as the model's training did", path, i+1, k+1, field)
+				return nil, fmt.Errorf("%s: row %d, column %d: %q is no number: encode it as the model's training did, or leave the column out", path, i+1, k+1, field)
 			}
 		}
 	}
