@@ -165,9 +165,13 @@ func (d *decomposition) releaseLimb(a *arena, limb int) {
 	}
 }
 
-// ahead returns how many limbs are worked on at a time.
-func (d *decomposition) ahead(n int) int {
-	return max(1, min(len(d.moduli), aheadBytes/(8*n*(len(d.digits)+2))))
+// ahead returns how many limbs are transformed before they are needed. A single worker, whom nobody waits for, needs them
+// at once: none.
+func (w *flow) ahead(d *decomposition) int {
+	if w.pool.Workers() < 2 {
+		return 0
+	}
+	return max(1, min(len(d.moduli), aheadBytes/(8*w.params.N()*(len(d.digits)+2))))
 }
 
 // keySum returns the key's inner product at a limb, rotated: an encryption, under the key's second secret, of the
@@ -228,7 +232,7 @@ func (w *flow) switchAndDivide(result pair, d *decomposition, key *SwitchingKey,
 		arena.fill(rest[0])
 		arena.fill(rest[1])
 	})
-	ahead := min(stay, d.ahead(w.params.N()))
+	ahead := min(stay, w.ahead(d))
 	for limb := stay; limb < stay+drop; limb++ {
 		w.transform(d, limb)
 	}
@@ -254,10 +258,11 @@ func (w *flow) switchAndDivide(result pair, d *decomposition, key *SwitchingKey,
 		}
 	})
 	stages := make([]stage, stay)
-	for first := 0; first < stay; first += ahead {
-		size := min(ahead, stay-first)
+	for first, next := 0, 0; first < stay; first = next {
+		next = min(first+max(ahead, 1), stay)
+		size := next - first
 		remainders := make([][2][]uint64, size)
-		if first > 0 {
+		if first >= ahead {
 			for limb := first; limb < first+size; limb++ {
 				w.transform(d, limb)
 			}
@@ -297,7 +302,7 @@ func (w *flow) accumulate(total pair, d *decomposition, key *SwitchingKey, adden
 		w.arena.release(d.coefficients)
 		then()
 	})
-	ahead := d.ahead(w.params.N())
+	ahead := w.ahead(d)
 	for limb := range ahead {
 		w.transform(d, limb)
 	}
