@@ -388,8 +388,11 @@ func (k *compilation) search() (*Result, error) {
 			most = len(k.candidates)
 		}
 		result, err := k.choose(most)
-		if !errors.Is(err, errNoisy) || round == rounds {
+		switch {
+		case !errors.Is(err, errNoisy):
 			return result, err
+		case round == rounds:
+			return nil, fmt.Errorf("%w: %w", ErrTooExact, err)
 		}
 		k.target /= 1.6
 	}

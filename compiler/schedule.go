@@ -252,7 +252,7 @@ func compareCandidates(a, b Candidate) int {
 // chainFor returns the bits of the shortest chain of primes, all of primeBits but q_0, on which the schedule runs, and
 // leaves the circuit scheduled on it.
 func chainFor(c *circuit.Circuit, f *profile, s scales, logN, primeBits int) ([]int, bool) {
-	for limbs := 1; float64(primeBits*(limbs-1)) < circuit.MaxLogQP(logN); limbs++ {
+	for limbs := 1; limbs <= circuit.MaxPrimes && float64(primeBits*(limbs-1)) < circuit.MaxLogQP(logN); limbs++ {
 		bits := slices.Repeat([]int{primeBits}, limbs)
 		runs := func(base int) bool {
 			bits[0] = base

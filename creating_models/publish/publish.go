@@ -130,7 +130,12 @@ func (m *Model) compile() error {
 			continue
 		}
 		if !m.classifies() {
-			break // no label hangs on the noise
+			if m.strayed() <= maxStrayed*float64(len(m.Simulated)) {
+				break
+			}
+			// What the client does last, such as looking for the nearest neighbours, makes much of small errors.
+			options.MaxScoreError = m.Compiled.MaxScoreError / 4
+			continue
 		}
 		tied, err := m.Compiled.Tied(m.Simulated)
 		if err != nil {
@@ -167,6 +172,28 @@ func (m *Model) compileOnce(options *compiler.Options) (compiled *compiler.Resul
 		}
 	}
 	return compiled, err
+}
+
+// Simulated answers that are wrong by more than this share of their range, and the share of them that is accepted.
+const strays, maxStrayed = 1. / 32, 0.01
+
+// strayed counts them.
+func (m *Model) strayed() float64 {
+	low, high, n := math.Inf(1), math.Inf(-1), 0.0
+	for _, s := range m.Simulated {
+		for _, v := range s.Answer {
+			low, high = min(low, v), max(high, v)
+		}
+	}
+	for _, s := range m.Simulated {
+		for k, v := range s.Answer {
+			if math.Abs(s.NoisyAnswer[k]-v) > strays*(high-low) {
+				n++
+				break
+			}
+		}
+	}
+	return n
 }
 
 // headroom is what errors as large as this one ask for.
