@@ -28,29 +28,37 @@ func (e *evaluator) release(pairs ...pair) {
 // divide divides a pair over the limbs of d by d's divisor, rounding to the nearest, and adds a plaintext to what stays;
 // nil for none. The pair's limbs beyond are released.
 func (e *evaluator) divide(d *division, c pair, bias poly) pair {
-	stay := len(d.inverse)
-	quotient, rest := pair{c[0][:stay:stay], c[1][:stay:stay]}, []poly{c[0][stay:], c[1][stay:]}
 	w := e.flow()
+	quotient, _ := w.divide(d, c, bias, always)
+	w.run()
+	return quotient
+}
+
+// divide adds the calls of evaluator.divide, each limb once ready says that it is there. Two for each limb that stays are
+// returned.
+func (w *flow) divide(d *division, c pair, bias poly, ready func(limb int)) (pair, stage) {
+	arena, stay := w.arena, len(d.inverse)
+	quotient, rest := pair{c[0][:stay:stay], c[1][:stay:stay]}, []poly{c[0][stay:], c[1][stay:]}
 	var r *remainders
 	if len(d.divisor) > 0 {
-		r = w.remainders(d, rest, func(_, _ int) {})
+		r = w.remainders(d, rest, func(_, k int) { ready(stay + k) })
 		r.extend(w)
 	}
-	w.add(2*stay, func(task int) {
+	finished := countdown(2*stay, func() { arena.release(rest...) })
+	return quotient, w.add(2*stay, func(task int) {
 		part, limb := task%2, task/2
 		m, v := d.moduli[limb], quotient[part][limb]
+		ready(limb)
 		if r != nil {
 			remainder := r.at(part, limb)
 			m.SubMulScalar(v, v, remainder, d.inverse[limb])
-			e.arena.releaseVector(remainder)
+			arena.releaseVector(remainder)
 		}
 		if part == 0 && bias != nil {
 			m.Add(v, v, bias[limb])
 		}
+		finished()
 	})
-	w.run()
-	e.arena.release(rest...)
-	return quotient
 }
 
 // rotate returns a pair rotated by the key's step.

@@ -164,8 +164,17 @@ func (e *evaluator) turnTimesSpecial(group turns, g *gadget, d *division, keys *
 	if len(waiting) == 0 {
 		return
 	}
-	stay, ones := len(d.inverse), slices.Repeat([]uint64{1}, len(g.moduli))
-	total := e.addUp(g, len(waiting), func(w *flow, i int) *decomposition {
+	total, exists := sums[group.from]
+	if !exists {
+		total = e.pair(len(g.moduli))
+		sums[group.from] = total
+	}
+	var before func(limb, i int)
+	if exists {
+		before = func(_, _ int) {}
+	}
+	w, stay, ones := e.flow(), len(d.inverse), slices.Repeat([]uint64{1}, len(g.moduli))
+	w.addUp(len(waiting), before, func(i int) *decomposition {
 		second := sums[waiting[i].shift][1]
 		r := w.remainders(d, []poly{second[stay:]}, func(_, _ int) {})
 		r.extend(w)
@@ -175,22 +184,13 @@ func (e *evaluator) turnTimesSpecial(group turns, g *gadget, d *division, keys *
 			e.arena.releaseVector(remainder)
 		})
 		return w.digits(g, second[:stay], quotients.wait)
-	}, func(w *flow, i int, total pair, digits *decomposition, before []stage) []stage {
+	}, func(i int, digits *decomposition, before func(limb, i int)) func(limb, i int) {
 		t := &waiting[i]
 		c := sums[t.shift]
 		return w.accumulate(total, digits, keys.rotations[t.step], pair{c[0]}, ones, before, func() { e.release(c) })
 	})
+	w.run()
 	for _, t := range waiting {
 		delete(sums, t.shift)
 	}
-	target, exists := sums[group.from]
-	if !exists {
-		sums[group.from] = total
-		return
-	}
-	e.pool.Do(2*len(g.moduli), func(task int) {
-		part, limb := task%2, task/2
-		g.moduli[limb].Add(target[part][limb], target[part][limb], total[part][limb])
-	})
-	e.release(total)
 }

@@ -119,18 +119,10 @@ func (o *linear) run(e *evaluator, keys *EvaluationKeys, operands []pair) (pair,
 			}
 		}
 	}
-	special := 0
-	for _, group := range o.giants {
-		var err error
-		if special, err = e.turnGiants(group, keys, sums, o.level); err != nil {
-			return pair{}, err
-		}
+	if len(o.sums) == 0 { // a map of zeros
+		return o.apply(e, e.zero(o.level+1), 0)
 	}
-	result, ok := sums[0]
-	if !ok { // a map of zeros
-		result = e.zero(o.level + 1)
-	}
-	return o.apply(e, result, special)
+	return o.turnGiants(e, keys, sums)
 }
 
 func (e *evaluator) zero(limbs int) pair {
@@ -222,83 +214,73 @@ next:
 	return groups
 }
 
-// turnGiants rotates the sums of a group to where they go and adds them there. What comes to place 0 is left times the
-// special primes, whose number it returns.
-func (e *evaluator) turnGiants(group turns, keys *EvaluationKeys, sums map[int]pair, level int) (int, error) {
-	var waiting []turn
-	for _, t := range group.steps {
-		if _, ok := sums[t.shift]; ok {
-			waiting = append(waiting, t)
-		}
+// turnGiants rotates the sums to where they go and adds them there, down to place 0.
+func (o *linear) turnGiants(e *evaluator, keys *EvaluationKeys, sums map[int]pair) (pair, error) {
+	w, finished := e.flow(), false
+	ready := map[int]func(limb int){} // says when a sum is there
+	for shift := range sums {
+		ready[shift] = always
 	}
-	special := 0
-	groups := bySpecial(waiting, keys)
-	for at, same := range groups {
-		last := group.from == 0 && at == len(groups)-1
-		g, err := e.params.gadget(level, same.special)
-		if err != nil {
-			return 0, err
-		}
-		division, err := e.params.division(level, same.special, 0)
-		if err != nil {
-			return 0, err
-		}
-		total := e.addTurned(g, division, waiting, same.steps, keys, sums)
-		target, exists := sums[group.from]
-		switch {
-		case last:
-			special = same.special
-			if exists {
-				e.pool.Do(2*(level+1), func(task int) {
-					part, limb := task%2, task/2
-					g.moduli[limb].MulScalarAdd(total[part][limb], target[part][limb], division.product[limb])
-				})
-				e.release(target)
+	for _, group := range o.giants {
+		waiting := slices.DeleteFunc(slices.Clone(group.steps), func(t turn) bool { _, ok := sums[t.shift]; return !ok })
+		groups := bySpecial(waiting, keys)
+		for at, same := range groups {
+			f := finish{level: o.level}
+			if group.from == 0 && at == len(groups)-1 {
+				f, finished = o.finish, true
 			}
-			sums[0] = total
-		case exists:
-			total = e.divide(division, total, nil)
-			e.pool.Do(2*(level+1), func(task int) {
-				part, limb := task%2, task/2
-				g.moduli[limb].Add(target[part][limb], target[part][limb], total[part][limb])
+			g, err := e.params.gadget(o.level, same.special)
+			if err != nil {
+				return pair{}, err
+			}
+			division, err := e.params.division(o.level, same.special, f.rescale)
+			if err != nil {
+				return pair{}, err
+			}
+			total := e.pair(len(g.moduli))
+			before := w.lift(total, sums[group.from], g, division, ready[group.from])
+			before = w.addUp(len(same.steps), before, func(i int) *decomposition {
+				shift := waiting[same.steps[i]].shift
+				return w.digits(g, sums[shift][1], ready[shift])
+			}, func(i int, d *decomposition, before func(limb, i int)) func(limb, i int) {
+				t := &waiting[same.steps[i]]
+				c := sums[t.shift]
+				return w.accumulate(total, d, keys.rotations[t.step], pair{c[0]}, division.product, before, func() { e.release(c) })
 			})
-			e.release(total)
-		default:
-			sums[group.from] = e.divide(division, total, nil)
+			sum, calls := w.divide(division, total, f.bias, func(limb int) {
+				for i := range w.pieces() {
+					before(limb, i)
+				}
+			})
+			sums[group.from] = sum
+			ready[group.from] = func(limb int) { calls.waitFor(2*limb, 2*limb+2) }
 		}
-	}
-	for _, t := range waiting {
-		delete(sums, t.shift)
-	}
-	return special, nil
-}
-
-// addTurned returns the sum of rotations times the special primes, and releases what is rotated.
-func (e *evaluator) addTurned(g *gadget, d *division, list []turn, chosen []int, keys *EvaluationKeys, sums map[int]pair) pair {
-	return e.addUp(g, len(chosen), func(w *flow, i int) *decomposition {
-		return w.digits(g, sums[list[chosen[i]].shift][1], always)
-	}, func(w *flow, i int, total pair, digits *decomposition, before []stage) []stage {
-		t := &list[chosen[i]]
-		c := sums[t.shift]
-		return w.accumulate(total, digits, keys.rotations[t.step], pair{c[0]}, d.product, before, func() { e.release(c) })
-	})
-}
-
-// addUp returns a sum over the limbs of a gadget: of what is added to a total, from one decomposition after the other.
-func (e *evaluator) addUp(g *gadget, n int, decompose func(w *flow, i int) *decomposition,
-	add func(w *flow, i int, total pair, d *decomposition, before []stage) []stage) pair {
-	total, w := e.pair(len(g.moduli)), e.flow()
-	next := decompose(w, 0)
-	var before []stage
-	for i := range n {
-		d := next
-		if i+1 < n { // before the products of this one, so that nobody waits for it
-			next = decompose(w, i+1)
-		}
-		before = add(w, i, total, d, before)
 	}
 	w.run()
-	return total
+	if finished {
+		return sums[0], nil
+	}
+	return o.apply(e, sums[0], 0)
+}
+
+// lift writes a pair, if there is one, times the special primes to a total, and releases it. It returns what to wait for.
+func (w *flow) lift(total, c pair, g *gadget, d *division, ready func(limb int)) func(limb, i int) {
+	if c[0] == nil {
+		return nil
+	}
+	arena := w.arena
+	finished := countdown(2*len(g.moduli), func() { arena.release(c[0], c[1]) })
+	calls := w.add(2*len(g.moduli), func(task int) {
+		part, limb := task%2, task/2
+		if limb <= g.level {
+			ready(limb)
+			g.moduli[limb].MulScalar(total[part][limb], c[part][limb], d.product[limb])
+		} else {
+			clear(total[part][limb])
+		}
+		finished()
+	})
+	return func(limb, _ int) { calls.waitFor(2*limb, 2*limb+2) }
 }
 
 // fold adds rotations of a value to itself, one after the other.

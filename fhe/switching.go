@@ -293,13 +293,14 @@ func (w *flow) switchAndDivide(result pair, d *decomposition, key *SwitchingKey,
 	return stages
 }
 
-// accumulate adds a key's inner product with a decomposition, rotated, to a total: to what the stages before have written
-// to each of its limbs, or to nothing where there are none. Addends join times factors, limbs without a factor not. The
-// decomposition is released, and then called, in the end.
-func (w *flow) accumulate(total pair, d *decomposition, key *SwitchingKey, addends pair, factors []uint64, before []stage, then func()) []stage {
-	limbs := len(d.moduli)
+// accumulate adds a key's inner product with a decomposition, rotated, to a total: to each piece of its limbs once before
+// says that it is there, or to nothing for nil. Addends join times factors, limbs without a factor not. The decomposition
+// is released, and then called, in the end. What the next to add has to wait for is returned.
+func (w *flow) accumulate(total pair, d *decomposition, key *SwitchingKey, addends pair, factors []uint64,
+	before func(limb, i int), then func()) func(limb, i int) {
+	arena, limbs := w.arena, len(d.moduli)
 	finished := countdown(limbs, func() {
-		w.arena.release(d.coefficients)
+		arena.release(d.coefficients)
 		then()
 	})
 	ahead := w.ahead(d)
@@ -313,14 +314,29 @@ func (w *flow) accumulate(total pair, d *decomposition, key *SwitchingKey, adden
 		}
 		stages[limb] = w.sumPieces(d, limb, key, addends, factors, func(s *kernel.KeySum, i int) {
 			if before != nil {
-				before[limb].wait(i)
+				before(limb, i)
 			}
 			w.inPieces(i, func(start, end int) {
 				m.KeySum(total[0][limb][start:end], total[1][limb][start:end], s, start, before != nil)
 			})
 		}, finished)
 	}
-	return stages
+	return func(limb, i int) { stages[limb].wait(i) }
+}
+
+// addUp accumulates n times, each time from a decomposition that is begun before the products of the one before, so that
+// nobody waits for it.
+func (w *flow) addUp(n int, before func(limb, i int), decompose func(i int) *decomposition,
+	accumulate func(i int, d *decomposition, before func(limb, i int)) func(limb, i int)) func(limb, i int) {
+	next := decompose(0)
+	for i := range n {
+		d := next
+		if i+1 < n {
+			next = decompose(i + 1)
+		}
+		before = accumulate(i, d, before)
+	}
+	return before
 }
 
 // remainders are what polynomials leave when they are divided: the limbs that do not stay, read as one centred number, at
