@@ -63,7 +63,7 @@ func TestWhatMissesItsPromiseIsNotWritten(t *testing.T) {
 		spoil func(*recipes.Recipe, *Options)
 	}{
 		{"below the recipe's", func(r *recipes.Recipe, _ *Options) { r.MinAccuracy = 1 }},
-		{"allow a larger", func(_ *recipes.Recipe, o *Options) { o.MaxScoreError = 1e-40 }},
+		{"or allow more", func(_ *recipes.Recipe, o *Options) { o.MaxScoreError = 1e-40 }},
 	} {
 		r, o := find(t, "logreg-cancer"), Options{Out: filepath.Join(t.TempDir(), "out"), EncryptedSamples: 5}
 		test.spoil(&r, &o)
