@@ -157,7 +157,7 @@ func (k *compilation) judge(g *model.Graph, rows [][]float64) error {
 		at += port.Shape.Size()
 	}
 	o := k.options
-	k.bound = o.bound(scores)
+	k.scores, k.bound = scores, o.bound(scores)
 	for halvings := 0; o.MaxScoreError == 0 && len(o.Classes) > 0 && halvings < maxHalvings; halvings++ {
 		unsafe, err := unsafeLabels(suffix, scores, k.bound/2)
 		if err != nil {
@@ -301,7 +301,7 @@ func Compile(g *model.Graph, rows [][]float64, o Options) (*Result, error) {
 		return nil, err
 	}
 	result.Approximation, result.publicGrid = approximated, o.Grid != nil
-	return result, result.check(rows, want)
+	return result, result.check(rows, want, k.scores)
 }
 
 type compilation struct {
@@ -314,6 +314,7 @@ type compilation struct {
 	// approximated is what approximation has taken of the bound, on the rows set aside.
 	approximated float64
 	target       float64            // what is searched for: less than the bound where simulation shows more noise than predicted
+	scores       [][]float64        // of each row, as the model has them
 	largest      []float64          // score of each output
 	profiles     map[int][][]styled // by log2 of the ring degree
 	candidates   []Candidate

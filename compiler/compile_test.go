@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"cipherpoint/circuit"
+	"cipherpoint/internal/race"
 	"cipherpoint/model"
 	"cipherpoint/pipeline"
 )
@@ -101,6 +102,9 @@ func models(t *testing.T) map[string]*model.Graph {
 func TestCompiledModelsKeepTheirBound(t *testing.T) {
 	for name, g := range models(t) {
 		t.Run(name, func(t *testing.T) {
+			if race.Enabled && slices.Contains([]string{"heads", "pools", "quintic", "residual", "tanh"}, name) {
+				t.Skip("searches for minutes")
+			}
 			t.Parallel()
 			r := rand.New(rand.NewPCG(2, 2))
 			size := g.Inputs[0].Shape.Size()
