@@ -77,9 +77,8 @@ func exact(op model.Op) bool {
 	return false
 }
 
-// assign says for every node where it runs: the longest starts and ends that the client can take. If these are all,
-// everything that can run encrypted does.
-func assign(g *model.Graph) []side {
+// starts puts before what the client can start with; everything else is on the server.
+func starts(g *model.Graph) []side {
 	sides := make([]side, len(g.Nodes))
 	clear := map[string]bool{}
 	for _, port := range g.Inputs {
@@ -92,6 +91,13 @@ func assign(g *model.Graph) []side {
 			clear[node.Output] = true
 		}
 	}
+	return sides
+}
+
+// assign says for every node where it runs: the longest starts and ends that the client can take. If these are all,
+// everything that can run encrypted does.
+func assign(g *model.Graph) []side {
+	sides := starts(g)
 	// Ends: operators that the client can run, all of whose readers it can.
 	ends := make([]bool, len(g.Nodes))
 	readByServer := map[string]bool{}

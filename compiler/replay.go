@@ -71,7 +71,7 @@ type LayerNoise struct {
 // LayerNoise simulates a row with the noise of one layer after the other, all others exact. The noise adds up: the squares
 // of the layers' deviations make that of the whole.
 func (r *Result) LayerNoise(row []float64) ([]LayerNoise, error) {
-	const draws = 8
+	const repeats = 8
 	slots, err := r.slots(row)
 	if err != nil {
 		return nil, err
@@ -86,13 +86,13 @@ func (r *Result) LayerNoise(row []float64) ([]LayerNoise, error) {
 	var list []LayerNoise
 	add := func(layer string, run func() ([][]float64, error)) error {
 		alone := LayerNoise{Layer: layer, Scores: make([]float64, len(exact))}
-		for range draws {
+		for range repeats {
 			out, err := run()
 			if err != nil {
 				return err
 			}
 			for k, s := range r.packing.scores(out) {
-				alone.Scores[k] += (s - exact[k]) * (s - exact[k]) / draws
+				alone.Scores[k] += (s - exact[k]) * (s - exact[k]) / repeats
 			}
 		}
 		for k, variance := range alone.Scores {

@@ -64,17 +64,9 @@ func Rewrite(g *model.Graph) (*model.Graph, error) {
 
 // clientAlone says what the client starts with, in a model that it could run alone, or is nil.
 func clientAlone(g *model.Graph) []side {
-	clear := map[string]bool{}
-	for _, port := range g.Inputs {
-		clear[port.Name] = true
-	}
-	sides := make([]side, len(g.Nodes))
+	sides := starts(g)
 	for i, node := range g.Nodes {
-		switch {
-		case model.OfFeatures(node.Op) && !slices.ContainsFunc(node.Inputs, func(name string) bool { return !clear[name] }):
-			sides[i] = before
-			clear[node.Output] = true
-		case !canEnd(node.Op) && !weightless(node.Op):
+		if sides[i] != before && !canEnd(node.Op) && !weightless(node.Op) {
 			return nil
 		}
 	}

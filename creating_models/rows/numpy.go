@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/sbinet/npyio/npy"
+	"github.com/x448/float16"
 )
 
 // array is a file of NumPy, of which the library reads the header.
@@ -110,7 +111,7 @@ func (a *array) number(b []byte) (float64, error) {
 	case "f4":
 		return float64(math.Float32frombits(a.order.Uint32(b))), nil
 	case "f2":
-		return half(a.order.Uint16(b)), nil
+		return float64(float16.Frombits(a.order.Uint16(b)).Float32()), nil
 	case "i8":
 		return float64(int64(a.order.Uint64(b))), nil
 	case "i4":
@@ -129,21 +130,6 @@ func (a *array) number(b []byte) (float64, error) {
 		return float64(b[0]), nil
 	}
 	return 0, fmt.Errorf("array of type %c%d: save numbers, with astype(\"float32\")", a.kind, a.width)
-}
-
-// half is a number of half precision: a sign, five bits of exponent, ten of mantissa.
-func half(bits uint16) float64 {
-	sign, exponent, mantissa := 1-2*float64(bits>>15), int(bits>>10&31), float64(bits&1023)
-	switch exponent {
-	case 0:
-		return sign * math.Ldexp(mantissa, -24)
-	case 31:
-		if mantissa != 0 {
-			return math.NaN()
-		}
-		return math.Inf(int(sign))
-	}
-	return sign * math.Ldexp(1024+mantissa, exponent-25)
 }
 
 // labels are one for each row: text, a number, or of several numbers the index of the largest.

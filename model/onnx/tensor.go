@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"math"
 
+	"github.com/x448/float16"
+
 	"cipherpoint/model"
 )
 
@@ -127,7 +129,7 @@ func (t *tensorProto) element(i int) float64 {
 		case float64Type:
 			return math.Float64frombits(order.Uint64(t.doubles[8*i:]))
 		case float16Type:
-			return half(uint16(t.ints[i]))
+			return float64(float16.Frombits(uint16(t.ints[i])).Float32())
 		case bfloat16Type:
 			return float64(math.Float32frombits(uint32(uint16(t.ints[i])) << 16))
 		case uint64Type:
@@ -143,7 +145,7 @@ func (t *tensorProto) element(i int) float64 {
 	case float64Type:
 		return math.Float64frombits(order.Uint64(b))
 	case float16Type:
-		return half(order.Uint16(b))
+		return float64(float16.Frombits(order.Uint16(b)).Float32())
 	case bfloat16Type:
 		return float64(math.Float32frombits(uint32(order.Uint16(b)) << 16))
 	case uint8Type:
@@ -167,26 +169,6 @@ func (t *tensorProto) element(i int) float64 {
 		return float64(int64(order.Uint64(b)))
 	default:
 		return float64(order.Uint64(b))
-	}
-}
-
-// half decodes an IEEE 754 half-precision number.
-func half(bits uint16) float64 {
-	sign := 1.0
-	if bits>>15 != 0 {
-		sign = -1
-	}
-	exponent, fraction := int(bits>>10&31), float64(bits&1023)
-	switch exponent {
-	case 0:
-		return sign * math.Ldexp(fraction, -24)
-	case 31:
-		if fraction != 0 {
-			return math.NaN()
-		}
-		return math.Inf(int(sign))
-	default:
-		return sign * math.Ldexp(1024+fraction, exponent-25)
 	}
 }
 
