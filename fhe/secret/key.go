@@ -3,6 +3,7 @@ package secret
 import (
 	"errors"
 	"fmt"
+	"sync/atomic"
 
 	"cipherpoint/circuit"
 	"cipherpoint/fhe"
@@ -17,6 +18,7 @@ type Key struct {
 	limbs        [][]uint64 // modulo each prime of Q, then of P, in the NTT domain
 	multiplier   *multiplier
 	small        *smallKeys
+	checked      atomic.Pointer[fhe.Signature] // the last that was found valid and for this key
 }
 
 // ErrKey is returned for bytes that are not a secret key of the parameters.
@@ -38,7 +40,7 @@ func newKey(params *fhe.Parameters, coefficients []int8) (*Key, error) {
 	if err != nil {
 		return nil, err
 	}
-	k := &Key{params, coefficients, kernel.NewVectors(len(moduli), params.N()), multiplier, new(smallKeys)}
+	k := &Key{params: params, coefficients: coefficients, limbs: kernel.NewVectors(len(moduli), params.N()), multiplier: multiplier, small: new(smallKeys)}
 	for limb, m := range moduli {
 		residues(k.limbs[limb], coefficients, m)
 		m.Forward(k.limbs[limb], k.limbs[limb])

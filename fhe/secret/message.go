@@ -13,7 +13,7 @@ import (
 )
 
 // Encrypt encrypts a model's input vectors, of Slots() values each, and returns the request of s.InputSize() bytes.
-// The name is that of the model.
+// The name is that of the model. A signature must not be changed after its first use.
 func (k *Key) Encrypt(s *fhe.Signature, model fhe.ID, vectors [][]float64) ([]byte, error) {
 	return k.encrypt(s, model, vectors, func(int) (wire.Seed, *random.Stream) {
 		var seed wire.Seed
@@ -64,13 +64,19 @@ func (k *Key) encrypt(s *fhe.Signature, model fhe.ID, vectors [][]float64, rando
 	return fhe.MarshalInputs(s, model, inputs), nil
 }
 
+// check makes sure that a signature is valid and for the key. The last one is remembered: to test primes takes as long as to
+// decrypt.
 func (k *Key) check(s *fhe.Signature) error {
+	if k.checked.Load() == s {
+		return nil
+	}
 	if err := s.Validate(); err != nil {
 		return err
 	}
 	if !k.params.Same(s.Parameters) {
 		return fmt.Errorf("the model has other parameters than the secret key")
 	}
+	k.checked.Store(s)
 	return nil
 }
 

@@ -72,19 +72,27 @@ func (s *Signature) ReplyN() int {
 // Kept returns the indexes of the message's coefficients, in the ring of replies, that the reply of an output holds: those
 // that the output lists, or those of the subring whose degree is the output's period. Of a batch, that is all of them.
 func (s *Signature) Kept(output int) []int {
-	out := &s.Outputs[output]
-	if out.Coefficients != nil {
-		return out.Coefficients
+	if listed := s.Outputs[output].Coefficients; listed != nil {
+		return listed
 	}
-	period := out.Period
-	if s.Packing == circuit.Batch {
-		period = s.ReplyN()
-	}
-	kept := make([]int, period)
+	kept := make([]int, s.keptCount(output))
+	step := s.ReplyN() / len(kept)
 	for i := range kept {
-		kept[i] = i * (s.ReplyN() / period)
+		kept[i] = i * step
 	}
 	return kept
+}
+
+// keptCount returns how many Kept lists.
+func (s *Signature) keptCount(output int) int {
+	out := &s.Outputs[output]
+	switch {
+	case out.Coefficients != nil:
+		return len(out.Coefficients)
+	case s.Packing == circuit.Batch:
+		return s.ReplyN()
+	}
+	return out.Period
 }
 
 // InputSize returns the exact length in bytes of the encrypted inputs.
@@ -107,7 +115,7 @@ func (s *Signature) InputSize() int64 {
 func (s *Signature) ReplySize() int64 {
 	total := int64(HeaderSize)
 	for i, out := range s.Outputs {
-		size := int64(PackedSize(s.ReplyN(), out.ModulusBits)) + int64(PackedSize(len(s.Kept(i)), out.First()))
+		size := int64(PackedSize(s.ReplyN(), out.ModulusBits)) + int64(PackedSize(s.keptCount(i), out.First()))
 		if s.Packing == circuit.Batch {
 			size *= int64(out.Width)
 		}
