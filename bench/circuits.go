@@ -127,22 +127,22 @@ func writeBesideLattigo(t *tabwriter.Writer, list []*circuitFigures, cores int) 
 
 func writeBounds(t *tabwriter.Writer, list []*circuitFigures, b bandwidth, cores int) {
 	fmt.Fprintf(t, "\nWhat bounds them: memory is read at %.1f GB/s by one core and %.1f GB/s by all (%d MB, best of 7); arithmetic is the\n"+
-		"circuit's transforms, products and base conversions at the speed that each has in cache. A circuit that streams less than a\n"+
+		"circuit's transforms, products, base conversions and sums at the speed that each has in cache. A circuit that streams less than a\n"+
 		"cache holds can be faster than memory.\n\n", b.oneCore/1e9, b.allCores/1e9, b.read>>20)
-	fmt.Fprintln(t, "µs in cache\tNTT\tinverse\tproduct\tlift\tconversion\t")
+	fmt.Fprintln(t, "µs in cache\tNTT\tinverse\tproduct\tlift\tconversion\tsum\t")
 	seen := map[int]bool{}
 	for _, f := range list {
 		if !seen[f.logN] {
 			seen[f.logN] = true
-			fmt.Fprintf(t, "N = 2^%d\t%.2f\t%.2f\t%.2f\t%.2f\t%.2f\t\n", f.logN, microseconds(f.units.forward), microseconds(f.units.inverse),
-				microseconds(f.units.product), microseconds(f.units.lift), microseconds(f.units.extension))
+			fmt.Fprintf(t, "N = 2^%d\t%.2f\t%.2f\t%.2f\t%.2f\t%.2f\t%.2f\t\n", f.logN, microseconds(f.units.forward), microseconds(f.units.inverse),
+				microseconds(f.units.product), microseconds(f.units.lift), microseconds(f.units.conversion), microseconds(f.units.move))
 		}
 	}
 	fmt.Fprintf(t, "\ncircuit\tweights, MB\tkeys\tvalues\tNTTs\tproducts\tone core, ms\tmemory\tarithmetic\ttimes the bound\t"+
 		"%d cores, ms\tmemory\tarithmetic\ttimes the bound\t\n", cores)
 	for _, f := range list {
 		k := f.work
-		fmt.Fprintf(t, "%s\t%.1f\t%.1f\t%.1f\t%d\t%d\t", f.name, inMB(k.plaintexts), inMB(k.keys), inMB(k.values), k.forwards+k.inverses, k.products)
+		fmt.Fprintf(t, "%s\t%.1f\t%.1f\t%.1f\t%d\t%d\t", f.name, inMB(k.plaintexts), inMB(k.keys), inMB(k.values), k.Forward+k.Inverse, k.products())
 		for _, on := range []struct {
 			measured time.Duration
 			rate     float64

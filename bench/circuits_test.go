@@ -14,7 +14,6 @@ import (
 
 	"cipherpoint/bench/primitive"
 	"cipherpoint/circuit"
-	"cipherpoint/fhe"
 	"cipherpoint/internal/testmodel"
 )
 
@@ -52,54 +51,8 @@ func TestMeasureCircuit(t *testing.T) {
 	}
 }
 
-func TestWork(t *testing.T) {
-	p, err := circuit.NewParameters(13, circuit.ConjugateInvariant, []int{40, 34, 34}, []int{40, 40})
-	if err != nil {
-		t.Fatal(err)
-	}
-	one, scale := circuit.Vector{Period: 1, Values: []float64{1}}, math.Exp2(30)
-	c := &circuit.Circuit{
-		Parameters: p, Packing: circuit.Slots, Inputs: []circuit.Input{{Level: 2, Scale: scale}},
-		Nodes: []circuit.Node{
-			{In: []int{0}, Level: 2, Scale: scale, Fold: &circuit.Fold{Steps: []int{1}}},
-			{In: []int{1, 1}, Level: 2, Rescale: 1, Scale: scale * scale / float64(p.Q[2]), Multiply: &circuit.Multiply{}},
-			{In: []int{2}, Level: 1, Rescale: 1, Scale: scale, Linear: &circuit.Linear{
-				Babies: []circuit.Rotation{{Shift: 1}}, Giants: []circuit.Rotation{{Shift: 2}},
-				Diagonals: []circuit.Diagonal{{Values: one}, {Baby: 1, Values: one}, {Giant: 2, Values: one}}}},
-		},
-		Outputs: []circuit.Output{{Value: 3, Period: 1, ModulusBits: 30}},
-	}
-	program, err := fhe.NewProgram(t.Context(), c, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	got := workOf(program)
-	// At level 2, three limbs and two special primes: two digits, of two primes and of one, on five limbs.
-	const others2, switch2 = 3 + 4, 2 * 5
-	// At level 1, two limbs and two special primes: one digit on four limbs.
-	const others1, switch1 = 2, 4
-	want := work{
-		// Fold; square, whose rescaling's prime is divided out with the special ones; baby and giant.
-		forwards:   others2 + 2*3 + others2 + 2*2 + others1 + 2*2 + others1 + 2*1,
-		inverses:   3 + 2*2 + 3 + 2*3 + 2 + 2*2 + 2 + 2*3,
-		products:   switch2 + switch2 + switch1 + switch1 + 2*3,
-		lifts:      4 + 4, // of the digits of one prime
-		extensions: 2*3 + 2*3*2 + 2*3 + 2*2*3 + 2*2 + 2*2*2 + 2*2 + 2*1*3,
-		plaintexts: program.PlaintextBytes(),
-		keys:       fhe.KeysBytes(p, c.Keys()),
-		values:     2 * 8 * 8192 * (3 + 3 + 2*3 + 2 + 2 + 1),
-	}
-	if got != want {
-		t.Errorf("work is\n%+v, want\n%+v", got, want)
-	}
-	u := units{forward: 5, inverse: 11, product: 3, lift: 7, extension: 2}
-	if a := u.of(got); a != time.Duration(5*want.forwards+11*want.inverses+3*want.products+7*want.lifts+2*want.extensions) {
-		t.Errorf("arithmetic takes %d", a)
-	}
-}
-
 func TestBoundAndNext(t *testing.T) {
-	f := &circuitFigures{work: work{forwards: 4, keys: 1e7}, units: units{forward: time.Millisecond}, shares: map[part]float64{transforms: 0.2, products: 0.8},
+	f := &circuitFigures{work: work{Work: circuit.Work{Forward: 4}, keys: 1e7}, units: units{forward: time.Millisecond}, shares: map[part]float64{transforms: 0.2, products: 0.8},
 		oneCore: comparison{Ours: 8 * time.Millisecond}, allCores: comparison{Ours: 2 * time.Millisecond}}
 	if least := f.bound(1e10, 1); least != 4*time.Millisecond {
 		t.Errorf("arithmetic bounds by %v", least)

@@ -3,66 +3,13 @@ package fhe
 import (
 	"slices"
 
-	"cipherpoint/circuit"
 	"cipherpoint/fhe/kernel"
 )
 
 // Double hoisting (Bossuat et al., ePrint 2020/1203, section 4): the babies of a map stay times the special primes, and
 // so do its sums. No baby is divided, and no baby is kept as a whole: everything up to the sums happens limb by limb,
 // with the digits of one limb in the second cache. What it costs is sums over the special primes as well, and a division
-// of half of each sum before it is turned.
-
-// What a term of a sum costs at one limb, in transforms of a limb: with a plaintext that has one word for many values,
-// and with one whose values are read from memory.
-const (
-	runCost    = 0.3
-	packedCost = 0.6
-)
-
-// hoistsTwice returns with how many special primes the babies of a map stay, or 0 where it is cheaper to divide them, or
-// they are not rotations of one value by keys of one kind, or other maps want them too.
-func (b *builder) hoistsTwice(node circuit.Node) int {
-	p, l := b.program, node.Linear
-	special := 0
-	for i, r := range slices.Concat(l.Babies, l.Giants) {
-		if i < len(l.Babies) && r.From != 0 {
-			return 0
-		}
-		of := p.specialOf(r)
-		if i > 0 && of != special {
-			return 0
-		}
-		special = of
-	}
-	for _, other := range p.circuit.Nodes {
-		if other.Linear != nil && other.Linear != l && other.In[0] == node.In[0] && other.Level == node.Level &&
-			slices.Equal(other.Linear.Babies, l.Babies) {
-			return 0
-		}
-	}
-	limbs := node.Level + 1 + special
-	saved := 2 * len(l.Babies) * limbs
-	spent := float64((len(l.Giants) + 2) * limbs)
-	for _, d := range l.Diagonals {
-		if p.run(d.Values) > 1 {
-			spent += float64(special) * runCost
-		} else {
-			spent += float64(special) * packedCost
-		}
-	}
-	if spent >= float64(saved) {
-		return 0
-	}
-	return special
-}
-
-// specialOf returns how many special primes the key of a rotation uses.
-func (p *Program) specialOf(r circuit.Rotation) int {
-	n := p.params.N()
-	step := ((r.Shift-r.From)%n + n) % n
-	i := slices.IndexFunc(p.keys.Rotations, func(k circuit.RotationKey) bool { return k.Step == step })
-	return p.params.literal.SpecialPrimes(p.keys.Rotations[i].Level)
-}
+// of half of each sum before it is turned. circuit.Plan.HoistsTwice says where that pays: the compiler counts on it.
 
 // fit reports whether keys, which may be made for higher levels than the circuit asks for, use so many special primes.
 func (o *linear) fit(keys *EvaluationKeys) bool {

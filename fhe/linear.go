@@ -52,10 +52,10 @@ type turn struct {
 	shift, step int // place, and number of slots to rotate by
 }
 
-func (b *builder) buildLinear(node circuit.Node) operation {
+func (b *builder) buildLinear(i int, node circuit.Node) operation {
 	o := &linear{finish: b.buildFinish(node, node.Linear.Bias)}
 	o.babies, o.giants = b.babies(node), b.turns(node.Linear.Giants, true)
-	o.special = b.hoistsTwice(node)
+	o.special = b.plan.HoistsTwice(b.program.circuit, i)
 	b.buildSums(o, node)
 	return o
 }

@@ -35,13 +35,3 @@ func (b *builder) factors(moduli []*kernel.Modulus, rows, terms, run int) []*ker
 	}
 	return limbs
 }
-
-// run returns how many places each value of a vector's encoding stands for. A vector in slots of period R < N lies in the
-// subring of degree R: its polynomial is one in X^(N/R), and its NTT repeats each of R values N/R times in a row.
-func (p *Program) run(v circuit.Vector) int {
-	n := p.params.N()
-	if p.circuit.Packing != circuit.Slots || v.IsZero() || n/v.Period < 8 {
-		return 1
-	}
-	return min(n/v.Period, n/8) // at least a cache line, which is what vectors are aligned to
-}

@@ -39,9 +39,9 @@ func NewProgram(ctx context.Context, c *circuit.Circuit, pool *Pool) (*Program, 
 	}
 	p := &Program{params: params, circuit: c, signature: SignatureOf(c), keys: c.Keys(), pool: pool}
 	p.arenas.New = func() any { return &arena{n: params.N()} }
-	b := &builder{program: p}
+	b := &builder{program: p, plan: circuit.NewPlan(c)}
 	for i, node := range c.Nodes {
-		op, err := b.build(node)
+		op, err := b.build(i, node)
 		if err != nil {
 			return nil, fmt.Errorf("node %d (%s): %w", i, node.Name, err)
 		}
@@ -105,15 +105,16 @@ func (p *Program) PlaintextBytes() int64 { return p.bytes }
 // builder prepares nodes.
 type builder struct {
 	program *Program
+	plan    *circuit.Plan
 	work    []func(scratch poly) // encodes them
 	shared  []sharing
 }
 
-func (b *builder) build(node circuit.Node) (operation, error) {
+func (b *builder) build(i int, node circuit.Node) (operation, error) {
 	c := b.program.circuit
 	switch {
 	case node.Linear != nil:
-		return b.buildLinear(node), nil
+		return b.buildLinear(i, node), nil
 	case node.Fold != nil:
 		return b.buildFold(node), nil
 	case node.Dot != nil:
@@ -160,7 +161,7 @@ type dot struct {
 func (b *builder) buildDot(node circuit.Node) *dot {
 	o := &dot{finish: b.buildFinish(node, node.Dot.Bias)}
 	moduli := b.program.params.Moduli(node.Level, 0)
-	o.weights = b.factors(moduli, 1, 1, b.program.run(node.Dot.Weights))
+	o.weights = b.factors(moduli, 1, 1, b.program.circuit.Repeats(node.Dot.Weights))
 	b.encode(node.Dot.Weights, b.program.circuit.PlaintextScale(node, 0), moduli, func(limb int, values []uint64) {
 		o.weights[limb].Set(0, 0, values)
 	})

@@ -31,14 +31,14 @@ func (b *builder) buildSums(o *linear, node circuit.Node) {
 		i := slices.IndexFunc(list, func(r row) bool { return r.giant == d.Giant })
 		if i < 0 {
 			i = len(list)
-			list = append(list, row{d.Giant, p.run(d.Values), map[int]circuit.Vector{}})
+			list = append(list, row{d.Giant, p.circuit.Repeats(d.Values), map[int]circuit.Vector{}})
 		}
 		place := slices.Index(o.places, d.Baby)
 		if place < 0 {
 			place = len(o.places)
 			o.places = append(o.places, d.Baby)
 		}
-		list[i].run = min(list[i].run, p.run(d.Values))
+		list[i].run = min(list[i].run, p.circuit.Repeats(d.Values))
 		list[i].plaintexts[place] = d.Values
 	}
 	scale, moduli := p.circuit.PlaintextScale(node, 0), p.params.Moduli(node.Level, o.special)
