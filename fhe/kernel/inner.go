@@ -13,50 +13,52 @@ func (m *Modulus) InnerProduct2(dst0, dst1 []uint64, a0, a1, b [][]uint64) {
 	m.innerProduct2(dst0, dst1, a0, a1, b)
 }
 
-// group is how many products are added at a time.
-const group = 2
-
-// maxTerms is how many products below q^2, on top of one value below q, reduceSum takes: a multiple of group.
-func maxTerms(k uint) int { return 1 << min(62-k, 30) &^ (group - 1) }
-
-// tile is the number of accumulators that stay in the first-level cache while the terms stream by.
+// tile is the number of running sums that stay in the first-level cache while the terms stream by.
 const tile = 256
 
-type accumulators struct{ hi, lo [tile]uint64 }
+// tiles is how many terms are put in order or spread at a time.
+const tiles = 8
+
+// maxTerms is how many products below q^2, on top of one value below q, are reduced at once, so that the remainder stays
+// below 2q.
+func maxTerms(k int) int { return 1 << min(61-k, 30) }
+
+// runningSums are a tile of sums of products, in two words each, and how many products they hold since the last
+// reduction; negative for none and nothing else either.
+type runningSums struct {
+	hi, lo [tile]uint64
+	held   int
+}
 
 // sums2Generic writes two sums from a place on. Factors b begin with place -start and have one word for each run of equal
 // values.
 func (m *Modulus) sums2Generic(dst0, dst1 []uint64, a0, a1, b [][]uint64, from, start, run int) {
-	var spread [group][tile]uint64
-	var sums0, sums1 accumulators
+	var spread [tiles][tile]uint64
+	var sums [2]runningSums
+	var factors, rows [tiles][]uint64
 	for ; from < len(dst0); from += tile {
 		end := min(from+tile, len(dst0))
-		d0, d1 := dst0[from:end], dst1[from:end]
-		if len(b) < group {
-			sums0.clear(len(d0))
-			sums1.clear(len(d1))
-		}
-		for k := 0; k < len(b); k += group {
-			fresh := k == 0
-			if k > 0 && k%m.terms == 0 {
-				m.fold128(&sums0, len(d0))
-				m.fold128(&sums1, len(d0))
-			}
-			terms := min(group, len(b)-k)
-			var factors [group][]uint64
+		dst := [2][]uint64{dst0[from:end], dst1[from:end]}
+		sums[0].held, sums[1].held = -1, -1
+		for k := 0; k < len(b); k += tiles {
+			terms := min(tiles, len(b)-k)
 			for i := range terms {
 				if run == 1 {
 					factors[i] = b[k+i][start+from : start+end]
 					continue
 				}
-				factors[i] = spread[i][:len(d0)]
+				factors[i] = spread[i][:end-from]
 				spreadRuns(factors[i], b[k+i], start+from, run)
 			}
-			sums0.addTerms(a0[k:], factors[:terms], from, fresh)
-			sums1.addTerms(a1[k:], factors[:terms], from, fresh)
+			for part, a := range [2][][]uint64{a0, a1} {
+				for i := range terms {
+					rows[i] = a[k+i][from:end]
+				}
+				m.addProducts(&sums[part], rows[:terms], factors[:terms])
+			}
 		}
-		m.store(d0, &sums0)
-		m.store(d1, &sums1)
+		m.store(dst[0], &sums[0])
+		m.store(dst[1], &sums[1])
 	}
 }
 
@@ -69,25 +71,47 @@ func spreadRuns(dst, src []uint64, start, run int) {
 	}
 }
 
-func (s *accumulators) clear(n int) {
-	clear(s.hi[:n])
-	clear(s.lo[:n])
+// set makes the sums begin with values.
+func (s *runningSums) set(values []uint64) {
+	copy(s.lo[:], values)
+	clear(s.hi[:len(values)])
+	s.held = 0
 }
 
-// addTerms adds the next products, a group of them or the last one, of a from a place on. Fresh sums hold nothing yet.
-func (s *accumulators) addTerms(a, b [][]uint64, from int, fresh bool) {
-	n := len(b[0])
-	switch {
-	case len(b) < group:
-		s.multiplyAdd(a[0][from:from+n], b[0])
-	case fresh:
-		s.multiply2(a[0][from:from+n], b[0], a[1][from:from+n], b[1])
-	default:
-		s.multiplyAdd2(a[0][from:from+n], b[0], a[1][from:from+n], b[1])
+// addProducts adds products of vectors of a tile's length at most.
+func (m *Modulus) addProducts(s *runningSums, a, b [][]uint64) {
+	for k, terms := 0, 0; k < len(b); k += terms {
+		terms = min(2, m.terms, len(b)-k)
+		if s.held+terms > m.terms {
+			n := len(b[k])
+			m.store(s.lo[:n], s)
+			clear(s.hi[:n])
+			s.held = 0
+		}
+		switch {
+		case terms == 1 && s.held < 0:
+			s.multiply(a[k], b[k])
+		case terms == 1:
+			s.multiplyAdd(a[k], b[k])
+		case s.held < 0:
+			s.multiply2(a[k], b[k], a[k+1], b[k+1])
+		default:
+			s.multiplyAdd2(a[k], b[k], a[k+1], b[k+1])
+		}
+		s.held = max(s.held, 0) + terms
 	}
 }
 
-func (s *accumulators) multiply2(a, b, c, d []uint64) {
+func (s *runningSums) multiply(a, b []uint64) {
+	n := len(a)
+	b = b[:n]
+	sumHi, sumLo := s.hi[:n], s.lo[:n]
+	for i := range a {
+		sumHi[i], sumLo[i] = bits.Mul64(a[i], b[i])
+	}
+}
+
+func (s *runningSums) multiply2(a, b, c, d []uint64) {
 	n := len(a)
 	b, c, d = b[:n], c[:n], d[:n]
 	sumHi, sumLo := s.hi[:n], s.lo[:n]
@@ -100,7 +124,19 @@ func (s *accumulators) multiply2(a, b, c, d []uint64) {
 	}
 }
 
-func (s *accumulators) multiplyAdd2(a, b, c, d []uint64) {
+func (s *runningSums) multiplyAdd(a, b []uint64) {
+	n := len(a)
+	b = b[:n]
+	sumHi, sumLo := s.hi[:n], s.lo[:n]
+	for i := range a {
+		hi, lo := bits.Mul64(a[i], b[i])
+		var carry uint64
+		sumLo[i], carry = bits.Add64(sumLo[i], lo, 0)
+		sumHi[i], _ = bits.Add64(sumHi[i], hi, carry)
+	}
+}
+
+func (s *runningSums) multiplyAdd2(a, b, c, d []uint64) {
 	n := len(a)
 	b, c, d = b[:n], c[:n], d[:n]
 	sumHi, sumLo := s.hi[:n], s.lo[:n]
@@ -114,29 +150,16 @@ func (s *accumulators) multiplyAdd2(a, b, c, d []uint64) {
 	}
 }
 
-func (s *accumulators) multiplyAdd(a, b []uint64) {
-	n := len(a)
-	b = b[:n]
-	sumHi, sumLo := s.hi[:n], s.lo[:n]
-	for i := range a {
-		hi, lo := bits.Mul64(a[i], b[i])
-		var carry uint64
-		sumLo[i], carry = bits.Add64(sumLo[i], lo, 0)
-		sumHi[i], _ = bits.Add64(sumHi[i], hi, carry)
+// store writes the sums' residues, 0 for sums without a term.
+func (m *Modulus) store(d []uint64, s *runningSums) {
+	if s.held < 0 {
+		clear(d)
+		return
 	}
-}
-
-// fold128 makes room for more terms: every accumulator becomes its residue.
-func (m *Modulus) fold128(s *accumulators, n int) {
-	m.store(s.lo[:n], s)
-	clear(s.hi[:n])
-}
-
-func (m *Modulus) store(d []uint64, s *accumulators) {
 	q, r := m.q, m.barrett
 	hi, lo := s.hi[:len(d)], s.lo[:len(d)]
 	for i := range d {
-		d[i] = reduceTwice(r.remainder(hi[i], lo[i], q), q)
+		d[i] = reduceOnce(r.remainder(hi[i], lo[i], q), q)
 	}
 }
 

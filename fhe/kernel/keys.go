@@ -35,41 +35,42 @@ func (m *Modulus) KeySum(dst0, dst1 []uint64, s *KeySum, start int, add bool) {
 	}
 }
 
-// keyTerms is how many digits are put in order at a time.
-const keyTerms = 8
-
 func (m *Modulus) keySumGeneric(dst0, dst1 []uint64, s *KeySum, start int, add bool) {
-	var turned [keyTerms][tile]uint64
-	var sums [2][tile]uint64
+	var turned [tiles][tile]uint64
+	var factor [tile]uint64
+	var sums [2]runningSums
+	var digits, rows [tiles][]uint64
+	for i := range factor {
+		factor[i] = s.Factor
+	}
 	for at := 0; at < len(dst0); at += tile {
 		from, n := start+at, min(tile, len(dst0)-at)
 		dst := [2][]uint64{dst0[at : at+n], dst1[at : at+n]}
-		if !add {
-			clear(dst[0])
-			clear(dst[1])
-		}
 		for part, more := range s.Addends {
+			sums[part].held = -1
+			if add {
+				sums[part].set(dst[part])
+			}
 			if more != nil {
 				s.Permutation.gather(turned[0][:n], more, from)
-				m.MulScalarAdd(dst[part], turned[0][:n], s.Factor)
+				m.addProducts(&sums[part], [][]uint64{turned[0][:n]}, [][]uint64{factor[:n]})
 			}
 		}
-		for k := 0; k < len(s.Digits); k += keyTerms {
-			var rows [2][keyTerms][]uint64
-			var digits [keyTerms][]uint64
-			terms := min(keyTerms, len(s.Digits)-k)
+		for k := 0; k < len(s.Digits); k += tiles {
+			terms := min(tiles, len(s.Digits)-k)
 			for i := range terms {
 				digits[i] = turned[i][:n]
 				s.Permutation.gather(digits[i], s.Digits[k+i], from)
-				for part := range rows {
-					rows[part][i] = s.Key[part][k+i][from : from+n]
-				}
 			}
-			m.sums2(sums[0][:n], sums[1][:n], rows[0][:terms], rows[1][:terms], digits[:terms], 0, 1)
-			for part := range sums {
-				m.Add(dst[part], dst[part], sums[part][:n])
+			for part, key := range s.Key {
+				for i := range terms {
+					rows[i] = key[k+i][from : from+n]
+				}
+				m.addProducts(&sums[part], rows[:terms], digits[:terms])
 			}
 		}
+		m.store(dst[0], &sums[0])
+		m.store(dst[1], &sums[1])
 	}
 }
 

@@ -71,7 +71,7 @@ func NewModulus(q uint64, logN int, conjugateInvariant bool) (*Modulus, error) {
 	m.one = m.scalar(1)
 	m.radix = m.scalar(-(q * (^uint64(0) / q))) // 2^64 - q*floor((2^64-1)/q); q is odd, so this is 2^64 mod q
 	m.barrett = newBarrett(q)
-	m.terms = maxTerms(m.barrett.shift)
+	m.terms = maxTerms(bits.Len64(q))
 
 	order := uint64(1) << logOrder
 	root := m.pow(primitiveRoot(q), (q-1)/order)
@@ -172,14 +172,14 @@ func reduceOnce(x, q uint64) uint64 { return min(x, x-q) }
 // barrett reduces products of two values below q (Barrett 1986, with shifts that make one correction enough).
 type barrett struct {
 	mu    uint64 // floor(2^(k+62) / q) for a prime of k bits: at most 63 bits
-	shift uint   // k
+	shift uint   // k-2
 }
 
 func newBarrett(q uint64) barrett {
-	k := bits.Len64(q)
-	mu := new(big.Int).Lsh(big.NewInt(1), uint(k+62))
+	k := uint(bits.Len64(q))
+	mu := new(big.Int).Lsh(big.NewInt(1), k+62)
 	mu.Quo(mu, new(big.Int).SetUint64(q))
-	return barrett{mu.Uint64(), uint(k)}
+	return barrett{mu.Uint64(), k - 2}
 }
 
 func (r barrett) mul(a, b, q uint64) uint64 {
@@ -187,11 +187,11 @@ func (r barrett) mul(a, b, q uint64) uint64 {
 	return reduceOnce(r.remainder(hi, lo, q), q)
 }
 
-// remainder returns c mod q, or that plus a small multiple of q, for a sum c = hi*2^64+lo of t products below q^2, and
-// one value below q more. c1 = floor(c / 2^(k-2)) fits 64 bits for t <= 2^(62-k), and floor(c1*mu / 2^64) falls short of
-// c/q by less than t*2^(k-62) + 1/2 + 1: the remainder stays below 2q for t = 1 and below 3q for the largest t.
+// remainder returns c mod q, or q more, for a sum c = hi*2^64+lo of t products below q^2, and one value below q more.
+// c1 = floor(c / 2^(k-2)) fits 64 bits for t <= 2^(61-k), and floor(c1*mu / 2^64) falls short of c/q by less than
+// t*2^(k-62) + 1/2 + 1: the remainder stays below 2q.
 func (r barrett) remainder(hi, lo, q uint64) uint64 {
-	c1 := hi<<((66-r.shift)&63) | lo>>((r.shift-2)&63)
+	c1 := lo>>(r.shift&63) | hi<<(-r.shift&63) // one instruction, as it is written
 	quotient, _ := bits.Mul64(c1, r.mu)
 	return lo - quotient*q
 }

@@ -83,11 +83,14 @@ func (p *Permutation) Apply(dst, src []uint64) {
 // gather writes permuted values from place start on.
 func (p *Permutation) gather(dst, src []uint64, start int) {
 	for b, entry := range p.blocks[start/8 : (start+len(dst))/8] {
-		d := (*[8]uint64)(dst[8*b:])
-		s := (*[8]uint64)(src[entry&^7:])
-		order := &p.inner[entry&7]
-		for i := range d {
-			d[i] = s[order[i]&7]
-		}
+		d, s, order := (*[8]uint64)(dst[8*b:]), (*[8]uint64)(src[entry&^7:]), &p.inner[entry&7]
+		d[0] = s[order[0]&7]
+		d[1] = s[order[1]&7]
+		d[2] = s[order[2]&7]
+		d[3] = s[order[3]&7]
+		d[4] = s[order[4]&7]
+		d[5] = s[order[5]&7]
+		d[6] = s[order[6]&7]
+		d[7] = s[order[7]&7]
 	}
 }
