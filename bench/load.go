@@ -114,7 +114,7 @@ func measureLoad(ctx context.Context, dir string, duration time.Duration, progre
 	if err != nil {
 		return nil, err
 	}
-	defer l.client.CloseIdleConnections()
+	defer l.close()
 
 	steps, step := 4+len(fractions), 0
 	next := func() { step++; progress("loads", step, steps) }

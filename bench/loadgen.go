@@ -1,12 +1,15 @@
 package main
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"fmt"
 	"io"
 	"math/rand/v2"
+	"net"
 	"net/http"
+	"net/url"
 	"os"
 	"runtime"
 	"slices"
@@ -21,23 +24,28 @@ import (
 )
 
 // load asks an endpoint ready-made questions, with as little work for each as can be, so that the cores are the
-// endpoint's.
+// endpoint's: it writes to connections itself, where Go's client would hand each request to two more goroutines.
 type load struct {
-	url    string
-	pid    int
-	client *http.Client
-	bodies [][]byte
-	asked  atomic.Int64
+	address string
+	pid     int
+	bodies  [][]byte
+	asked   atomic.Int64
+
+	mu   sync.Mutex
+	idle []*connection
 }
 
-// connections is how many requests can be on their way at one time.
-const connections = 1024
+type connection struct {
+	net.Conn
+	replies *bufio.Reader
+}
 
-func newLoad(url string, pid int, uid string, questions [][]byte) (*load, error) {
-	l := &load{url: url, pid: pid, client: &http.Client{Transport: &http.Transport{
-		MaxIdleConnsPerHost: connections, MaxConnsPerHost: connections, DisableCompression: true,
-		WriteBufferSize: 128 << 10, ReadBufferSize: 32 << 10, // few calls of the system for a request
-	}}}
+func newLoad(address string, pid int, uid string, questions [][]byte) (*load, error) {
+	u, err := url.Parse(address)
+	if err != nil {
+		return nil, err
+	}
+	l := &load{address: u.Host, pid: pid}
 	for _, q := range questions {
 		body, err := msgpack.Marshal(struct {
 			Method string `msgpack:"method"`
@@ -52,27 +60,67 @@ func newLoad(url string, pid int, uid string, questions [][]byte) (*load, error)
 	return l, nil
 }
 
+// connect returns the connection that was used last, or a new one.
+func (l *load) connect(ctx context.Context) (*connection, error) {
+	l.mu.Lock()
+	if last := len(l.idle) - 1; last >= 0 {
+		defer l.mu.Unlock()
+		c := l.idle[last]
+		l.idle = l.idle[:last]
+		return c, nil
+	}
+	l.mu.Unlock()
+	c, err := new(net.Dialer).DialContext(ctx, "tcp", l.address)
+	if err != nil {
+		return nil, err
+	}
+	return &connection{c, bufio.NewReaderSize(c, 32<<10)}, nil
+}
+
+// close closes the connections that are idle.
+func (l *load) close() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, c := range l.idle {
+		c.Close()
+	}
+	l.idle = nil
+}
+
 // ask asks the next question. A refusal for want of room is no error.
 func (l *load) ask(ctx context.Context) (refused bool, err error) {
-	body := l.bodies[int(l.asked.Add(1))%len(l.bodies)]
-	request, err := http.NewRequestWithContext(ctx, http.MethodPost, l.url, bytes.NewReader(body))
+	c, err := l.connect(ctx)
 	if err != nil {
 		return false, err
 	}
-	request.Header.Set("Content-Type", "application/msgpack")
-	request.Header.Set("Accept", "application/msgpack")
-	reply, err := l.client.Do(request)
+	status, err := c.post(l.address, l.bodies[int(l.asked.Add(1))%len(l.bodies)])
 	if err != nil {
+		c.Close()
 		return false, err
+	}
+	l.mu.Lock()
+	l.idle = append(l.idle, c)
+	l.mu.Unlock()
+	if status != http.StatusOK && status != http.StatusTooManyRequests {
+		return false, fmt.Errorf("the endpoint answers with status %d", status)
+	}
+	return status != http.StatusOK, nil
+}
+
+// post sends a body and reads the reply.
+func (c *connection) post(host string, body []byte) (status int, err error) {
+	header := fmt.Appendf(nil, "POST / HTTP/1.1\r\nHost: %s\r\nContent-Type: application/msgpack\r\nContent-Length: %d\r\n\r\n", host, len(body))
+	request := net.Buffers{header, body}
+	if _, err := request.WriteTo(c.Conn); err != nil { // in one call of the system
+		return 0, err
+	}
+	reply, err := http.ReadResponse(c.replies, nil)
+	if err != nil {
+		return 0, err
 	}
 	defer reply.Body.Close()
-	if _, err := io.Copy(io.Discard, reply.Body); err != nil {
-		return false, err
-	}
-	if reply.StatusCode != http.StatusOK && reply.StatusCode != http.StatusTooManyRequests {
-		return false, fmt.Errorf("the endpoint answers with status %d", reply.StatusCode)
-	}
-	return reply.StatusCode != http.StatusOK, nil
+	_, err = io.Copy(io.Discard, reply.Body)
+	return reply.StatusCode, err
 }
 
 // phase is what some time under one load gave.

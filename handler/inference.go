@@ -38,28 +38,33 @@ func (h *EndpointHandler) inference(ctx context.Context, r Request) (Response, e
 		}
 	}
 	outputs := make([][]byte, len(r.EncryptedInputs))
-	group, ctx := errgroup.WithContext(ctx)
-	group.SetLimit(h.options.Workers)
-	for i, input := range r.EncryptedInputs {
-		group.Go(func() error {
-			return h.work.work(ctx, func() error {
-				// Not before: requests that wait would hold more keys than the cache may.
-				keys, err := h.keysOf(ctx, h.keySet, r.UID)
-				if err != nil {
-					return err
-				}
-				start := time.Now()
-				output, err := h.infer(ctx, keys, r.Templates, input)
-				if err != nil {
-					return unsuitable(InvalidInput, err)
-				}
-				h.options.OnInference(time.Since(start))
-				outputs[i] = output
-				return nil
-			})
+	answer := func(ctx context.Context, i int) error {
+		return h.work.work(ctx, func() error {
+			// Not before: requests that wait would hold more keys than the cache may.
+			keys, err := h.keysOf(ctx, h.keySet, r.UID)
+			if err != nil {
+				return err
+			}
+			start := time.Now()
+			outputs[i], err = h.infer(ctx, keys, r.Templates, r.EncryptedInputs[i])
+			if err != nil {
+				return unsuitable(InvalidInput, err)
+			}
+			h.options.OnInference(time.Since(start))
+			return nil
 		})
 	}
-	if err := group.Wait(); err != nil {
+	if len(outputs) == 1 { // on a stack that earlier requests of the connection have grown
+		err = answer(ctx, 0)
+	} else {
+		group, ctx := errgroup.WithContext(ctx)
+		group.SetLimit(h.options.Workers)
+		for i := range outputs {
+			group.Go(func() error { return answer(ctx, i) })
+		}
+		err = group.Wait()
+	}
+	if err != nil {
 		return Response{}, err
 	}
 	return Response{Outputs: outputs}, nil

@@ -192,7 +192,7 @@ func (s *Server) post(c echo.Context) error {
 	x.form = out
 	memory := share{budget: &s.memory}
 	defer memory.release()
-	body, err := readBody(c.Response(), r, in, in.limit(h.MaxBody()), s.config.ReadTimeout, &memory)
+	body, err := s.buffers.readBody(c.Response(), r, in, in.limit(h.MaxBody()), s.config.ReadTimeout, &memory)
 	x.received = len(body)
 	if err != nil {
 		return err
@@ -214,7 +214,11 @@ func (s *Server) post(c echo.Context) error {
 	if reply.Key != nil {
 		x.key = shortDigest(reply.Key.UID)
 	}
-	return s.reply(c, out, reply, q)
+	err = s.reply(c, out, reply, q)
+	if q.Method == handler.Inference { // all others might hand parts of the body to a store that outlasts the request
+		s.buffers.put(body)
+	}
+	return err
 }
 
 // shortDigest tells keys apart in the log without giving away their uids.

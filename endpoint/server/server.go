@@ -32,6 +32,7 @@ type Server struct {
 	listener net.Listener
 	metrics  *metrics
 	memory   budget
+	buffers  buffers
 	parts    parts
 
 	store    keystore.Store // set before handler
@@ -160,6 +161,7 @@ func (s *Server) load() error {
 	if model.BatchSize() > 1 { // room to read one while another is answered
 		s.memory.limit = max(s.memory.limit, 2*formMsgpack.memory*formMsgpack.limit(h.MaxBody()))
 	}
+	s.buffers.fit(model.RequestBytes())
 	s.store = store
 	s.handler.Store(h)
 	close(s.loaded)
