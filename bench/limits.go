@@ -66,8 +66,14 @@ func measureUnits(p circuit.Parameters) (units, error) {
 		if err != nil {
 			return units{}, err
 		}
-		targets := len(moduli) - 2
-		u.conversion = unit(func() { x.Apply(vectors[2:2+targets], vectors[:2]) }) * pieces / time.Duration(2*targets)
+		rows, targets := kernel.NewVectors(2, p.N()), time.Duration(len(moduli)-2)
+		converted := unit(func() {
+			x.Begin(rows, 0, p.N())
+			for target := range int(targets) {
+				x.Forward(whole, rows, target)
+			}
+		})
+		u.conversion = max(0, converted-targets*u.forward) / (2 * targets) // what it adds to transforms
 	}
 	return u, nil
 }

@@ -42,7 +42,7 @@ func (w *flow) divide(d *division, c pair, bias poly, ready func(limb int)) (pai
 	var r *remainders
 	if len(d.divisor) > 0 {
 		r = w.remainders(d, rest, func(_, k int) { ready(stay + k) })
-		r.extend(w)
+		r.begin(w)
 	}
 	finished := countdown(2*stay, func() { arena.release(rest...) })
 	return quotient, w.add(2*stay, func(task int) {

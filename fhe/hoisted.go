@@ -124,7 +124,7 @@ func (e *evaluator) turnTimesSpecial(group turns, g *gadget, d *division, keys *
 	w.addUp(len(waiting), before, func(i int) *decomposition {
 		second := sums[waiting[i].shift][1]
 		r := w.remainders(d, []poly{second[stay:]}, func(_, _ int) {})
-		r.extend(w)
+		r.begin(w)
 		quotients := w.add(stay, func(limb int) {
 			remainder := r.at(0, limb)
 			g.moduli[limb].SubMulScalar(second[limb], second[limb], remainder, d.inverse[limb])

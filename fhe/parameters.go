@@ -100,8 +100,15 @@ type gadget struct {
 // digit is a run of consecutive primes of Q. Its residues, read as one centred number, are extended to all other limbs.
 type digit struct {
 	first, end int
-	others     []int             // limbs outside the digit
-	extension  *kernel.Extension // to the others; nil for a single prime, whose residues are lifted
+	extension  *kernel.Extension // to all other limbs; nil for a single prime, whose residues are lifted
+}
+
+// target returns which of the extension's targets a limb outside the digit is.
+func (d *digit) target(limb int) int {
+	if limb < d.first {
+		return limb
+	}
+	return limb - (d.end - d.first)
 }
 
 func (p *Parameters) gadget(level, special int) (*gadget, error) {
@@ -117,7 +124,6 @@ func (p *Parameters) gadget(level, special int) (*gadget, error) {
 		var targets []*kernel.Modulus
 		for limb, m := range g.moduli {
 			if limb < d.first || limb >= d.end {
-				d.others = append(d.others, limb)
 				targets = append(targets, m)
 			}
 		}

@@ -34,15 +34,15 @@ type decomposition struct {
 	limbs        [][][]uint64
 	kept         bool // for several keys: limbs hold all digits, transformed
 
-	inverse               stage
-	extended, transformed []stage // by digit, by limb
+	inverse            stage
+	begun, transformed []stage // by digit, by limb
 }
 
 // digits splits a polynomial into centred digits, each limb once ready says that it is there.
 func (w *flow) digits(g *gadget, c poly, ready func(limb int)) *decomposition {
 	arena, count := w.arena, len(g.digits)
 	d := &decomposition{gadget: g, coefficients: make(poly, g.level+1), limbs: make([][][]uint64, len(g.moduli)),
-		extended: make([]stage, count), transformed: make([]stage, len(g.moduli))}
+		begun: make([]stage, count), transformed: make([]stage, len(g.moduli))}
 	vectors := make([][]uint64, len(g.moduli)*count)
 	for limb := range d.limbs {
 		d.limbs[limb], vectors = vectors[:count:count], vectors[count:]
@@ -50,32 +50,18 @@ func (w *flow) digits(g *gadget, c poly, ready func(limb int)) *decomposition {
 			d.limbs[limb][own] = c[limb]
 		}
 	}
-	begun := w.add(1, func(int) {
-		arena.fill(d.coefficients)
-		for i, digit := range g.digits {
-			if digit.extension != nil {
-				for _, limb := range digit.others {
-					d.limbs[limb][i] = arena.vector()
-				}
-			}
-		}
-	})
+	filled := w.add(1, func(int) { arena.fill(d.coefficients) })
 	d.inverse = w.add(g.level+1, func(limb int) {
-		begun.wait(0)
+		filled.wait(0)
 		ready(limb)
 		g.moduli[limb].Inverse(d.coefficients[limb], c[limb])
 	})
 	for i, digit := range g.digits {
-		if digit.extension == nil {
-			continue
+		if digit.extension != nil {
+			d.begun[i] = w.begin(digit.extension, d.coefficients[digit.first:digit.end], func() {
+				d.inverse.waitFor(digit.first, digit.end)
+			})
 		}
-		d.extended[i] = w.extend(digit.extension, func() (dst, src [][]uint64) {
-			d.inverse.waitFor(digit.first, digit.end)
-			for _, limb := range digit.others {
-				dst = append(dst, d.limbs[limb][i])
-			}
-			return dst, d.coefficients[digit.first:digit.end]
-		})
 	}
 	return d
 }
@@ -88,22 +74,12 @@ func (g *gadget) own(limb int) int {
 	return limb / g.special
 }
 
-// extend runs a base conversion in pieces, between the vectors that are there when lists returns.
-func (w *flow) extend(x *kernel.Extension, lists func() (dst, src [][]uint64)) stage {
+// begin begins a base conversion in pieces, each once ready says that the coefficients are there.
+func (w *flow) begin(x *kernel.Extension, coefficients poly, ready func()) stage {
 	return w.add(w.pieces(), func(i int) {
-		dst, src := lists()
-		start, end := i*piece, min((i+1)*piece, w.params.N())
-		x.Apply(cut(dst, start, end), cut(src, start, end))
+		ready()
+		x.Begin(coefficients, i*piece, min((i+1)*piece, w.params.N()))
 	})
-}
-
-// cut returns places start to end-1 of vectors.
-func cut(vectors [][]uint64, start, end int) [][]uint64 {
-	pieces := make([][]uint64, len(vectors))
-	for i, v := range vectors {
-		pieces[i] = v[start:end]
-	}
-	return pieces
 }
 
 // transform makes the digits at a limb, where they have not been kept.
@@ -120,15 +96,15 @@ func (w *flow) transform(d *decomposition, limb int) {
 		if own >= 0 && i >= own {
 			i++
 		}
-		digit, v := &d.digits[i], &d.limbs[limb][i]
+		digit, v := &d.digits[i], arena.vector()
 		if digit.extension == nil {
 			d.inverse.wait(digit.first)
-			*v = arena.vector()
-			m.ForwardLifted(*v, d.coefficients[digit.first], d.moduli[digit.first])
-			return
+			m.ForwardLifted(v, d.coefficients[digit.first], d.moduli[digit.first])
+		} else {
+			d.begun[i].waitAll()
+			digit.extension.Forward(v, d.coefficients[digit.first:digit.end], digit.target(limb))
 		}
-		d.extended[i].waitAll()
-		m.ForwardLazy(*v, *v)
+		d.limbs[limb][i] = v
 	})
 }
 
@@ -141,7 +117,7 @@ func (e *evaluator) decompose(g *gadget, c poly) *decomposition {
 	}
 	w.run()
 	d.kept, d.inverse = true, stage{}
-	clear(d.extended)
+	clear(d.begun)
 	clear(d.transformed)
 	return d
 }
@@ -250,7 +226,7 @@ func (w *flow) switchAndDivide(result pair, d *decomposition, key *SwitchingKey,
 		}, func() {})
 	}
 	r := w.remainders(division, rest, func(_, k int) { dropped[k].waitAll() })
-	r.extend(w)
+	r.begin(w)
 	finished := countdown(stay, func() {
 		arena.release(rest...)
 		if !d.kept {
@@ -343,10 +319,10 @@ func (w *flow) addUp(n int, before func(limb, i int), decompose func(i int) *dec
 // those that do.
 type remainders struct {
 	*division
-	arena          *arena
-	rest, extended []poly
-	inverted       stage
-	pieces         []stage // by polynomial
+	arena    *arena
+	rest     []poly
+	inverted stage
+	begun    []stage // by polynomial
 }
 
 // remainders begins with the limbs that do not stay, whose content is lost, each once ready says that it is there.
@@ -361,37 +337,26 @@ func (w *flow) remainders(d *division, rest []poly, ready func(i, k int)) *remai
 	return r
 }
 
-// extend goes on to the limbs that stay.
-func (r *remainders) extend(w *flow) {
+// begin goes on to what the limbs that stay begin with.
+func (r *remainders) begin(w *flow) {
 	if r.extension == nil {
 		return
 	}
 	drop := len(r.divisor)
-	begun := w.add(1, func(int) {
-		for range r.rest {
-			r.extended = append(r.extended, r.arena.poly(len(r.inverse)))
-		}
-	})
-	for i := range r.rest {
-		r.pieces = append(r.pieces, w.extend(r.extension, func() (dst, src [][]uint64) {
-			begun.wait(0)
-			r.inverted.waitFor(i*drop, (i+1)*drop)
-			return r.extended[i], r.rest[i]
-		}))
+	for i, rest := range r.rest {
+		r.begun = append(r.begun, w.begin(r.extension, rest, func() { r.inverted.waitFor(i*drop, (i+1)*drop) }))
 	}
 }
 
 // at returns a polynomial's remainder at a limb, which the caller releases.
 func (r *remainders) at(i, limb int) []uint64 {
-	m := r.moduli[limb]
+	v := r.arena.vector()
 	if r.extension == nil {
 		r.inverted.wait(i)
-		v := r.arena.vector()
-		m.ForwardLifted(v, r.rest[i][0], r.divisor[0])
-		return v
+		r.moduli[limb].ForwardLifted(v, r.rest[i][0], r.divisor[0])
+	} else {
+		r.begun[i].waitAll()
+		r.extension.Forward(v, r.rest[i], limb)
 	}
-	r.pieces[i].waitAll()
-	v := r.extended[i][limb]
-	m.ForwardLazy(v, v)
 	return v
 }

@@ -98,31 +98,39 @@ func (e *Extension) accelerateDoubles() bool {
 	return true
 }
 
-// applyDoubles is applyGeneric of as many values as fill tiles. Fractions are summed in the same order, so that every
-// machine rounds alike.
-func (e *Extension) applyDoubles(dst, src [][]uint64, n int) int {
-	const half = extensionTile / 2
-	var digits [maxSources + 1][extensionTile]uint64
-	var lower, upper [maxSources + 1][]uint64
-	terms := len(e.from) + 1
-	for i := range terms {
-		lower[i], upper[i] = digits[i][:half], digits[i][half:]
-	}
-	done := n &^ (extensionTile - 1)
-	for start := 0; start < done; start += extensionTile {
-		sums := &digits[terms-1]
+// beginDoubles is beginGeneric. Fractions are summed in the same order, so that every machine rounds alike.
+func (e *Extension) beginDoubles(rows [][]uint64, start, end int) {
+	var sums [extensionTile]uint64
+	for ; start < end; start += extensionTile {
+		size := min(extensionTile, end-start)
 		clear(sums[:])
 		for i, m := range e.from {
-			w := m.centred(e.factor[i].value)
-			digitDoubles(&digits[i][0], &sums[0], &src[i][start], extensionTile/4, &w, &[1]float64{e.inverse[i]}, &m.doubles.constants)
+			w, y := m.centred(e.factor[i].value), &rows[i][start]
+			digitDoubles(y, &sums[0], y, uint64(size/4), &w, &[1]float64{e.inverse[i]}, &m.doubles.constants)
 		}
-		for i, s := range sums {
-			sums[i] = uint64(int64(math.Float64frombits(s) + 0.5))
+		for i, s := range sums[:size] {
+			rows[0][start+i] |= uint64(int64(math.Float64frombits(s)+0.5)) << overflowShift
 		}
-		for j, m := range e.to {
-			sumDoubles2Runs(&dst[j][start], &dst[j][start+half], nil, nil, &lower[0], &upper[0], &e.runs[j][0], uint64(terms),
-				0, half/8, &m.doubles.constants, 0, uint64(bits.TrailingZeros(half/8)))
+	}
+}
+
+// convertDoubles is convertGeneric of as many values as fill tiles; it returns how many these are.
+func (e *Extension) convertDoubles(dst []uint64, rows [][]uint64, target int) int {
+	const half = extensionTile / 2
+	var overflow, first [extensionTile]uint64
+	var lower, upper [maxSources + 1][]uint64
+	terms := len(rows) + 1
+	lower[0], upper[0], lower[1], upper[1] = overflow[:half], overflow[half:], first[:half], first[half:]
+	done := len(dst) &^ (extensionTile - 1)
+	for start := 0; start < done; start += extensionTile {
+		for i, x := range rows[0][start : start+extensionTile] {
+			overflow[i], first[i] = x>>overflowShift, x&(1<<overflowShift-1)
 		}
+		for i, row := range rows[1:] {
+			lower[i+2], upper[i+2] = row[start:start+half], row[start+half:start+extensionTile]
+		}
+		sumDoubles2Runs(&dst[start], &dst[start+half], nil, nil, &lower[0], &upper[0], &e.runs[target][0], uint64(terms),
+			0, half/8, &e.to[target].doubles.constants, 0, uint64(bits.TrailingZeros(half/8)))
 	}
 	return done
 }

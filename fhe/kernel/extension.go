@@ -4,10 +4,14 @@ import (
 	"errors"
 	"fmt"
 	"math/big"
+	"math/bits"
 )
 
 // maxSources bounds the moduli an Extension starts from, so that its working memory has a fixed size.
 const maxSources = 32
+
+// overflowShift is from which bit on v stands above y_0: it has as many values as there are sources, and one more.
+const overflowShift = 58
 
 // extensionTile is the number of coefficients converted at a time.
 const extensionTile = 64
@@ -25,18 +29,21 @@ type Extension struct {
 	from, to []*Modulus
 	factor   []scalar   // (D/d_i)^-1 mod d_i
 	inverse  []float64  // 1/d_i
-	weights  [][]uint64 // of target j: D/d_i mod q_j for every i, then -D mod q_j
+	weights  [][]uint64 // of target j: -D mod q_j, then D/d_i mod q_j for every i
 
 	extensionAcceleration
 }
 
-// NewExtension prepares the conversion from at most 32 distinct moduli to others of the same ring.
+// NewExtension prepares the conversion from at most 32 distinct moduli of at most 58 bits to others of the same ring.
 func NewExtension(from, to []*Modulus) (*Extension, error) {
 	if len(from) == 0 || len(from) > maxSources || len(to) == 0 {
 		return nil, fmt.Errorf("%w: from %d moduli (1 to %d) to %d (at least 1)", ErrExtension, len(from), maxSources, len(to))
 	}
 	product := big.NewInt(1)
 	for i, m := range from {
+		if bits.Len64(m.q) > overflowShift {
+			return nil, fmt.Errorf("%w: from a modulus of %d bits (at most %d)", ErrExtension, bits.Len64(m.q), overflowShift)
+		}
 		for _, other := range from[:i] {
 			if other.q == m.q {
 				return nil, fmt.Errorf("%w: modulus %d twice", ErrExtension, m.q)
@@ -51,11 +58,10 @@ func NewExtension(from, to []*Modulus) (*Extension, error) {
 		e.inverse = append(e.inverse, 1/float64(m.q))
 	}
 	for _, t := range to {
-		weights := make([]uint64, 0, len(from)+1)
+		weights := append(make([]uint64, 0, len(from)+1), subOnce(0, mod(product, t.q), t.q))
 		for _, m := range from {
 			weights = append(weights, mod(new(big.Int).Quo(product, new(big.Int).SetUint64(m.q)), t.q))
 		}
-		weights = append(weights, subOnce(0, mod(product, t.q), t.q))
 		e.weights = append(e.weights, weights)
 	}
 	e.accelerate()
@@ -64,52 +70,72 @@ func NewExtension(from, to []*Modulus) (*Extension, error) {
 
 func mod(x *big.Int, q uint64) uint64 { return new(big.Int).Mod(x, new(big.Int).SetUint64(q)).Uint64() }
 
-// Apply converts coefficients (not NTT values): src holds one vector for each source modulus, dst one for each target.
-// The length of dst[0] counts. dst must not overlap src.
-func (e *Extension) Apply(dst, src [][]uint64) {
-	if len(dst) != len(e.to) || len(src) != len(e.from) {
+// Begin makes y and v, in their place, of the coefficients (not NTT values) that the rows, one for each source modulus,
+// hold from place start on and before end, multiples of 8. They then stand for the number as Forward reads it.
+func (e *Extension) Begin(rows [][]uint64, start, end int) {
+	e.check(rows, end)
+	if start < 0 || start%8 != 0 || end%8 != 0 {
+		panic("kernel: an extension is cut unevenly")
+	}
+	if start < end {
+		e.begin(rows, start, end)
+	}
+}
+
+// Forward writes the ForwardLazy of the numbers modulo a target, which begun rows stand for. dst must not be one of them.
+func (e *Extension) Forward(dst []uint64, rows [][]uint64, target int) {
+	m := e.to[target]
+	dst = dst[:m.N()]
+	e.check(rows, len(dst))
+	if !e.forward(dst, rows, target) {
+		e.convert(dst, rows, target)
+		m.ForwardLazy(dst, dst)
+	}
+}
+
+func (e *Extension) check(rows [][]uint64, n int) {
+	if len(rows) != len(e.from) {
 		panic("kernel: an extension has one vector for each modulus")
 	}
-	n := len(dst[0])
-	for _, v := range dst {
+	for _, v := range rows {
 		_ = v[:n]
 	}
-	for _, v := range src {
-		_ = v[:n]
-	}
-	e.apply(dst, src, n)
 }
 
-func (e *Extension) applyGeneric(dst, src [][]uint64, start, n int) {
-	var y [extensionTile][maxSources + 1]uint64
+func (e *Extension) beginGeneric(rows [][]uint64, start, end int) {
 	var sums [extensionTile]float64
-	k := len(e.from)
-	for ; start < n; start += extensionTile {
-		size := min(extensionTile, n-start)
+	for ; start < end; start += extensionTile {
+		size := min(extensionTile, end-start)
 		clear(sums[:])
 		for i, m := range e.from {
-			e.digits(&y, &sums, src[i][start:start+size], i, m.q)
+			e.digits(rows[i][start:start+size], &sums, i, m.q)
 		}
 		for c := range size {
-			y[c][k] = uint64(sums[c] + 0.5)
-		}
-		for j, m := range e.to {
-			d, weights := dst[j][start:start+size], e.weights[j]
-			for c := range d {
-				// At most 33 products of 61 bits by 61 bits stay below 2^128.
-				d[c] = m.weightedSum(y[c][:], weights)
-			}
+			rows[0][start+c] |= uint64(sums[c]+0.5) << overflowShift
 		}
 	}
 }
 
-// digits writes y = x*factor and adds y/d to the sums. The conversion of the product keeps compilers from fusing the
+// digits turns x into y = x*factor and adds y/d to the sums. The conversion of the product keeps compilers from fusing the
 // multiplication with the addition, so that every machine rounds alike.
-func (e *Extension) digits(y *[extensionTile][maxSources + 1]uint64, sums *[extensionTile]float64, x []uint64, i int, q uint64) {
+func (e *Extension) digits(x []uint64, sums *[extensionTile]float64, i int, q uint64) {
 	factor, inverse := e.factor[i], e.inverse[i]
 	for c := range x {
 		digit := factor.mul(x[c], q)
-		y[c][i] = digit
+		x[c] = digit
 		sums[c] += float64(float64(digit) * inverse)
+	}
+}
+
+func (e *Extension) convertGeneric(dst []uint64, rows [][]uint64, target, start int) {
+	m, weights := e.to[target], e.weights[target]
+	var y [maxSources + 1]uint64
+	for ; start < len(dst); start++ {
+		for i, row := range rows {
+			y[i+1] = row[start]
+		}
+		y[0], y[1] = y[1]>>overflowShift, y[1]&(1<<overflowShift-1)
+		// At most 33 products of 58 bits by 61 bits stay below 2^128.
+		dst[start] = m.weightedSum(y[:], weights)
 	}
 }

@@ -47,6 +47,10 @@ func (m *Modulus) sums2(d0, d1 []uint64, a0, a1, b [][]uint64, start, run int) {
 func (m *Modulus) keySum(d0, d1 []uint64, s *KeySum, start int, add bool) {
 	m.keySumGeneric(d0, d1, s, start, add)
 }
-func (s *Sums) take(start, end int)                   { s.takeVectors(start, end) }
-func (p *Permutation) apply(dst, src []uint64)        { p.gather(dst, src, 0) }
-func (e *Extension) apply(dst, src [][]uint64, n int) { e.applyGeneric(dst, src, 0, n) }
+func (s *Sums) take(start, end int)                        { s.takeVectors(start, end) }
+func (p *Permutation) apply(dst, src []uint64)             { p.gather(dst, src, 0) }
+func (e *Extension) begin(rows [][]uint64, start, end int) { e.beginGeneric(rows, start, end) }
+func (e *Extension) convert(dst []uint64, rows [][]uint64, target int) {
+	e.convertGeneric(dst, rows, target, 0)
+}
+func (e *Extension) forward(dst []uint64, rows [][]uint64, target int) bool { return false }

@@ -216,7 +216,8 @@ func TestRefusals(t *testing.T) {
 		}
 	}
 	m := moduli(t, 12, false, q)
-	for _, c := range []struct{ from, to []*Modulus }{{nil, m}, {m, nil}, {append(m, m...), m}, {make([]*Modulus, 33), m}} {
+	large := moduli(t, 12, false, primes(t, 59, 12, false, 1)...)
+	for _, c := range []struct{ from, to []*Modulus }{{nil, m}, {m, nil}, {append(m, m...), m}, {make([]*Modulus, 33), m}, {large, m}} {
 		if _, err := NewExtension(c.from, c.to); !errors.Is(err, ErrExtension) {
 			t.Errorf("extension from %d to %d moduli: %v", len(c.from), len(c.to), err)
 		}
@@ -271,8 +272,11 @@ func TestNothingAllocates(t *testing.T) {
 			"tensor":          func() { m.Tensor(v[0], v[1], v[2], v[3], v[4], v[5], v[6]) },
 			"lift":            func() { m.Lift(v[0], v[1], ms[1]) },
 			"inner product 2": func() { m.InnerProduct2(v[0], v[1], v[2:22], v[22:42], v[42:62]) },
-			"extension":       func() { extension.Apply(v[:2], v[2:4]) },
-			"permutation":     func() { permutation.Apply(v[0], v[1]) },
+			"extension": func() {
+				extension.Begin(v[2:4], 0, len(v[0]))
+				extension.Forward(v[0], v[2:4], 1)
+			},
+			"permutation": func() { permutation.Apply(v[0], v[1]) },
 		} {
 			if allocations := testing.AllocsPerRun(3, run); allocations != 0 {
 				t.Errorf("%s allocates %v times", name, allocations)

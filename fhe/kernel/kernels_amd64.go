@@ -240,10 +240,15 @@ func sumRows4Runs(dst0 *[]uint64, dst1 *[]uint64, a0 *[]uint64, a1 *[]uint64, te
 //go:noescape
 func keyProductsVector(dst0 *uint64, dst1 *uint64, a0 *[]uint64, a1 *[]uint64, b *[]uint64, terms uint64, position uint64, count uint64, blocks *uint32, inner *[8][8]uint64, add0 *uint64, add1 *uint64, scalar uint64, start uint64, ahead uint64, c *[23]uint64, width uint64, mask uint64)
 
-// extendVector converts count pairs of vectors of eight values from one base to another.
+// beginExtension makes digits of count vectors of eight values that start offset bytes into each row.
 //
 //go:noescape
-func extendVector(dst *[]uint64, src *[]uint64, targets uint64, sources uint64, target *uint64, source *uint64, count uint64, digits *uint64)
+func beginExtension(rows *[]uint64, sources uint64, offset uint64, count uint64, source *uint64)
+
+// extendRow converts count vectors of eight values to one modulus.
+//
+//go:noescape
+func extendRow(dst *uint64, rows *[]uint64, sources uint64, count uint64, target *uint64)
 
 // forwardFolded folds and runs the two stages that join four parts.
 //
@@ -259,6 +264,11 @@ func forwardFoldedLift(dst *uint64, src *uint64, part uint64, table *uint64, tab
 //
 //go:noescape
 func forwardFoldedShift(dst *uint64, src *uint64, part uint64, table *uint64, tableSize uint64, c *[23]uint64, half uint64, wrap uint64)
+
+// forwardFoldedExtend is forwardFolded of what the digits of a base conversion stand for modulo a target, not reduced.
+//
+//go:noescape
+func forwardFoldedExtend(dst *uint64, src *[]uint64, part uint64, table *uint64, tableSize uint64, c *[23]uint64, target *uint64, sources uint64)
 
 // mixVector writes sums of count columns of src times scalars to rows of dst, reduced.
 //

@@ -105,9 +105,7 @@ func (m *Modulus) forwardTransform(dst, src []uint64, lazy bool) {
 	first := m.plan.passes[0]
 	switch {
 	case m.plan.folded:
-		edge := m.forwardEdge(src)
 		forwardFolded(&dst[0], &src[0], size/4, &m.acceleration.forward[0], size, c)
-		setEdge(dst, edge)
 	case m.conjugateInvariant:
 		m.foldEdges(dst, src, m.fold)
 		foldForward(&dst[0], &src[0], size, c)
@@ -133,9 +131,6 @@ func (m *Modulus) forwardLifted(dst, src []uint64, from *Modulus, lazy bool) {
 		m.forwardTransform(dst, dst, lazy)
 		return
 	}
-	edge := edgeOf(src)
-	m.liftGeneric(edge[:], edge[:], from.q)
-	edge = m.forwardEdge(edge[:])
 	size := uint64(len(dst))
 	// What folding and the stages add to values is at most what they do where these are reduced before.
 	if above := (from.q/m.q + 1) * m.q; lazy && m.plan.lazy && above+(2*m.plan.reduction+4)*m.q <= m.plan.lazyBound(m.q) {
@@ -143,40 +138,7 @@ func (m *Modulus) forwardLifted(dst, src []uint64, from *Modulus, lazy bool) {
 	} else {
 		forwardFoldedLift(&dst[0], &src[0], size/4, &m.acceleration.forward[0], size, &m.constants, from.q/2, m.Reduce(from.q))
 	}
-	setEdge(dst, edge)
 	m.forwardRest(dst, lazy)
-}
-
-// edgeOf returns the values that start each quarter of a vector: they are mirror images of each other.
-func edgeOf(v []uint64) (edge [4]uint64) {
-	for i := range edge {
-		edge[i] = v[i*len(v)/4]
-	}
-	return edge
-}
-
-func setEdge(v []uint64, edge [4]uint64) {
-	for i, x := range edge {
-		v[i*len(v)/4] = x
-	}
-}
-
-// forwardEdge folds the edge of a vector and runs the first two stages on it.
-func (m *Modulus) forwardEdge(src []uint64) [4]uint64 {
-	q, x := m.q, edgeOf(src)
-	x[1], x[2], x[3] = subOnce(x[1], m.fold.mul(x[3], q), q), subOnce(x[2], m.fold.mul(x[2], q), q), subOnce(x[3], m.fold.mul(x[1], q), q)
-	butterfly := func(i, k, root int) {
-		t := m.forward.at(root).mul(x[k], q)
-		x[i], x[k] = reduceOnce(x[i]+t, q), subOnce(x[i], t, q)
-	}
-	butterfly(0, 2, 1)
-	butterfly(1, 3, 1)
-	butterfly(0, 1, 2)
-	butterfly(2, 3, 3)
-	for i := range x {
-		x[i] += m.plan.reduction * q // as after a reduction
-	}
-	return x
 }
 
 // forwardRest runs all passes after the first.

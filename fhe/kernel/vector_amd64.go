@@ -134,15 +134,16 @@ func (p *Permutation) apply(dst, src []uint64) {
 
 // extensionAcceleration holds the tables of the vector code, nil where a modulus is too large for it.
 type extensionAcceleration struct {
-	source, target []uint64
-	runs           [][][]uint64 // for doubles: the weights of each target, a vector each
+	source       []uint64
+	target, lazy [][]uint64   // of each target; lazy is nil where its transforms are not
+	runs         [][][]uint64 // for doubles: the weights of each target, a vector each
 }
 
 func (e *Extension) accelerate() {
 	if e.accelerateDoubles() {
 		return
 	}
-	largest := uint64(0)
+	largest, k := uint64(0), uint64(len(e.from))
 	for _, m := range e.from {
 		if !m.enabled {
 			return
@@ -150,7 +151,7 @@ func (e *Extension) accelerate() {
 		largest = max(largest, m.q)
 	}
 	for _, m := range e.to {
-		if !m.enabled || uint64(len(e.from)+1)*(highHalf(largest, m.q)+1) >= 1<<52-1<<12 {
+		if !m.enabled || (k+1)*(highHalf(largest, m.q)+1) >= 1<<52-1<<12 {
 			return
 		}
 	}
@@ -159,24 +160,54 @@ func (e *Extension) accelerate() {
 		e.source = append(e.source, m.q, f.value, f.shoup>>12, math.Float64bits(e.inverse[i]), 1<<52-m.q)
 	}
 	for j, m := range e.to {
-		radix := m.vectorRadix()
-		e.target = append(e.target, m.q, 1<<52-m.q, 1<<52/m.q, radix, m.shoup52(radix), 2*m.q)
-		e.target = append(e.target, e.weights[j]...)
+		radix, weights := m.vectorRadix(), e.weights[j]
+		e.target = append(e.target, append([]uint64{m.q, 1<<52 - m.q, 1 << 52 / m.q, radix, m.shoup52(radix), 2 * m.q}, weights...))
+		var lazy []uint64
+		// A product is below 2q, and v at most k.
+		if p := &m.plan; p.folded && p.lazy && (3*k+2*p.reduction+4)*m.q <= p.lazyBound(m.q) {
+			lazy = append(lazy, weights[0])
+			for _, w := range weights[1:] {
+				lazy = append(lazy, w, m.shoup52(w))
+			}
+		}
+		e.lazy = append(e.lazy, lazy)
 	}
 }
 
 // vectorRadix returns 2^52 mod q.
 func (m *Modulus) vectorRadix() uint64 { return m.Reduce(1 << 52) }
 
-func (e *Extension) apply(dst, src [][]uint64, n int) {
-	done := 0
-	if count := uint64(n / 16); count > 0 && e.target != nil {
-		var buffer [16*(maxSources+1) + alignment/8 - 1]uint64
-		digits := aligned(buffer[:])
-		extendVector(&dst[0], &src[0], uint64(len(dst)), uint64(len(src)), &e.target[0], &e.source[0], count, &digits[0])
-		done = n &^ 15
-	} else if e.runs != nil {
-		done = e.applyDoubles(dst, src, n)
+func (e *Extension) begin(rows [][]uint64, start, end int) {
+	switch {
+	case e.target != nil:
+		beginExtension(&rows[0], uint64(len(rows)), uint64(8*start), uint64(end-start)/8, &e.source[0])
+	case e.runs != nil:
+		e.beginDoubles(rows, start, end)
+	default:
+		e.beginGeneric(rows, start, end)
 	}
-	e.applyGeneric(dst, src, done, n)
+}
+
+func (e *Extension) convert(dst []uint64, rows [][]uint64, target int) {
+	done := 0
+	switch {
+	case e.target != nil:
+		extendRow(&dst[0], &rows[0], uint64(len(rows)), uint64(len(dst)/8), &e.target[target][0])
+		done = len(dst)
+	case e.runs != nil:
+		done = e.convertDoubles(dst, rows, target)
+	}
+	e.convertGeneric(dst, rows, target, done)
+}
+
+// forward converts and transforms at once, where it can.
+func (e *Extension) forward(dst []uint64, rows [][]uint64, target int) bool {
+	if e.target == nil || e.lazy[target] == nil {
+		return false
+	}
+	m, weights := e.to[target], e.lazy[target]
+	size := uint64(len(dst))
+	forwardFoldedExtend(&dst[0], &rows[0], size/4, &m.acceleration.forward[0], size, &m.constants, &weights[0], uint64(len(rows)))
+	m.forwardRest(dst, true)
+	return true
 }

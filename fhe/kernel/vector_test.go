@@ -218,18 +218,18 @@ func TestLift(t *testing.T) {
 }
 
 func TestExtension(t *testing.T) {
-	const logN, n = 6, 70
+	const logN, n = 6, 64
 	random := newRandom()
 	for _, c := range []struct{ from, to []int }{
 		{[]int{40}, []int{45}},
 		{[]int{49}, []int{20, 49, 50, 61}},
 		{[]int{45, 45}, []int{45, 36, 49}},
 		{[]int{49, 48, 47}, []int{49, 49, 49, 30}},
-		{[]int{60, 20, 51}, []int{45, 60}},
+		{[]int{58, 20, 51}, []int{45, 60}},
 		{[]int{20, 21, 22, 23, 24, 25, 26, 27}, []int{49, 20}},
 		{[]int{49, 49, 49, 49, 49, 49, 49, 49, 49, 49, 49, 49, 49, 49, 49, 49, 49, 49, 49, 49}, []int{49, 35}},
-		{[]int{61, 61, 61, 61, 61, 61, 61, 61, 61, 61, 61, 61, 61, 61, 61, 61,
-			61, 61, 61, 61, 61, 61, 61, 61, 61, 61, 61, 61, 61, 61, 61, 61}, []int{61, 35}},
+		{[]int{58, 58, 58, 58, 58, 58, 58, 58, 58, 58, 58, 58, 58, 58, 58, 58,
+			58, 58, 58, 58, 58, 58, 58, 58, 58, 58, 58, 58, 58, 58, 58, 58}, []int{61, 35}},
 	} {
 		used := map[int]int{}
 		next := func(bitLens []int) (result []*Modulus) {
@@ -285,9 +285,58 @@ func TestExtension(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			extension.Apply(dst, src)
+			rows := begun(extension, src)
 			for j, m := range to {
+				extension.convert(dst[j], rows, j)
 				equal(t, fmt.Sprintf("from %v bits to the prime %d, %s", c.from, m.q, implementation), dst[j], want[j])
+			}
+		}
+	}
+}
+
+// begun returns the rows of a conversion that has begun, in two parts.
+func begun(e *Extension, src [][]uint64) [][]uint64 {
+	n := len(src[0])
+	rows := NewVectors(len(src), n)
+	for i, v := range src {
+		copy(rows[i], v)
+	}
+	e.Begin(rows, 0, n/8&^1*4)
+	e.Begin(rows, n/8&^1*4, n)
+	return rows
+}
+
+func TestExtensionForward(t *testing.T) {
+	random := newRandom()
+	for _, invariant := range []bool{false, true} {
+		for logN := 3; logN <= 11; logN++ {
+			var to, from []*Modulus
+			for _, bitLen := range []int{22, 30, 38, 44, 45, 46, 48, 50, 57} {
+				ps := primes(t, bitLen, logN, invariant, 2)
+				from = append(from, moduli(t, logN, invariant, ps[0])...)
+				to = append(to, moduli(t, logN, invariant, ps[1])...)
+			}
+			for _, sources := range [][]*Modulus{from[:1], from[1:3], from[2:5], from[4:6], from[5:8], from[7:9], from[1:7]} {
+				var src [][]uint64
+				for _, m := range sources {
+					src = append(src, randomVector(m.N(), m.q, random))
+					src[len(src)-1][0] = m.q - 1
+				}
+				for implementation := range implementations(sources[0]) {
+					e, err := NewExtension(implementedBy(implementation, sources), implementedBy(implementation, to))
+					if err != nil {
+						t.Fatal(err)
+					}
+					rows := begun(e, src)
+					for j, m := range e.to {
+						want, got := make([]uint64, m.N()), make([]uint64, m.N())
+						e.convert(want, rows, j)
+						m.forwardGeneric(want, want)
+						e.Forward(got, rows, j)
+						reduceLazy(m, got)
+						equal(t, fmt.Sprintf("%s, 2^%d coefficients from %d moduli to %d", implementation, logN, len(sources), m.q), got, want)
+					}
+				}
 			}
 		}
 	}

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"fmt"
+
 	. "github.com/mmcloughlin/avo/build"
 	. "github.com/mmcloughlin/avo/operand"
 	. "github.com/mmcloughlin/avo/reg"
@@ -8,162 +10,175 @@ import (
 
 // The conjugate-invariant ring joins each coefficient j with its mirror image N-j before the first stage. Here that
 // happens in the registers of the pass that joins four parts: column j of part i has its mirror image in column N/4-j of
-// part 3-i, so that columns are taken from both ends, 1 to 8 with N/4-8 to N/4-1 and so on until both hold the middle.
-// Column 0 is left to the caller. (The inverse gained nothing from this.)
+// part 3-i, so that columns are taken from both ends, eight at a time, until both hold the middle. The mirror images of
+// columns 8k to 8k+7 are columns N/4-8k and down from there: one value of the vector that was taken from the upper end
+// before, and seven of the one that is now. In the same way the upper end needs one value of the lower end's next vector.
 
-const foldedArguments = "(dst, src *uint64, part uint64, table *uint64, tableSize uint64, c *[23]uint64"
+const foldedArguments = ", part uint64, table *uint64, tableSize uint64, c *[23]uint64"
 
 type folded struct {
 	transform
-	negFold  factor
-	q, mask  VecPhysical
-	reversed VecPhysical
-	lower    []VecPhysical // of the lower columns, one vector of each part
-	upper    []VecPhysical
-	roots    [3]factor
-	masks    int
+	c              GPVirtual
+	negFold        factor
+	mirror         VecPhysical   // takes the first value of one vector and seven of another, in reverse
+	lower, upper   []VecPhysical // of the columns that are joined, one vector of each part
+	before, next   []VecPhysical // the upper columns before and the lower columns next, not yet folded
+	dst, low, high GPVirtual     // bytes: where the columns stand in the first part
+	row            func(base Register, row int) Mem
+	roots          [3]factor
+	masks, loads   int
+	load           func(at GPVirtual, x []VecPhysical)
 }
 
 func foldedPasses() {
 	forwardFolded("forwardFolded", plainValues)
 	forwardFolded("forwardFoldedLift", liftedValues)
 	forwardFolded("forwardFoldedShift", shiftedValues)
-}
-
-func (f *folded) constants(c Register) {
-	f.negQ = f.broadcast(c, constNegQ)
-	f.q, f.mask = f.broadcast(c, constQ), f.broadcast(c, constMask)
-	f.negFold = factor{value: f.broadcast(c, constFold), shoup: f.broadcast(c, constFold+8)}
-	f.lower, f.upper = f.takeMany(4), f.takeMany(4)
-	table, tableSize := argument("table"), argument("tableSize")
-	for i := range f.roots {
-		value, shoup := f.take(), f.take()
-		VPBROADCASTQ(Mem{Base: table, Disp: 8 + 8*i}, value)
-		VPBROADCASTQ(Mem{Base: table, Index: tableSize, Scale: 8, Disp: 8 + 8*i}, shoup)
-		f.roots[i] = factor{value: value, shoup: shoup}
-	}
-}
-
-// reverse loads the order that mirrors a vector.
-func (f *folded) reverse(name string) {
-	f.reversed = f.take()
-	table := GLOBL(name+"Reversed", RODATA|NOPTR)
-	for i := range 8 {
-		DATA(8*i, U64(7-i))
-	}
-	VMOVDQU64(table.Offset(0), f.reversed)
-}
-
-// columns calls body with all vectors of both columns loaded and stores them after it.
-func (f *folded) columns(body func()) {
-	stride := argument("part")
-	count := GP64()
-	MOVQ(stride, count)
-	SHRQ(U8(4), count)
-	SHLQ(U8(3), stride)
-	row := rows(4, stride)
-	var lower, upper [2]GPVirtual
-	for i, name := range []string{"dst", "src"} {
-		base := argument(name)
-		lower[i], upper[i] = GP64(), GP64()
-		LEAQ(Mem{Base: base, Disp: 8}, lower[i])
-		LEAQ(Mem{Base: base, Index: stride, Scale: 1, Disp: -64}, upper[i])
-	}
-	loop("column", count, func() {
-		for i := range f.lower {
-			VMOVDQU64(row(lower[1], i), f.lower[i])
-			VMOVDQU64(row(upper[1], i), f.upper[i])
-		}
-		body()
-		for i := range f.lower {
-			VMOVDQU64(f.lower[i], row(lower[0], i))
-			VMOVDQU64(f.upper[i], row(upper[0], i))
-		}
-		for i := range lower {
-			ADDQ(U8(64), lower[i])
-			SUBQ(U8(64), upper[i])
-		}
-	})
-	finish()
-}
-
-// fold adds to each vector its mirror image times a root: below 2q more.
-func (f *folded) fold() {
-	for i, x := range f.lower {
-		y := f.upper[3-i]
-		mirrorX, mirrorY := f.temp(), f.temp()
-		VPERMQ(x, f.reversed, mirrorX)
-		VPERMQ(y, f.reversed, mirrorY)
-		for _, pair := range [][2]VecPhysical{{x, mirrorY}, {y, mirrorX}} {
-			quotient := f.temp()
-			VPXORQ(quotient, quotient, quotient)
-			multiplyHigh(f.negFold, pair[1], quotient)
-			multiplyLow(f.negFold, pair[1], pair[0])
-			VPMADD52LUQ(f.negQ, quotient, pair[0])
-		}
-	}
+	forwardFolded("forwardFoldedExtend", extendedValues)
 }
 
 // source is what a folded pass reads.
 type source int
 
 const (
-	plainValues   source = iota // in [0, q)
-	liftedValues                // modulo another prime, to be reduced
-	shiftedValues               // modulo another prime, to be left as large as that is
+	plainValues    source = iota // in [0, q)
+	liftedValues                 // modulo another prime, to be reduced
+	shiftedValues                // modulo another prime, to be left as large as that is
+	extendedValues               // digits of a base conversion
 )
 
 func forwardFolded(name string, from source) {
-	extra := ""
-	if from != plainValues {
+	first, extra := "src *uint64", ""
+	switch from {
+	case liftedValues, shiftedValues:
 		extra = ", half, wrap uint64"
+	case extendedValues:
+		first, extra = "src *[]uint64", ", target *uint64, sources uint64"
 	}
-	TEXT(name, NOSPLIT, "func"+foldedArguments+extra+")")
+	TEXT(name, NOSPLIT, "func(dst *uint64, "+first+foldedArguments+extra+")")
 	Pragma("noescape")
 	switch from {
 	case plainValues:
 		Doc(name + " folds and runs the two stages that join four parts.")
 	case liftedValues:
 		Doc(name + " is forwardFolded of values above half that stand for themselves minus a prime that is wrap mod q.")
-	default:
+	case shiftedValues:
 		Doc(name + " is forwardFolded of values above half that stand for themselves plus wrap, none of which are reduced.")
+	default:
+		Doc(name + " is forwardFolded of what the digits of a base conversion stand for modulo a target, not reduced.")
 	}
 	f := &folded{}
-	c := argument("c")
-	f.constants(c)
-	f.quotientStart = f.broadcast(c, constOnes)
-	offset := f.broadcast(c, constOffset)
-	f.reverse(name)
+	f.setup(name)
 	var half, wrap VecPhysical
-	if from == liftedValues {
-		f.mu = f.broadcast(c, constMu)
-	}
-	if from != plainValues {
+	if from == liftedValues || from == shiftedValues {
 		half, wrap = f.take(), f.take()
 		VPBROADCASTQ(argument("half"), half)
 		VPBROADCASTQ(argument("wrap"), wrap)
 	}
 	f.rest()
-	f.columns(func() {
-		for _, x := range append(append([]VecPhysical{}, f.lower...), f.upper...) {
-			switch from {
-			case liftedValues:
-				f.lift(x, half, wrap)
-			case shiftedValues:
-				large := f.opmask()
-				VPCMPUQ(U8(6), half, x, large)
-				VPADDQ(wrap, x, large, x)
+	if from == extendedValues {
+		f.load = f.extend
+	} else {
+		src := argument("src")
+		f.load = func(at GPVirtual, x []VecPhysical) {
+			base := GP64()
+			LEAQ(Mem{Base: src, Index: at, Scale: 1}, base)
+			for i := range x {
+				VMOVDQU64(f.row(base, i), x[i])
+				switch from {
+				case liftedValues:
+					f.lift(x[i], half, wrap)
+				case shiftedValues:
+					large := f.opmask()
+					VPCMPUQ(U8(6), half, x[i], large)
+					VPADDQ(wrap, x[i], large, x[i])
+				}
 			}
 		}
-		f.fold()
-		for _, x := range [][]VecPhysical{f.lower, f.upper} {
-			f.stages(x, func(stage, i int) factor { return f.roots[stage+i] }, func(stage int, x VecPhysical) {
-				if stage == 0 {
-					VPADDQ(offset, x, x)
-				}
-			})
+	}
+	f.run()
+}
+
+func (f *folded) setup(name string) {
+	f.c = argument("c")
+	f.negQ, f.quotientStart = f.broadcast(f.c, constNegQ), f.broadcast(f.c, constOnes)
+	f.negFold = factor{value: f.broadcast(f.c, constFold), shoup: f.broadcast(f.c, constFold+8)}
+	f.mirror = f.take()
+	table := GLOBL(name+"Mirror", RODATA|NOPTR)
+	for i := range 8 {
+		DATA(8*i, U64(8-i)) // index 8 is the first value of the second vector
+	}
+	VMOVDQU64(table.Offset(0), f.mirror)
+	f.lower, f.upper, f.before, f.next = f.takeMany(4), f.takeMany(4), f.takeMany(4), f.takeMany(4)
+	roots, tableSize := argument("table"), argument("tableSize")
+	for i := range f.roots {
+		f.roots[i] = factor{value: Mem{Base: roots, Disp: 8 + 8*i},
+			shoup: Mem{Base: roots, Index: tableSize, Scale: 8, Disp: 8 + 8*i}, broadcast: true}
+	}
+	stride := argument("part")
+	SHLQ(U8(3), stride)
+	f.row = rows(4, stride)
+	f.dst, f.low, f.high = argument("dst"), GP64(), GP64()
+	XORQ(f.low, f.low)
+	LEAQ(Mem{Base: stride, Disp: -64}, f.high)
+}
+
+// run takes all columns.
+func (f *folded) run() {
+	f.load(f.low, f.lower)
+	for i := range 3 {
+		VMOVDQA64(f.lower[i+1], f.before[i])
+	}
+	VPXORQ(f.before[3], f.before[3], f.before[3]) // the first coefficient has no mirror image
+	Label("column")
+	store := GP64()
+	LEAQ(Mem{Base: f.dst, Index: f.low, Scale: 1}, store)
+	ADDQ(U8(64), f.low)
+	f.load(f.low, f.next)
+	f.load(f.high, f.upper)
+	f.fold()
+	for _, x := range [][]VecPhysical{f.lower, f.upper} {
+		f.stages(x, func(stage, i int) factor { return f.roots[stage+i] }, func(stage int, x VecPhysical) {
+			if stage == 0 {
+				VPADDQ_BCST(Mem{Base: f.c, Disp: constOffset}, x, x)
+			}
+		})
+		for i := range x {
+			VMOVDQU64(x[i], f.row(store, i))
 		}
-	})
+		LEAQ(Mem{Base: f.dst, Index: f.high, Scale: 1}, store)
+	}
+	for i := range f.lower {
+		VMOVDQA64(f.next[i], f.lower[i])
+	}
+	SUBQ(U8(64), f.high)
+	CMPQ(f.low, f.high)
+	JBE(LabelRef("column"))
+	finish()
+}
+
+// fold adds to each vector its mirror image times a root: below 2q more.
+func (f *folded) fold() {
+	for i := range 2 {
+		var images [2][2]VecPhysical
+		for k, r := range []int{i, 3 - i} {
+			images[0][k], images[1][k] = f.temp(), f.temp()
+			VMOVDQA64(f.mirror, images[0][k])
+			VPERMI2Q(f.before[3-r], f.upper[3-r], images[0][k])
+			VMOVDQA64(f.upper[3-r], f.before[3-r])
+			VMOVDQA64(f.mirror, images[1][k])
+			VPERMI2Q(f.next[3-r], f.lower[3-r], images[1][k])
+		}
+		for side, x := range [][]VecPhysical{f.lower, f.upper} {
+			for k, r := range []int{i, 3 - i} {
+				quotient := f.temp()
+				VPXORQ(quotient, quotient, quotient)
+				multiplyHigh(f.negFold, images[side][k], quotient)
+				multiplyLow(f.negFold, images[side][k], x[r])
+				VPMADD52LUQ(f.negQ, quotient, x[r])
+			}
+		}
+	}
 }
 
 func (f *folded) opmask() OpmaskPhysical {
@@ -177,11 +192,50 @@ func (f *folded) lift(x, half, wrap VecPhysical) {
 	quotient := f.temp()
 	VPCMPUQ(U8(6), half, x, negative)
 	VPXORQ(quotient, quotient, quotient)
-	VPMADD52HUQ(f.mu, x, quotient)
+	VPMADD52HUQ_BCST(Mem{Base: f.c, Disp: constMu}, x, quotient)
 	VPMADD52LUQ(f.negQ, quotient, x)
-	f.below2q(x, f.q, f.mask)
-	more := f.temp()
+	less, more := f.temp(), f.temp()
+	VPANDQ_BCST(Mem{Base: f.c, Disp: constMask}, x, x)
+	VPSUBQ_BCST(Mem{Base: f.c, Disp: constQ}, x, less)
+	VPMINUQ(less, x, x)
 	VPSUBQ(wrap, x, negative, x)
-	VPADDQ(f.q, x, more)
+	VPADDQ_BCST(Mem{Base: f.c, Disp: constQ}, x, more)
 	VPMINUQ(more, x, x)
+}
+
+// extend sums up the products of digits with a target's weights, and of their overflow, which stands above the first
+// digit, with minus the product of their primes. The sums have one quotient, short by less than two for each digit.
+func (f *folded) extend(at GPVirtual, x []VecPhysical) {
+	f.loads++
+	target, header, terms, base := argument("target"), argument("src"), argument("sources"), GP64()
+	quotients := make([]VecPhysical, len(x))
+	weight, shoup, digit := f.temp(), f.temp(), f.temp()
+	for i := range x {
+		quotients[i] = f.temp()
+		VPXORQ(quotients[i], quotients[i], quotients[i])
+	}
+	MOVQ(Mem{Base: header}, base)
+	ADDQ(at, base)
+	for i := range x {
+		VPXORQ(x[i], x[i], x[i])
+		VPSRLQ(U8(overflowShift), f.row(base, i), digit)
+		VPMADD52LUQ_BCST(Mem{Base: target}, digit, x[i])
+	}
+	ADDQ(U8(8), target)
+	loop(fmt.Sprint("terms", f.loads), terms, func() {
+		MOVQ(Mem{Base: header}, base)
+		ADDQ(at, base)
+		VPBROADCASTQ(Mem{Base: target}, weight)
+		VPBROADCASTQ(Mem{Base: target, Disp: 8}, shoup)
+		for i := range x {
+			VMOVDQU64(f.row(base, i), digit)
+			VPMADD52HUQ(shoup, digit, quotients[i])
+			VPMADD52LUQ(weight, digit, x[i])
+		}
+		ADDQ(U8(16), target)
+		ADDQ(U8(24), header)
+	})
+	for i := range x {
+		VPMADD52LUQ(f.negQ, quotients[i], x[i])
+	}
 }

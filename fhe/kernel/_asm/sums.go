@@ -59,7 +59,8 @@ func sums() {
 		rowSums(rows, runs)
 	}
 	keyProducts{}.generate()
-	extend()
+	beginExtension()
+	extendRow()
 }
 
 // form is how a factor stands in memory.
@@ -239,15 +240,16 @@ const (
 	targetWeights
 )
 
-func extend() {
-	TEXT("extendVector", NOSPLIT, "func(dst, src *[]uint64, targets, sources uint64, target, source *uint64, count uint64, digits *uint64)")
+// overflowShift is the constant of package kernel.
+const overflowShift = 58
+
+// beginExtension turns the residues of numbers, in place, into the digits that a conversion sums up; above the first one,
+// from bit overflowShift on, stands by how many times the product of the primes the sum is too large.
+func beginExtension() {
+	TEXT("beginExtension", NOSPLIT, "func(rows *[]uint64, sources, offset, count uint64, source *uint64)")
 	Pragma("noescape")
-	Doc("extendVector converts count pairs of vectors of eight values from one base to another.")
-	dst, src := argument("dst"), argument("src")
-	target, source := argument("target"), argument("source")
-	digits := argument("digits")
-	offset := GP64()
-	XORQ(offset, offset)
+	Doc("beginExtension makes digits of count vectors of eight values that start offset bytes into each row.")
+	rows, sources, offset, count, source := argument("rows"), argument("sources"), argument("offset"), argument("count"), argument("source")
 	var r registers
 	mask, half := r.take(), r.take()
 	constant := GP64()
@@ -255,24 +257,18 @@ func extend() {
 	VPBROADCASTQ(constant, mask)
 	MOVQ(U64(0x3fe0000000000000), constant) // 0.5
 	VPBROADCASTQ(constant, half)
-	fractions := []VecPhysical{r.take(), r.take()}
-	parts := []sum{{r.take(), r.take()}, {r.take(), r.take()}}
+	fraction := r.take()
 	r.rest()
-
-	Label("column")
-	for _, z := range fractions {
-		VPXORQ(z, z, z)
-	}
-	digit, i, row, header := GP64(), argument("sources"), GP64(), GP64()
-	MOVQ(digits, digit)
-	MOVQ(source, row)
-	MOVQ(src, header)
-	loop("source", i, func() {
-		pointer := GP64()
-		MOVQ(Mem{Base: header}, pointer)
-		for v := range fractions {
+	loop("column", count, func() {
+		VPXORQ(fraction, fraction, fraction)
+		i, row, header, pointer := GP64(), GP64(), GP64(), GP64()
+		MOVQ(sources, i)
+		MOVQ(source, row)
+		MOVQ(rows, header)
+		loop("source", i, func() {
+			MOVQ(Mem{Base: header}, pointer)
 			x, y, quotient, less := r.temp(), r.temp(), r.temp(), r.temp()
-			VMOVDQU64(Mem{Base: pointer, Index: offset, Scale: 1, Disp: 64 * v}, x)
+			VMOVDQU64(Mem{Base: pointer, Index: offset, Scale: 1}, x)
 			VPXORQ(y, y, y)
 			VPXORQ(quotient, quotient, quotient)
 			VPMADD52HUQ_BCST(Mem{Base: row, Disp: sourceShoup}, x, quotient)
@@ -281,61 +277,67 @@ func extend() {
 			VPANDQ(mask, y, y)
 			VPSUBQ_BCST(Mem{Base: row, Disp: sourceQ}, y, less)
 			VPMINUQ(less, y, y)
-			VMOVDQU64(y, Mem{Base: digit, Disp: 64 * v})
+			VMOVDQU64(y, Mem{Base: pointer, Index: offset, Scale: 1})
 			VCVTUQQ2PD(y, y)
 			VMULPD_BCST(Mem{Base: row, Disp: sourceInverse}, y, y)
-			VADDPD(y, fractions[v], fractions[v])
-		}
-		ADDQ(U8(sourceSize), row)
-		ADDQ(U32(128), digit)
-		ADDQ(U8(24), header)
-	})
-	for v, z := range fractions {
-		VADDPD(half, z, z)
-		VCVTTPD2UQQ(z, z)
-		VMOVDQU64(z, Mem{Base: digit, Disp: 64 * v})
-	}
-
-	j := argument("targets")
-	MOVQ(target, row)
-	MOVQ(dst, header)
-	loop("target", j, func() {
-		for _, s := range parts {
-			VPXORQ(s.low, s.low, s.low)
-			VPXORQ(s.high, s.high, s.high)
-		}
-		terms := argument("sources")
-		INCQ(terms)
-		MOVQ(digits, digit)
-		constants := GP64()
-		MOVQ(row, constants)
-		ADDQ(U8(targetWeights), row)
-		loop("term", terms, func() {
-			w := r.temp()
-			VPBROADCASTQ(Mem{Base: row}, w)
-			for v, s := range parts {
-				y := r.temp()
-				VMOVDQU64(Mem{Base: digit, Disp: 64 * v}, y)
-				s.add(y, w)
-			}
-			ADDQ(U8(8), row)
-			ADDQ(U32(128), digit)
+			VADDPD(y, fraction, fraction)
+			ADDQ(U8(sourceSize), row)
+			ADDQ(U8(24), header)
 		})
-		pointer := GP64()
-		MOVQ(Mem{Base: header}, pointer)
-		for v, s := range parts {
-			at := func(offset int) Mem { return Mem{Base: constants, Disp: offset} }
-			s.reduce(fieldsOf{q: at(targetQ), negQ: at(targetNegQ), mu: at(targetMu), radix: at(targetRadix),
-				radixShoup: at(targetRadixShoup), twoQ: at(targetTwoQ), mask: mask}, r.temp)
-			VMOVDQU64(s.low, Mem{Base: pointer, Index: offset, Scale: 1, Disp: 64 * v})
-		}
-		ADDQ(U8(24), header)
+		over := r.temp()
+		VADDPD(half, fraction, over)
+		VCVTTPD2UQQ(over, over)
+		VPSLLQ(U8(overflowShift), over, over)
+		MOVQ(Mem{Base: rows}, pointer)
+		first := Mem{Base: pointer, Index: offset, Scale: 1}
+		VPORQ(first, over, over)
+		VMOVDQU64(over, first)
+		ADDQ(U8(64), offset)
 	})
-	ADDQ(U32(128), offset)
-	count := GP64()
-	Load(Param("count"), count)
-	SHLQ(U8(7), count)
-	CMPQ(offset, count)
-	JB(LabelRef("column"))
+	finish()
+}
+
+// extendRow sums up what beginExtension left for one target.
+func extendRow() {
+	TEXT("extendRow", NOSPLIT, "func(dst *uint64, rows *[]uint64, sources, count uint64, target *uint64)")
+	Pragma("noescape")
+	Doc("extendRow converts count vectors of eight values to one modulus.")
+	dst, rows, sources, count, target := argument("dst"), argument("rows"), argument("sources"), argument("count"), argument("target")
+	offset := GP64()
+	XORQ(offset, offset)
+	var r registers
+	mask := r.take()
+	constant := GP64()
+	MOVQ(U64(1<<52-1), constant)
+	VPBROADCASTQ(constant, mask)
+	s := sum{r.take(), r.take()}
+	r.rest()
+	at := func(offset int) Mem { return Mem{Base: target, Disp: offset} }
+	loop("column", count, func() {
+		VPXORQ(s.low, s.low, s.low)
+		VPXORQ(s.high, s.high, s.high)
+		header, pointer, weight, terms := GP64(), GP64(), GP64(), GP64()
+		MOVQ(rows, header)
+		MOVQ(sources, terms)
+		LEAQ(at(targetWeights+8), weight)
+		MOVQ(Mem{Base: header}, pointer)
+		over, w := r.temp(), r.temp()
+		VPSRLQ(U8(overflowShift), Mem{Base: pointer, Index: offset, Scale: 1}, over)
+		VPBROADCASTQ(at(targetWeights), w)
+		s.add(over, w)
+		loop("term", terms, func() {
+			y, w := r.temp(), r.temp()
+			MOVQ(Mem{Base: header}, pointer)
+			VPBROADCASTQ(Mem{Base: weight}, w)
+			VMOVDQU64(Mem{Base: pointer, Index: offset, Scale: 1}, y)
+			s.add(y, w)
+			ADDQ(U8(8), weight)
+			ADDQ(U8(24), header)
+		})
+		s.reduce(fieldsOf{q: at(targetQ), negQ: at(targetNegQ), mu: at(targetMu), radix: at(targetRadix),
+			radixShoup: at(targetRadixShoup), twoQ: at(targetTwoQ), mask: mask}, r.temp)
+		VMOVDQU64(s.low, Mem{Base: dst, Index: offset, Scale: 1})
+		ADDQ(U8(64), offset)
+	})
 	finish()
 }
