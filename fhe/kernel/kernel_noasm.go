@@ -38,6 +38,7 @@ func (m *Modulus) innerProduct2(d0, d1 []uint64, a0, a1, b [][]uint64) {
 }
 func vectorised(uint64) bool       { return false }
 func (m *Modulus) packedBits() int { return 64 }
+func (m *Modulus) plainSums() bool { return true }
 func (m *Modulus) packed2InnerProduct(d0, d1 []uint64, a0, a1, b [][]uint64) {
 	m.sums2Generic(d0, d1, a0, a1, b, 0, 0, 1)
 }

@@ -36,41 +36,42 @@ func (m *Modulus) KeySum(dst0, dst1 []uint64, s *KeySum, start int, add bool) {
 }
 
 func (m *Modulus) keySumGeneric(dst0, dst1 []uint64, s *KeySum, start int, add bool) {
-	var turned [tiles][tile]uint64
+	var turned [tiles + 1][tile]uint64
 	var factor [tile]uint64
-	var sums [2]runningSums
-	var digits, rows [tiles][]uint64
+	var sums runningSums
 	for i := range factor {
 		factor[i] = s.Factor
 	}
 	for at := 0; at < len(dst0); at += tile {
 		from, n := start+at, min(tile, len(dst0)-at)
 		dst := [2][]uint64{dst0[at : at+n], dst1[at : at+n]}
-		for part, more := range s.Addends {
-			sums[part].held = -1
-			if add {
-				sums[part].set(dst[part])
-			}
-			if more != nil {
-				s.Permutation.gather(turned[0][:n], more, from)
-				m.addProducts(&sums[part], [][]uint64{turned[0][:n]}, [][]uint64{factor[:n]})
-			}
-		}
-		for k := 0; k < len(s.Digits); k += tiles {
+		more := s.Addends
+		for k := 0; k == 0 || k < len(s.Digits); k += tiles {
+			var rows, digits [tiles + 1][]uint64
 			terms := min(tiles, len(s.Digits)-k)
 			for i := range terms {
 				digits[i] = turned[i][:n]
 				s.Permutation.gather(digits[i], s.Digits[k+i], from)
 			}
 			for part, key := range s.Key {
+				terms := terms
 				for i := range terms {
 					rows[i] = key[k+i][from : from+n]
 				}
-				m.addProducts(&sums[part], rows[:terms], digits[:terms])
+				if more[part] != nil {
+					rows[terms], digits[terms] = turned[tiles][:n], factor[:n]
+					s.Permutation.gather(rows[terms], more[part], from)
+					terms++
+				}
+				sums.held = -1
+				if add || k > 0 {
+					sums.set(dst[part])
+				}
+				m.addProducts(&sums, rows[:terms], digits[:terms])
+				m.store(dst[part], &sums)
 			}
+			more = [2][]uint64{}
 		}
-		m.store(dst[0], &sums[0])
-		m.store(dst[1], &sums[1])
 	}
 }
 

@@ -1,6 +1,9 @@
 package kernel
 
-import "math/bits"
+import (
+	"math/bits"
+	"sync"
+)
 
 // MaxRows is how many sums over the same terms are taken in one pass.
 const MaxRows = 4
@@ -10,13 +13,14 @@ const MaxRows = 4
 const rowPlaces = 32
 
 // Factors are up to MaxRows rows of vectors to multiply the same terms by, each packed or with one word for each run of
-// equal values. Where vector code serves them, they stand in the order in which it reads them: one place of all terms
-// after the other, the rows side by side.
+// equal values. Where vector code serves them, or plain Go in pairs, they stand in the order in which these read them: one
+// place of all terms after the other, the rows side by side.
 type Factors struct {
 	m                *Modulus
 	rows, terms, run int
 	data             []uint64
 	vectors          [][]uint64 // of each row, one for each term, where they stand one after the other
+	products         sync.Once  // of neighbours, where sums are taken in pairs
 }
 
 // NewFactors returns factors that are zero, modulo each of some primes, beside each other in memory. Runs are 1 for values
@@ -33,7 +37,7 @@ func NewFactors(moduli []*Modulus, rows, terms, run int) []*Factors {
 	memory := NewVectors(1, words)[0]
 	for _, f := range all {
 		f.data, memory = memory[:f.words()], memory[f.words():]
-		if !f.interleaved() {
+		if !f.interleaved() && !f.inPairs() {
 			size := f.m.N() / run
 			for i := range rows * terms {
 				f.vectors = append(f.vectors, f.data[i*size:(i+1)*size])
@@ -52,7 +56,11 @@ func (f *Factors) words() int {
 		block, size := f.block()
 		return f.rows * f.terms * (f.m.N()/block*size + 8) // the last values are read as two registers
 	}
-	return f.rows * f.terms * (f.m.N() / f.run)
+	terms := f.terms
+	if f.inPairs() {
+		terms++
+	}
+	return f.rows * terms * (f.m.N() / f.run)
 }
 
 // factorBlock is how many packed values stand together: so many that little is lost to rounding up to whole words.
@@ -72,6 +80,8 @@ func (f *Factors) Bytes() int64 { return int64(8 * f.words()) }
 func (f *Factors) Set(row, term int, values []uint64) {
 	values = values[:f.m.N()]
 	switch {
+	case f.inPairs():
+		f.setPairs(row, term, values)
 	case !f.interleaved():
 		v := f.vectors[row*f.terms+term]
 		for i := range v {
@@ -113,15 +123,22 @@ func Sum(list []Sums, start, end int) {
 		if start%8 != 0 || end%8 != 0 || s.From%8 != 0 || start < s.From || s.From < 0 || end > s.Factors.m.N() {
 			panic("kernel: sums are cut unevenly")
 		}
-		if !s.Factors.interleaved() {
+		switch {
+		case s.Factors.inPairs():
+			s.Factors.products.Do(s.Factors.multiplyFactors)
+		case !s.Factors.interleaved():
 			s.takeVectors(start, end)
 		}
 	}
 	for ; start < end; start += rowPlaces {
+		n := min(rowPlaces, end-start)
 		for i := range list {
 			if list[i].Factors.interleaved() {
-				list[i].take(start, min(start+rowPlaces, end))
+				list[i].take(start, start+n)
 			}
+		}
+		for place := start; place < start+n; place += 8 {
+			takePairs(list, place)
 		}
 	}
 }

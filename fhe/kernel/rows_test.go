@@ -6,7 +6,8 @@ import (
 	"testing"
 )
 
-// TestSum compares sums of rows of factors, all of one number of terms side by side, with sums of plain vectors.
+// TestSum compares sums of rows of factors, all of one number of terms side by side, one with its parts exchanged, with
+// sums of plain vectors.
 func TestSum(t *testing.T) {
 	random := newRandom()
 	for _, m := range moduliToTest(t) {
@@ -48,6 +49,9 @@ func testSum(t *testing.T, m *Modulus, terms, run int, vector func() []uint64) {
 		pieces = a
 	}
 	for rows := 1; rows <= MaxRows; rows++ {
+		if rows == 3 {
+			a[0], a[1], pieces[0], pieces[1] = a[1], a[0], pieces[1], pieces[0]
+		}
 		s := Sums{Factors: NewFactors([]*Modulus{m}, rows, terms, run)[0], Terms: pieces, From: from}
 		for row := range rows {
 			var plain [][]uint64

@@ -89,6 +89,9 @@ func (m *Modulus) packedBits() int {
 	return 64
 }
 
+// plainSums tells whether sums of products are plain Go's.
+func (m *Modulus) plainSums() bool { return !m.enabled && m.doubles == nil }
+
 func (m *Modulus) keySum(dst0, dst1 []uint64, s *KeySum, start int, add bool) {
 	if !m.enabled || len(s.Digits) == 0 { // vectors are packed one word a value
 		m.keySumGeneric(dst0, dst1, s, start, add)
