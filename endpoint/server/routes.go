@@ -208,17 +208,16 @@ func (s *Server) post(c echo.Context) error {
 	x.method, x.key = q.Method, shortDigest(q.UID)
 	q.Owner = x.owner
 	reply, err := h.Handle(r.Context(), q.Request)
+	if q.Method == handler.Inference { // a store might use what it was given for longer than the request lasts
+		s.buffers.put(body)
+	}
 	if err != nil {
 		return err
 	}
 	if reply.Key != nil {
 		x.key = shortDigest(reply.Key.UID)
 	}
-	err = s.reply(c, out, reply, q)
-	if q.Method == handler.Inference { // all others might hand parts of the body to a store that outlasts the request
-		s.buffers.put(body)
-	}
-	return err
+	return s.reply(c, out, reply, q)
 }
 
 // shortDigest tells keys apart in the log without giving away their uids.
