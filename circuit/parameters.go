@@ -6,7 +6,7 @@ import (
 	"math"
 	"math/big"
 	"math/bits"
-	"sync"
+	"sync/atomic"
 )
 
 // Ring is the polynomial ring that ciphertexts live in.
@@ -83,18 +83,15 @@ func (p *Parameters) SetPrimes(qBits, pBits []int) error {
 	return nil
 }
 
-// knownPrimes holds lists of largestPrimes, by step and bit size.
-var knownPrimes sync.Map
+// knownPrimes holds lists of largestPrimes, by the bit lengths of the step and of the primes.
+var knownPrimes [MaxLogN + 4][MaxPrimeBits + 1]atomic.Pointer[[]uint64]
 
-// largestPrimes returns the primes of a bit size that are 1 modulo a step, largest first: as many as parameters may have,
-// or all there are.
+// largestPrimes returns the primes of a bit size that are 1 modulo a step, a power of two, largest first: as many as
+// parameters may have, or all there are.
 func largestPrimes(step uint64, bitSize int) []uint64 {
-	type size struct {
-		step    uint64
-		bitSize int
-	}
-	if known, ok := knownPrimes.Load(size{step, bitSize}); ok {
-		return known.([]uint64)
+	known := &knownPrimes[bits.Len64(step)][bitSize]
+	if list := known.Load(); list != nil {
+		return *list
 	}
 	var primes []uint64
 	for q := uint64(1)<<bitSize - step + 1; q>>(bitSize-1) == 1 && len(primes) < 2*MaxPrimes; q -= step {
@@ -103,7 +100,7 @@ func largestPrimes(step uint64, bitSize int) []uint64 {
 			primes = append(primes, q)
 		}
 	}
-	knownPrimes.Store(size{step, bitSize}, primes)
+	known.Store(&primes)
 	return primes
 }
 

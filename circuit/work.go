@@ -44,18 +44,24 @@ func keySwitch(limbs, special int) Work {
 	return Work{KeyProducts: digits * (limbs + special), Moves: limbs}
 }
 
+// Switching is what it takes to switch a value to another key.
+func Switching(limbs, special int) Work {
+	w := decomposition(limbs, special)
+	w.Add(1, keySwitch(limbs, special))
+	w.Add(1, Division(limbs, special))
+	return w
+}
+
+// Division is what it takes to divide a value by the limbs that do not stay.
+func Division(stay, drop int) Work { return division(2, stay, drop) }
+
 // division of so many polynomials by the limbs that do not stay.
 func division(polynomials, stay, drop int) (w Work) {
 	if drop == 0 {
 		return w
 	}
-	w.Inverse, w.Forward, w.Moves = drop, stay, stay
-	w.convert(drop, stay)
-	return Work{}.plus(polynomials, w)
-}
-
-func (w Work) plus(times int, other Work) Work {
-	w.Add(times, other)
+	w.Inverse, w.Forward, w.Moves = polynomials*drop, polynomials*stay, polynomials*stay
+	w.convert(drop, polynomials*stay)
 	return w
 }
 
@@ -76,12 +82,12 @@ type Plan struct {
 
 // planned is a node. Rotations are given by the numbers of their keys.
 type planned struct {
-	babies, giants [][]int // those from the same place; of giants, those to it
-	fold           []int
-	direct         bool  // babies are rotations of the value itself
-	twins          []int // other nodes that want the same babies
-	products, runs int   // diagonals
-	sums           int   // of them, at giant steps
+	babies, giants, fold []int
+	origins, targets     []int // of the places that babies are rotated from, and giants to: a rotation each, place 0 first
+	direct               bool  // babies are rotations of the value itself
+	twins                []int // other nodes that want the same babies
+	products, runs       int   // diagonals
+	sums                 int   // of them, at giant steps
 }
 
 // NewPlan plans a circuit.
@@ -97,16 +103,16 @@ func NewPlan(c *Circuit) *Plan {
 		}
 		return number
 	}
-	grouped := func(list []Rotation) (groups [][]int) {
-		at := map[int]int{}
-		for _, r := range list {
-			if _, known := at[r.From]; !known {
-				at[r.From] = len(groups)
-				groups = append(groups, nil)
+	list := func(rotations []Rotation) (all, places []int) {
+		known := map[int]bool{}
+		for _, r := range rotations {
+			all = append(all, key(r.Shift-r.From))
+			if !known[r.From] {
+				known[r.From] = true
+				places = append(places, all[len(all)-1])
 			}
-			groups[at[r.From]] = append(groups[at[r.From]], key(r.Shift-r.From))
 		}
-		return groups
+		return all, places
 	}
 	for i, node := range c.Nodes {
 		k := &p.nodes[i]
@@ -117,7 +123,8 @@ func NewPlan(c *Circuit) *Plan {
 			}
 		case node.Linear != nil:
 			l := node.Linear
-			k.babies, k.giants = grouped(l.Babies), grouped(l.Giants)
+			k.babies, k.origins = list(l.Babies)
+			k.giants, k.targets = list(l.Giants)
 			k.direct = !slices.ContainsFunc(l.Babies, func(r Rotation) bool { return r.From != 0 })
 			sums := map[int]bool{}
 			for _, d := range l.Diagonals {
@@ -156,23 +163,20 @@ type schedule struct {
 	*Plan
 	circuit         *Circuit
 	special         []int // primes, of each rotation key
+	most            int   // of them
 	relinearisation int   // special primes
 }
 
 func (p *Plan) schedule(c *Circuit) schedule {
 	s := schedule{Plan: p, circuit: c, special: make([]int, p.keys)}
-	use := func(groups [][]int, special int) {
-		for _, keys := range groups {
+	for i, node := range c.Nodes { // a key has the special primes of the highest level at which it is used
+		special := c.Parameters.SpecialPrimes(node.Level)
+		s.most = max(s.most, special)
+		for _, keys := range [][]int{p.nodes[i].babies, p.nodes[i].giants, p.nodes[i].fold} {
 			for _, k := range keys {
 				s.special[k] = max(s.special[k], special)
 			}
 		}
-	}
-	for i, node := range c.Nodes { // a key has the special primes of the highest level at which it is used
-		special := c.Parameters.SpecialPrimes(node.Level)
-		use(p.nodes[i].babies, special)
-		use(p.nodes[i].giants, special)
-		use([][]int{p.nodes[i].fold}, special)
 		if node.Multiply != nil {
 			s.relinearisation = max(s.relinearisation, special)
 		}
@@ -197,19 +201,14 @@ func (s schedule) hoistsTwice(i int) int {
 	if len(k.babies) == 0 || !k.direct || s.twin(i, len(s.nodes)) {
 		return 0
 	}
-	special, giants := s.special[k.babies[0][0]], 0
-	for _, groups := range [][][]int{k.babies, k.giants} {
-		for _, keys := range groups {
-			if slices.ContainsFunc(keys, func(key int) bool { return s.special[key] != special }) {
-				return 0
-			}
+	special := s.special[k.babies[0]]
+	for _, keys := range [][]int{k.babies, k.giants} {
+		if slices.ContainsFunc(keys, func(key int) bool { return s.special[key] != special }) {
+			return 0
 		}
 	}
-	for _, keys := range k.giants {
-		giants += len(keys)
-	}
-	saved := 2 * len(k.babies[0]) * (limbs + special)
-	spent := float64((giants+2)*(limbs+special)) + float64(special)*(runCost*float64(k.runs)+packedCost*float64(k.products))
+	saved := 2 * len(k.babies) * (limbs + special)
+	spent := float64((len(k.giants)+2)*(limbs+special)) + float64(special)*(runCost*float64(k.runs)+packedCost*float64(k.products))
 	if spent >= float64(saved) {
 		return 0
 	}
@@ -241,18 +240,14 @@ func (s schedule) work(i int, node Node) (w Work) {
 		}
 		return s.linear(i, node)
 	case node.Fold != nil:
-		for _, key := range s.nodes[i].fold {
-			special := s.special[key]
-			w.Add(1, decomposition(limbs, special))
-			w.Add(1, keySwitch(limbs, special))
-			w.Add(1, division(2, limbs, special))
-			w.Moves += 2 * limbs
-		}
+		fold := s.nodes[i].fold
+		s.alike(fold, func(special, times int) { w.Add(times, Switching(limbs, special)) })
+		w.Moves += 2 * limbs * len(fold)
 	case node.Multiply != nil:
 		special := s.relinearisation
 		w.Add(1, decomposition(limbs, special))
 		w.Add(1, keySwitch(limbs, special))
-		w.Add(1, division(2, stay, special+node.Rescale))
+		w.Add(1, Division(stay, special+node.Rescale))
 		w.Moves += 5 * limbs
 		return w
 	case node.Combine != nil:
@@ -260,7 +255,7 @@ func (s schedule) work(i int, node Node) (w Work) {
 	case node.Dot != nil:
 		w.Products, w.Moves = limbs, 2*limbs
 	}
-	w.Add(1, division(2, stay, node.Rescale))
+	w.Add(1, Division(stay, node.Rescale))
 	return w
 }
 
@@ -268,51 +263,50 @@ func (s schedule) work(i int, node Node) (w Work) {
 func (s schedule) linear(i int, node Node) (w Work) {
 	k, limbs := &s.nodes[i], node.Level+1
 	if !s.twin(i, i) {
-		for _, keys := range k.babies {
-			for at, key := range keys {
-				special := s.special[key]
-				if at == 0 {
-					w.Add(1, decomposition(limbs, special))
-				}
-				w.Add(1, keySwitch(limbs, special))
-				w.Add(1, division(2, limbs, special))
-			}
-		}
+		s.alike(k.origins, func(special, times int) { w.Add(times, decomposition(limbs, special)) })
+		s.alike(k.babies, func(special, times int) {
+			w.Add(times, keySwitch(limbs, special))
+			w.Add(times, Division(limbs, special))
+		})
 	}
 	w.Products, w.Runs = limbs*k.products, limbs*k.runs
-	w.Moves += 2 * limbs * k.sums
+	w.Moves += 2 * limbs * (k.sums + len(k.targets)) // what is at a target is brought to the special primes
 	if len(k.giants) == 0 {
-		w.Add(1, division(2, limbs-node.Rescale, node.Rescale))
+		w.Add(1, Division(limbs-node.Rescale, node.Rescale))
 		return w
 	}
-	for g, keys := range k.giants {
-		special := s.special[keys[0]]
-		w.Moves += 2 * limbs // what is there is brought to the special primes
-		for _, key := range keys {
-			w.Add(1, decomposition(limbs, s.special[key]))
-			w.Add(1, keySwitch(limbs, s.special[key]))
-		}
-		if g == 0 { // those to place 0 come last: one division for the special primes and the rescaling
-			w.Add(1, division(2, limbs-node.Rescale, special+node.Rescale))
-		} else {
-			w.Add(1, division(2, limbs, special))
+	s.alike(k.giants, func(special, times int) {
+		w.Add(times, decomposition(limbs, special))
+		w.Add(times, keySwitch(limbs, special))
+	})
+	s.alike(k.targets[1:], func(special, times int) { w.Add(times, Division(limbs, special)) })
+	w.Add(1, Division(limbs-node.Rescale, s.special[k.targets[0]]+node.Rescale)) // one for the special primes and the rescaling
+	return w
+}
+
+// alike calls f with how many of some keys have the same number of special primes.
+func (s schedule) alike(keys []int, f func(special, times int)) {
+	var times [MaxPrimes + 1]int
+	for _, key := range keys {
+		times[s.special[key]]++
+	}
+	for special, n := range times[:s.most+1] {
+		if n > 0 {
+			f(special, n)
 		}
 	}
-	return w
 }
 
 // twiceHoisted is a map whose babies, and the sums of them, stay times the special primes.
 func (s schedule) twiceHoisted(i int, node Node, special int) (w Work) {
 	k, limbs := &s.nodes[i], node.Level+1
 	w.Add(1, decomposition(limbs, special))
-	w.Add(len(k.babies[0]), keySwitch(limbs, special))
+	w.Add(len(k.babies), keySwitch(limbs, special))
 	w.Products, w.Runs = (limbs+special)*k.products, (limbs+special)*k.runs
 	w.Moves += 2 * (limbs + special) * k.sums
-	for _, keys := range k.giants {
-		w.Add(len(keys), division(1, limbs, special)) // the half that is turned
-		w.Add(len(keys), decomposition(limbs, special))
-		w.Add(len(keys), keySwitch(limbs, special))
-	}
-	w.Add(1, division(2, limbs-node.Rescale, special+node.Rescale))
+	w.Add(len(k.giants), division(1, limbs, special)) // the half that is turned
+	w.Add(len(k.giants), decomposition(limbs, special))
+	w.Add(len(k.giants), keySwitch(limbs, special))
+	w.Add(1, Division(limbs-node.Rescale, special+node.Rescale))
 	return w
 }

@@ -205,7 +205,7 @@ const (
 // batchLatency estimates the time of a node of a batch in nanoseconds a coefficient.
 func batchLatency(c *circuit.Circuit, node circuit.Node) float64 {
 	p := c.Parameters
-	l, s := float64(node.Level+1), float64(p.SpecialPrimes(node.Level))
+	l := float64(node.Level + 1)
 	width := float64(c.Width(node.In[0]))
 	if node.Mix != nil {
 		width = float64(node.Mix.Rows)
@@ -232,15 +232,8 @@ func batchLatency(c *circuit.Circuit, node circuit.Node) float64 {
 	default:
 		ns += width * parts * l * costMove * float64(len(node.In))
 	}
-	ntt := costNTT * float64(p.LogN)
 	if node.Relinearise {
-		digits := float64(p.Digits(node.Level))
-		ns += width * (l*ntt + (digits*(l+s)-l)*ntt + l*(l+s)*costExtension + digits*(l+s)*costProduct +
-			2*(s*ntt+l*ntt+s*l*costExtension+l*costMove))
+		ns += width * cost(circuit.Switching(node.Level+1, p.SpecialPrimes(node.Level)), p.LogN)
 	}
-	for r := range node.Rescale {
-		left := l - float64(r) - 1
-		ns += width * 2 * (ntt + left*(ntt+3*costMove))
-	}
-	return ns
+	return ns + width*cost(circuit.Division(node.Level+1-node.Rescale, node.Rescale), p.LogN)
 }

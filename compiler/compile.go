@@ -37,6 +37,8 @@ type Options struct {
 	ErrorShare float64
 	// Prefer moves the balance of latency and sizes.
 	Prefer Preference
+	// MaxKeyBytes is what evaluation keys take at most, if that can be had; 0 means what endpoints take by default.
+	MaxKeyBytes float64
 	// Grid holds the public edges of each feature on which trees were trained, or to which trees.Snap moved them; the
 	// client compares with all of them, so that it learns nothing of the thresholds used. Without it, the client learns
 	// the thresholds; see Result.Thresholds.
@@ -76,7 +78,11 @@ const (
 )
 
 // Weights are what a megabyte is worth in milliseconds of server time.
-type Weights struct{ Keys, Messages float64 }
+type Weights struct {
+	Keys, Messages float64
+
+	mostKeys float64 // bytes
+}
 
 // anyKeys is what having keys at all costs, as bytes of them: users have to make, send and keep them before they ask.
 const anyKeys = 1e6
@@ -85,11 +91,11 @@ const anyKeys = 1e6
 const mostKeys, moreKeys = 256 << 20, 1e6
 
 func (w Weights) price(latency, keyBytes, messageBytes float64) float64 {
+	if keyBytes > w.mostKeys {
+		latency += moreKeys
+	}
 	if keyBytes > 0 {
 		keyBytes += anyKeys
-	}
-	if keyBytes > mostKeys {
-		latency += moreKeys
 	}
 	return latency + (w.Keys*keyBytes+w.Messages*messageBytes)/1e6
 }
@@ -258,6 +264,7 @@ func Compile(g *model.Graph, rows [][]float64, o Options) (*Result, error) {
 			return nil, err
 		}
 	}
+	weights.mostKeys = cmp.Or(o.MaxKeyBytes, mostKeys)
 	want, err := g.RunRows(rows)
 	if err != nil {
 		return nil, fmt.Errorf("running the model on the calibration rows: %w", err)
@@ -278,7 +285,7 @@ func Compile(g *model.Graph, rows [][]float64, o Options) (*Result, error) {
 	if err := s.balance(rows); err != nil {
 		return nil, err
 	}
-	k := &compilation{split: s, options: o, weights: weights, progress: o.progress, profiles: map[int][][]styled{}}
+	k := &compilation{split: s, options: o, weights: weights, progress: o.progress, packed: map[int][]*packing{}, profiles: map[int][][]styled{}}
 	if len(o.Classes) == 0 {
 		k.approximated = approximated.Loss
 	}
@@ -316,7 +323,8 @@ type compilation struct {
 	target       float64            // what is searched for: less than the bound where simulation shows more noise than predicted
 	scores       [][]float64        // of each row, as the model has them
 	largest      []float64          // score of each output
-	profiles     map[int][][]styled // by log2 of the ring degree
+	packed       map[int][]*packing // by log2 of the ring degree
+	profiles     map[int][][]styled // likewise
 	candidates   []Candidate
 }
 
@@ -368,45 +376,73 @@ func (k *compilation) spreadOut(p *packing) [][][]float64 {
 }
 
 // packingsTried is the number of packings at each ring degree whose parameters are searched, out of all by nominal cost.
-const packingsTried = 4
+const packingsTried = 12
+
+// Of these the first by nominal cost are searched without a limit. What costs more than so many times as much as the best
+// is not refined, which never saves as much.
+const (
+	packingsExplored = 4
+	worthRefining    = 1.2
+)
 
 // DefaultHeadroom is that of Options.
 const DefaultHeadroom = 1.75
 
-var errNoisy = errors.New("simulated noise is above what was predicted")
+// noisyError says that simulated noise is above what was predicted.
+type noisyError struct{ largest, limit, bound float64 }
 
-// search compares candidates and chooses, with a smaller error in mind each time that the choice is noisier than predicted.
+func (e *noisyError) Error() string {
+	return fmt.Sprintf("simulated noise is above what was predicted: %.3g, with a bound of %.3g", e.largest, e.bound)
+}
+
+// search compares candidates and chooses. Where cheaper ones than the choice are noisier than predicted, it searches again
+// with a smaller error in mind: what is as cheap with a little less noise may not have been among them.
 func (k *compilation) search() (*Result, error) {
 	const rounds, candidatesBuilt = 5, 4
 	k.target = k.room()
+	var best *Result
 	for round := 1; ; round++ {
 		k.candidates = nil
-		if err := k.compare(); err != nil {
+		if err := k.compare(best); err != nil && best == nil {
 			return nil, err
+		}
+		slices.SortStableFunc(k.candidates, compareCandidates)
+		if best != nil && (len(k.candidates) == 0 || k.candidates[0].objective >= best.Candidates[0].objective) {
+			return best, nil
 		}
 		most := candidatesBuilt
 		if round == rounds {
 			most = len(k.candidates)
 		}
-		result, err := k.choose(most)
+		result, noisy, err := k.choose(most)
+		if err == nil && (best == nil || result.Candidates[0].objective < best.Candidates[0].objective) {
+			best = result
+		}
 		switch {
-		case !errors.Is(err, errNoisy):
-			return result, err
+		case best != nil && (noisy == nil || round == rounds):
+			return best, nil
+		case noisy == nil:
+			return nil, err
 		case round == rounds:
 			return nil, fmt.Errorf("%w: %w", ErrTooExact, err)
 		}
-		k.target /= 1.6
+		k.target /= min(max(1.1*noisy.largest/noisy.limit, 1.2), 1.6)
 	}
 }
 
-// compare fills in the candidates, from the smallest ring degree up, until a larger one is no longer better.
-func (k *compilation) compare() error {
+// compare fills in the candidates, from the smallest ring degree up, until a larger one is no longer better: those that
+// may cost less than a result, where there is one.
+func (k *compilation) compare(than *Result) error {
+	limit, largest := math.Inf(1), circuit.MaxLogN
+	if than != nil {
+		limit, largest = worthRefining*than.Candidates[0].objective, than.Candidates[0].LogN
+	}
 	if c, ok, err := k.dot(); err != nil {
 		return err
 	} else if ok {
 		k.candidates = append(k.candidates, c)
 	}
-	for logN := circuit.MinLogN; logN <= circuit.MaxLogN; logN++ {
+	for logN := circuit.MinLogN; logN <= largest; logN++ {
 		// A degree costs about twice the one below: two degrees above a solution there is none better.
 		if len(k.candidates) > 0 {
 			best := slices.MinFunc(k.candidates, compareCandidates)
@@ -421,13 +457,14 @@ func (k *compilation) compare() error {
 		if err != nil {
 			return err
 		}
-		results := make([][]Candidate, len(profiled))
-		var wait sync.WaitGroup
-		for i, styles := range profiled {
-			wait.Go(func() { results[i] = k.explore(styles) })
+		first := min(packingsExplored, len(profiled))
+		k.explore(profiled[:first], limit)
+		if len(k.candidates) > 0 {
+			best := slices.MinFunc(k.candidates, compareCandidates)
+			k.explore(profiled[first:], min(limit, worthRefining*best.objective))
+		} else {
+			k.explore(profiled[first:], limit)
 		}
-		wait.Wait()
-		k.candidates = append(k.candidates, slices.Concat(results...)...)
 	}
 	if len(k.candidates) == 0 {
 		return fmt.Errorf("%w: no parameters up to ring degree 2^%d keep the scores within %.3g: use fewer layers or lower degrees, or allow more",
@@ -458,6 +495,9 @@ func (k *compilation) mayBeat(best Candidate, logN int) (bool, error) {
 
 // packings returns the packings with the lowest nominal cost.
 func (k *compilation) packings(logN int) ([]*packing, error) {
+	if known := k.packed[logN]; known != nil {
+		return known, nil
+	}
 	if k.options.Packing == PackBatch {
 		return []*packing{k.split.encrypted.packBatch(logN)}, nil
 	}
@@ -472,7 +512,7 @@ func (k *compilation) packings(logN int) ([]*packing, error) {
 		wait.Go(func() {
 			for i := int(next.Add(1)) - 1; i < len(decisions); i = int(next.Add(1)) - 1 {
 				d := decisions[i]
-				d.style, d.outline = rotationStyles[0], true
+				d.plan, d.outline = plans[0], true
 				var p *packing
 				if p, errs[i] = d.program.pack(logN, d); errs[i] == nil {
 					costs[i] = nominalCost(p.circuit)
@@ -489,13 +529,14 @@ func (k *compilation) packings(logN int) ([]*packing, error) {
 	var list []*packing
 	for _, i := range order[:min(packingsTried, len(order))] {
 		d := decisions[i]
-		d.style = rotationStyles[0]
+		d.plan = plans[0]
 		p, err := d.program.pack(logN, d)
 		if err != nil {
 			return nil, err
 		}
 		list = append(list, p)
 	}
+	k.packed[logN] = list
 	return list, nil
 }
 
@@ -544,38 +585,52 @@ func (k *compilation) profile(p *packing) ([]styled, error) {
 		return []styled{{packing: p, profile: f}}, nil
 	}
 	var styles []styled
-	for _, style := range rotationStyles {
+	for _, plan := range plans {
 		d := p.decision
-		d.style = style
+		d.plan = plan
 		other, err := d.program.pack(p.circuit.Parameters.LogN, d)
 		if err != nil {
 			return nil, err
 		}
-		steps := keySteps(other.circuit)
-		if slices.ContainsFunc(styles, func(s styled) bool { return len(s.steps) == len(steps) }) {
-			continue // this style saves nothing here
+		if slices.ContainsFunc(styles, func(s styled) bool { return sameRotations(s.circuit, other.circuit) }) {
+			continue
 		}
 		own := *f
 		own.linear = map[int]linearProfile{}
 		other.profileLinears(&own)
-		styles = append(styles, styled{packing: other, profile: &own, steps: steps, style: style})
+		styles = append(styles, styled{packing: other, profile: &own, steps: keySteps(other.circuit)})
 	}
 	return styles, nil
 }
 
-// explore searches the parameters for each style of rotations of a packing.
-func (k *compilation) explore(styles []styled) []Candidate {
-	list := search(styles, demands{bound: k.target, flood: k.options.Flood, weights: k.weights})
+// sameRotations holds for circuits of the same nodes that make the same rotations of the same keys.
+func sameRotations(a, b *circuit.Circuit) bool {
+	return slices.EqualFunc(a.Nodes, b.Nodes, func(a, b circuit.Node) bool {
+		return a.Linear == nil || slices.Equal(a.Linear.Babies, b.Linear.Babies) && slices.Equal(a.Linear.Giants, b.Linear.Giants)
+	})
+}
+
+// explore searches the parameters of packings.
+func (k *compilation) explore(packings [][]styled, limit float64) {
+	results := make([][]Candidate, len(packings))
+	var wait sync.WaitGroup
+	for i, styles := range packings {
+		wait.Go(func() {
+			results[i] = search(styles, demands{bound: k.target, flood: k.options.Flood, weights: k.weights, limit: limit})
+		})
+	}
+	wait.Wait()
+	list := slices.Concat(results...)
 	for i := range list {
 		if list[i].Packing = "batch"; k.options.Packing != PackBatch {
 			d := list[i].packing.decision
-			list[i].Packing = fmt.Sprintf("%s; babies %s, giants %s", openingNames(d), d.style[0], d.style[1])
+			list[i].Packing = openingNames(d) + "; " + d.plan.String()
 		}
 		if by := list[i].replies.by; by != nil {
 			list[i].Packing += fmt.Sprintf("; replies in degree 2^%d", by.LogN)
 		}
 	}
-	return list
+	k.candidates = append(k.candidates, list...)
 }
 
 func openingNames(d decision) string {
@@ -590,18 +645,20 @@ func openingNames(d decision) string {
 }
 
 // choose builds the cheapest candidate that can be built and keeps the bound in simulation. It gives up after that many
-// that do not keep it.
-func (k *compilation) choose(most int) (*Result, error) {
-	slices.SortStableFunc(k.candidates, compareCandidates)
+// that do not keep it, and returns the cheapest one's error.
+func (k *compilation) choose(most int) (*Result, *noisyError, error) {
 	k.progress("simulating the noise")
 	var failure error
-	noisy := 0
+	var first *noisyError
+	count := 0
 	for i := range k.candidates {
 		c := &k.candidates[i]
 		result, err := k.build(c)
-		if errors.Is(err, errNoisy) {
-			failure = err
-			if noisy++; noisy == most {
+		var noisy *noisyError
+		if errors.As(err, &noisy) {
+			first = cmp.Or(first, noisy)
+			if count++; count == most {
+				failure = err
 				break
 			}
 		}
@@ -621,9 +678,9 @@ func (k *compilation) choose(most int) (*Result, error) {
 			}
 			result.Candidates = append(result.Candidates, other)
 		}
-		return result, nil
+		return result, first, nil
 	}
-	return nil, failure
+	return nil, first, failure
 }
 
 // looksLike holds for candidates that nobody could tell apart: layouts without effect on the cost.
@@ -664,7 +721,7 @@ func (k *compilation) build(c *Candidate) (*Result, error) {
 		return nil, err
 	}
 	if largest > limit {
-		return nil, fmt.Errorf("%w: %.3g, with a bound of %.3g", errNoisy, largest, k.room())
+		return nil, &noisyError{largest, limit, k.room()}
 	}
 	return result, nil
 }

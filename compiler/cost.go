@@ -2,61 +2,48 @@ package compiler
 
 import (
 	"math/bits"
-	"slices"
 
 	"cipherpoint/circuit"
 )
 
-// Cost of the kernels on one core with AVX-512 IFMA, in nanoseconds a coefficient of one limb; `bench` prints the
-// measured latencies beside the estimates.
+// Cost of the kernels on one core with AVX-512 IFMA, in nanoseconds a coefficient, fitted to single nodes of all shapes and
+// to the recipes' on an otherwise idle machine; `bench costs` prints measured nodes beside the estimates, and the constants
+// that fit the machine which it runs on.
 const (
-	costNTT       = 0.065 // times log2 N
-	costProduct   = 0.35  // multiply-accumulate into both halves, operand from memory
-	costMove      = 0.2   // permutation, addition, scalar product
-	costExtension = 0.45  // a pair of source and target primes
-	costSplit     = 4     // of a reply that is switched to another ring
-	costSwitched  = 5     // of each of its digits, both primes
+	costForward    = 0.12 // transform of a limb, times log2 N
+	costInverse    = 0.14 // the same back
+	costConversion = 0.7  // a pair of source and target primes
+	costKey        = 0.8  // product of a digit with both halves of a key, which come from memory
+	costDiagonal   = 0.9  // product of both halves of a ciphertext with a diagonal from memory
+	costRun        = 0.4  // the same where the diagonal's values repeat
+	costMove       = 0.5  // permutation, addition, scalar product
+	costSplit      = 4    // of a reply that is switched to another ring
+	costSwitched   = 5    // of each of its digits, both primes
 )
 
-// Latency estimates the time of one node in milliseconds.
-func Latency(c *circuit.Circuit, node circuit.Node) float64 {
-	p := c.Parameters
+// Latencies estimates the time of each node in milliseconds.
+func Latencies(c *circuit.Circuit) []float64 {
+	list := make([]float64, len(c.Nodes))
+	latencies(c, circuit.NewPlan(c), func(node int, ms float64) { list[node] = ms })
+	return list
+}
+
+// latencies calls f with the time of each node. The plan may be that of another schedule of the circuit.
+func latencies(c *circuit.Circuit, plan *circuit.Plan, f func(node int, ms float64)) {
+	scale := float64(c.Parameters.N()) / 1e6
 	if c.Packing == circuit.Batch {
-		return batchLatency(c, node) * float64(p.N()) / 1e6
-	}
-	l, s := float64(node.Level+1), float64(p.SpecialPrimes(node.Level))
-	digits := float64(p.Digits(node.Level))
-	ntt := costNTT * float64(p.LogN)
-	decompose := l*ntt + (digits*(l+s)-l)*ntt + l*(l+s)*costExtension
-	product := digits * (l + s) * costProduct
-	down := 2 * (s*ntt + l*ntt + s*l*costExtension + l*costMove)
-	hoisted := product + down + 2*l*costMove
-	ns := 0.0
-	switch {
-	case node.Linear != nil:
-		babies := node.Linear.Babies
-		ns += float64(len(babies)) * hoisted
-		for i, r := range babies { // digits are made once of each vector that is rotated
-			if !slices.ContainsFunc(babies[:i], func(o circuit.Rotation) bool { return o.From == r.From }) {
-				ns += decompose
-			}
+		for i, node := range c.Nodes {
+			f(i, batchLatency(c, node)*scale)
 		}
-		ns += float64(len(node.Linear.Giants)) * (decompose + hoisted + 2*l*costMove)
-		ns += float64(len(node.Linear.Diagonals)) * l * costProduct
-	case node.Fold != nil:
-		ns += float64(len(node.Fold.Steps)) * (decompose + hoisted + 2*l*costMove)
-	case node.Multiply != nil:
-		ns += decompose + product + down + 4*l*costMove
-	case node.Combine != nil:
-		ns += float64(len(node.In)) * 2 * l * costMove
-	case node.Dot != nil:
-		ns += 2 * l * (costMove + ntt)
+		return
 	}
-	for r := range node.Rescale {
-		left := l - float64(r) - 1
-		ns += 2 * (ntt + left*(ntt+3*costMove))
-	}
-	return ns * float64(p.N()) / 1e6
+	plan.Work(c, func(node int, w circuit.Work) { f(node, cost(w, c.Parameters.LogN)*scale) })
+}
+
+// cost is the time of work in nanoseconds a coefficient.
+func cost(w circuit.Work, logN int) float64 {
+	return (costForward*float64(w.Forward)+costInverse*float64(w.Inverse))*float64(logN) + costConversion*float64(w.Conversions) +
+		costKey*float64(w.KeyProducts) + costDiagonal*float64(w.Products) + costRun*float64(w.Runs) + costMove*float64(w.Moves)
 }
 
 // switchingKeyBytes is the size of one key on the wire: the seeded half is free, the other is packed to the primes' bits.

@@ -2,6 +2,7 @@ package compiler
 
 import (
 	"fmt"
+	"math"
 	"math/bits"
 	"slices"
 
@@ -95,25 +96,56 @@ const (
 	chain  rotationStyle = "chain"  // one key, used over and over
 )
 
-// rotationStyles are tried in turn, for baby and giant steps.
-var rotationStyles = [][2]rotationStyle{{direct, direct}, {tiered, direct}, {tiered, tiered}, {chain, direct}, {chain, chain}}
+// plan is how the rotations of all linear maps are made.
+type plan struct {
+	babies, giants rotationStyle
+	// wider is by how many powers of two there are more baby steps, and fewer giant ones, than by nominal cost: babies that
+	// are hoisted twice are cheaper than these, but each has a key.
+	wider int
+}
 
-// linear turns diagonals into a baby-step giant-step plan over n slots, with or without the values.
-func (d *diagonals) linear(n int, style [2]rotationStyle, bias circuit.Vector, values bool) *circuit.Linear {
+func (p plan) String() string {
+	text := fmt.Sprintf("babies %s, giants %s", p.babies, p.giants)
+	if p.wider != 0 {
+		text += fmt.Sprintf(", steps %+d", p.wider)
+	}
+	return text
+}
+
+// plans are tried in turn.
+var plans = func() (list []plan) {
+	for _, wider := range []int{0, 1, 2, -1} {
+		for _, style := range [][2]rotationStyle{{direct, direct}, {tiered, direct}, {tiered, tiered}, {chain, direct}, {chain, chain}} {
+			list = append(list, plan{style[0], style[1], wider})
+		}
+	}
+	return list
+}()
+
+// linear turns diagonals into baby and giant steps over n slots, with or without the values.
+func (d *diagonals) linear(n int, p plan, bias circuit.Vector, values bool) *circuit.Linear {
 	unit := n
 	for _, s := range d.shifts {
 		unit = gcd(unit, s)
 	}
-	var best *circuit.Linear
-	bestCost, bestGiant := 0.0, 0
-	for giant := unit; giant <= n; giant *= 2 {
+	steps := func(giant int) *circuit.Linear {
 		babies, giants := split2(d.shifts, giant)
-		l := &circuit.Linear{Babies: rotations(babies, unit, style[0]), Giants: rotations(giants, giant, style[1])}
-		cost := nominalHoisted*float64(len(l.Babies)) + float64(len(l.Giants))
-		if best == nil || cost < bestCost {
-			best, bestCost, bestGiant = l, cost, giant
+		return &circuit.Linear{Babies: rotations(babies, unit, p.babies), Giants: rotations(giants, giant, p.giants)}
+	}
+	bestCost, bestGiant := math.Inf(1), unit
+	for giant := unit; giant <= n; giant *= 2 {
+		l := steps(giant)
+		if cost := nominalHoisted*float64(len(l.Babies)) + float64(len(l.Giants)); cost < bestCost {
+			bestCost, bestGiant = cost, giant
 		}
 	}
+	for range p.wider {
+		bestGiant = min(2*bestGiant, n)
+	}
+	for range -p.wider {
+		bestGiant = max(bestGiant/2, unit)
+	}
+	best := steps(bestGiant)
 	best.Diagonals = make([]circuit.Diagonal, len(d.shifts))
 	for i, s := range d.shifts {
 		best.Diagonals[i] = circuit.Diagonal{Baby: s % bestGiant, Giant: s - s%bestGiant}

@@ -14,7 +14,7 @@ type decision struct {
 	program  *program
 	openings []opening // by input
 	layouts  []layout  // by class
-	style    [2]rotationStyle
+	plan     plan
 	outline  bool // the circuit needs no weights
 }
 
@@ -166,7 +166,7 @@ func (k *packer) op(v int, o *op) (packed, error) {
 		if i == 0 {
 			bias = biasVector(o.bias, rows, d.period)
 		}
-		l := d.linear(k.slots, k.decision.style, bias, !k.decision.outline)
+		l := d.linear(k.slots, k.decision.plan, bias, !k.decision.outline)
 		if terms[d.period] == nil {
 			periods = append(periods, d.period)
 		}
@@ -290,7 +290,7 @@ func joined(a, b *model.Sparse) *model.Sparse {
 	return sum
 }
 
-// decisions lists the ways to pack the program that are tried at a ring degree, without the rotations' style.
+// decisions lists the ways to pack the program that are tried at a ring degree, without the rotations' plan.
 func (p *program) decisions(logN int) []decision {
 	const most = 96 // ways; beyond, later classes keep their own order
 	slots := 1 << logN

@@ -32,7 +32,7 @@ func TestPacksEveryWay(t *testing.T) {
 			}
 			for apart, program := range split.variants {
 				for _, d := range program.decisions(circuit.MinLogN) {
-					d.style = rotationStyles[0]
+					d.plan = plans[0]
 					p, err := program.pack(circuit.MinLogN, d)
 					if err != nil {
 						t.Fatalf("%d pools apart, %s: %v", apart, openingNames(d), err)

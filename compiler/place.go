@@ -73,11 +73,14 @@ func placements(m *model.Sparse, slots int) []opening {
 		return a.babies - b.babies
 	})
 	var openings []opening
-	for _, c := range list[:min(3, len(list))] {
+	for _, c := range list[:min(placementsTried, len(list))] {
 		openings = append(openings, c.opening())
 	}
 	return openings
 }
+
+// placementsTried is the number of placements, out of all by nominal cost, that are packed.
+const placementsTried = 6
 
 // maxPlaced is the number of entries up to which rows are placed one by one.
 const maxPlaced = 1 << 16

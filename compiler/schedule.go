@@ -165,6 +165,7 @@ type demands struct {
 	bound   float64 // on the largest error
 	flood   int     // see Options.Flood
 	weights Weights
+	limit   float64 // what costs more is not looked for
 }
 
 // styled is a packing with one style of rotations and what its cost depends on.
@@ -172,8 +173,8 @@ type styled struct {
 	*packing
 	profile *profile
 	steps   [][]int // the nodes that use each rotation key
-	style   [2]rotationStyle
 
+	work      *circuit.Plan
 	scheduled *circuit.Circuit // what is being priced
 }
 
@@ -183,7 +184,7 @@ const candidatesRefined = 4
 // search finds the cheapest parameters of each shape (limbs and special primes) whose predicted largest error stays
 // below the bound, for packings that differ in the style of rotations only: they share their schedules.
 func search(styles []styled, want demands) []Candidate {
-	if list := searchFactors(styles, want, 10, 25); len(list) > 0 {
+	if list := searchFactors(styles, want, 10, 25); len(list) > 0 || !math.IsInf(want.limit, 1) {
 		return list
 	}
 	return searchFactors(styles, want, 28, 34) // sums of very many products need more precise factors
@@ -202,7 +203,7 @@ func searchFactors(styles []styled, want demands, from, to int) []Candidate {
 				for plaintext := from; plaintext <= to; plaintext += 3 {
 					s := scales{input: input, plaintext: plaintext, least: least}
 					qBits, ok := chainFor(c, f, s, logN, primeBits)
-					if !ok {
+					if !ok || want.weights.price(0, 0, requestBytes(c))/samplesOf(c) >= want.limit {
 						continue
 					}
 					for _, pBits := range specialPrimes(c, logN, qBits) {
@@ -210,9 +211,12 @@ func searchFactors(styles []styled, want demands, from, to int) []Candidate {
 							continue
 						}
 						for i := range styles {
+							if styles[i].decision.plan.wider != 0 {
+								continue // see widen
+							}
 							at := shape{i, len(qBits), len(pBits)}
 							have, seen := best[at]
-							limit := math.Inf(1)
+							limit := want.limit
 							if seen {
 								limit = have.objective
 							}
@@ -228,11 +232,26 @@ func searchFactors(styles []styled, want demands, from, to int) []Candidate {
 	}
 	list := slices.Collect(maps.Values(best))
 	slices.SortFunc(list, compareCandidates)
+	for _, k := range list[:min(candidatesRefined, len(list))] {
+		list = append(list, widen(styles, c, k, want)...)
+	}
+	slices.SortFunc(list, compareCandidates)
 	for i := range min(candidatesRefined, len(list)) {
 		at := slices.IndexFunc(styles, func(s styled) bool { return s.packing == list[i].packing })
 		list[i] = styles[at].refine(c, list[i], want)
 	}
 	slices.SortFunc(list, compareCandidates)
+	return list
+}
+
+// widen returns a candidate with other balances of baby and giant steps: what is best hardly depends on scales and sizes of
+// primes, so that it is looked for beside good candidates only.
+func widen(styles []styled, c *circuit.Circuit, k Candidate, want demands) (list []Candidate) {
+	for i := range styles {
+		if other := k.clone(); styles[i].decision.plan.wider != 0 && styles[i].tries(c, &other, want.limit, want) {
+			list = append(list, other)
+		}
+	}
 	return list
 }
 
@@ -309,7 +328,7 @@ func needsKeys(c *circuit.Circuit) bool {
 func (p *styled) evaluate(c *circuit.Circuit, limit float64, want demands) (Candidate, bool) {
 	w := want.weights
 	if p.scheduled == nil {
-		p.scheduled = copyOf(p.circuit)
+		p.scheduled, p.work = copyOf(p.circuit), circuit.NewPlan(p.circuit)
 	}
 	own := p.scheduled
 	own.Parameters = c.Parameters
@@ -319,19 +338,15 @@ func (p *styled) evaluate(c *circuit.Circuit, limit float64, want demands) (Cand
 		own.Nodes[i].Relinearise = c.Nodes[i].Relinearise
 	}
 	var candidate Candidate
-	for _, node := range own.Nodes {
-		candidate.Latency += Latency(own, node)
+	candidate.RequestBytes = requestBytes(c)
+	samples := samplesOf(c)
+	tooMuch := func() bool {
+		return w.price(candidate.Latency, candidate.KeyBytes, candidate.RequestBytes)/samples >= limit
 	}
-	candidate.KeyBytes = p.keyBytes(own)
-	ciphertexts, samples := len(c.Inputs), 1
-	if c.Packing == circuit.Batch {
-		ciphertexts, samples = 0, c.Parameters.Slots()
-		for _, in := range c.Inputs {
-			ciphertexts += in.Width
-		}
+	if candidate.KeyBytes = p.keyBytes(own); tooMuch() { // what is cheap to tell comes first
+		return Candidate{}, false
 	}
-	candidate.RequestBytes = float64(ciphertexts) * polynomialBytes(c.Parameters.N(), c.Parameters.Q)
-	if w.price(candidate.Latency, candidate.KeyBytes, candidate.RequestBytes)/float64(samples) >= limit {
+	if latencies(own, p.work, func(_ int, ms float64) { candidate.Latency += ms }); tooMuch() {
 		return Candidate{}, false
 	}
 	candidate.deviation = predict(own, p.profile)
@@ -357,6 +372,26 @@ func (p *styled) evaluate(c *circuit.Circuit, limit float64, want demands) (Cand
 	return candidate, candidate.objective < limit
 }
 
+// requestBytes is the size of all inputs, encrypted.
+func requestBytes(c *circuit.Circuit) float64 {
+	ciphertexts := len(c.Inputs)
+	if c.Packing == circuit.Batch {
+		ciphertexts = 0
+		for _, in := range c.Inputs {
+			ciphertexts += in.Width
+		}
+	}
+	return float64(ciphertexts) * polynomialBytes(c.Parameters.N(), c.Parameters.Q)
+}
+
+// samplesOf is how many samples a request holds.
+func samplesOf(c *circuit.Circuit) float64 {
+	if c.Packing == circuit.Batch {
+		return float64(c.Parameters.Slots())
+	}
+	return 1
+}
+
 // keyBytes is the size of the keys that the scheduled circuit needs.
 func (p *styled) keyBytes(c *circuit.Circuit) float64 {
 	total, relinearisation := 0.0, -1
@@ -365,15 +400,22 @@ func (p *styled) keyBytes(c *circuit.Circuit) float64 {
 			relinearisation = max(relinearisation, node.Level)
 		}
 	}
+	var sizes [circuit.MaxPrimes]float64 // by level
+	size := func(level int) float64 {
+		if sizes[level] == 0 {
+			sizes[level] = switchingKeyBytes(c.Parameters, level)
+		}
+		return sizes[level]
+	}
 	if relinearisation >= 0 {
-		total += switchingKeyBytes(c.Parameters, relinearisation)
+		total += size(relinearisation)
 	}
 	for _, nodes := range p.steps {
 		level := 0
 		for _, i := range nodes {
 			level = max(level, c.Nodes[i].Level)
 		}
-		total += switchingKeyBytes(c.Parameters, level)
+		total += size(level)
 	}
 	return total
 }

@@ -95,7 +95,7 @@ func Build(ctx context.Context, recipe recipes.Recipe, o Options) (*Model, error
 			return nil, fmt.Errorf("accuracy %.4f in clear is below the recipe's %.4f", accuracy, recipe.MinAccuracy)
 		}
 	}
-	m.options = compiler.Options{Grid: grid, Classes: m.Known.Labels, Prefer: o.Prefer, MaxScoreError: o.MaxScoreError, Flood: o.Flood, Packing: o.Packing,
+	m.options = compiler.Options{Grid: grid, Classes: m.Known.Labels, Prefer: o.Prefer, MaxKeyBytes: recipe.MaxKeyBytes, MaxScoreError: o.MaxScoreError, Flood: o.Flood, Packing: o.Packing,
 		Progress: func(step string) { progress(step, 0, 0) }}
 	return m, m.compile()
 }
@@ -487,9 +487,10 @@ func (m *Model) report(e *Encrypted, dir string) (*report.Report, error) {
 			PrecisionBits: candidate.Precision, SecurityBits: circuit.SecurityBits, Outcome: outcome, Why: candidate.Packing + ": " + candidate.Reason,
 		})
 	}
+	estimated := compiler.Latencies(c)
 	for i, node := range c.Nodes {
 		layer := report.Layer{Name: node.Name, Op: node.Operation(), Level: node.Level, Rescale: node.Rescale, ScaleBits: math.Log2(node.Scale),
-			Rotations: node.Rotations(), Estimated: time.Duration(compiler.Latency(c, node) * float64(time.Millisecond)), Measured: e.Layers[i]}
+			Rotations: node.Rotations(), Estimated: time.Duration(estimated[i] * float64(time.Millisecond)), Measured: e.Layers[i]}
 		if node.Linear != nil {
 			layer.Diagonals = len(node.Linear.Diagonals)
 		}

@@ -20,6 +20,7 @@ type Recipe struct {
 	Data        string // where the data comes from
 	Seed        uint64 // of the split and of training
 	MinAccuracy float64
+	MaxKeyBytes float64          // that users send before their first question; 0 leaves it to the compiler
 	Columns     pipeline.Columns // of tables of text: how the client reads a row; the sets hold what it makes of them
 	// Load returns the training and the test set.
 	Load func(ctx context.Context, source dataset.Source) (known, test *dataset.Set, err error)

@@ -38,22 +38,22 @@ func trainSpam(name string, trainer trees.Trainer) func(context.Context, *datase
 	}
 }
 
-func spam(name, kind string, minimum float64, trainer trees.Trainer) Recipe {
+func spam(name, kind string, minimum, maxKeyBytes float64, trainer trees.Trainer) Recipe {
 	return Recipe{
 		Name: name, Kind: kind, Description: "Spam or not, from word frequencies and run lengths of a message.",
-		Data: "Spambase (--data, or downloaded), 15 % test", Seed: spamSeed, MinAccuracy: minimum,
+		Data: "Spambase (--data, or downloaded), 15 % test", Seed: spamSeed, MinAccuracy: minimum, MaxKeyBytes: maxKeyBytes,
 		Load: loadSpam, Train: trainSpam(name, trainer),
 	}
 }
 
 var (
-	treeSpam = spam("tree-spam", "decision tree", 0.905, trees.CART{
+	treeSpam = spam("tree-spam", "decision tree", 0.905, 4e6, trees.CART{
 		Growth: trees.Growth{MaxDepth: 6, MaxConditions: 4, MaxLeaves: 20, MinSamples: 5},
 	})
-	forestSpam = spam("forest-spam", "random forest", 0.935, trees.Forest{
+	forestSpam = spam("forest-spam", "random forest", 0.935, 8e6, trees.Forest{
 		Growth: trees.Growth{MaxDepth: 4, MaxLeaves: 10, MinSamples: 3, Features: 8}, Trees: 50, Refine: 1, Seed: 1,
 	})
-	boostingSpam = spam("boosting-spam", "gradient boosted trees", 0.945, trees.Boosting{
+	boostingSpam = spam("boosting-spam", "gradient boosted trees", 0.945, 8e6, trees.Boosting{
 		Growth: trees.Growth{MaxDepth: 4, MaxLeaves: 8, MinSamples: 5}, Rounds: 60, Shrinkage: 0.2, L2: 1, Subsample: 0.8, Seed: 1,
 	})
 )
