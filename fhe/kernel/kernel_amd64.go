@@ -30,7 +30,7 @@ const maxVectorBits = 50
 // acceleration holds what the vector code needs beside the plain tables.
 type acceleration struct {
 	enabled          bool
-	constants        [23]uint64
+	constants        [28]uint64
 	vectorTerms      int      // how many products a vector sum holds
 	forward, inverse []uint64 // N twiddle factors, then floor(w * 2^52 / q) for each; nil for small rings
 	plan             plan
@@ -50,14 +50,20 @@ func (m *Modulus) accelerate() {
 	m.enabled = true
 	m.vectorTerms = vectorTerms(m.q)
 	q := m.q
-	lastRoot := m.Product(m.inverse.value[1], m.scale.value)
 	negFold, negUnfold := subOnce(0, m.fold.value, q), subOnce(0, m.unfold.value, q)
 	m.plan = newPlan(q, m.logN, m.conjugateInvariant)
+	scale, width := m.scale.value, m.plan.width*q
+	if m.plan.inverse != reduceSums && len(m.plan.passes)%2 == 1 { // each group of stages negates, of which the first pass runs two
+		scale = q - scale
+	}
+	lastRoot := m.Product(m.inverse.value[1], scale)
+	unfoldScale, unfoldRoot := m.Product(negUnfold, scale), m.Product(negUnfold, lastRoot)
 	m.constants = [...]uint64{
 		q, 1<<52 - q, 1 << 52 / q, 1, 1<<52 - 1,
-		m.plan.offset * q, -m.plan.reduction, 2 * q, 4 * q, 8 * q,
-		m.scale.value, m.shoup52(m.scale.value), lastRoot, m.shoup52(lastRoot),
+		m.plan.offset * q, -m.plan.reduction, 2 * q, width, 3 * width, 7 * width,
+		scale, m.shoup52(scale), lastRoot, m.shoup52(lastRoot),
 		negFold, m.shoup52(negFold), negUnfold, m.shoup52(negUnfold),
+		unfoldScale, m.shoup52(unfoldScale), unfoldRoot, m.shoup52(unfoldRoot),
 		m.vectorRadix(), m.shoup52(m.vectorRadix()), uint64(52 - bits.Len64(q)), barrett52(q),
 		m.plan.lazyBound(q),
 	}

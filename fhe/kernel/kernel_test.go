@@ -3,6 +3,7 @@ package kernel
 import (
 	"errors"
 	"fmt"
+	"math/bits"
 	"math/rand/v2"
 	"slices"
 	"testing"
@@ -61,6 +62,8 @@ func samples(n int, q uint64, random *rand.Rand) map[string][]uint64 {
 		"one":     fill(func(int) uint64 { return 1 }),
 		"largest": fill(func(int) uint64 { return q - 1 }),
 		"impulse": fill(func(i int) uint64 { return uint64(i / (n - 1)) }),
+		"even":    fill(func(i int) uint64 { return uint64(bits.OnesCount(uint(i))&1) * (q - 1) }), // inverse transforms negate
+		"odd":     fill(func(i int) uint64 { return uint64(bits.OnesCount(uint(i))&1^1) * (q - 1) }),
 		"edges":   fill(func(i int) uint64 { return []uint64{0, 1, q - 1, q / 2, q/2 + 1}[random.IntN(5)] }),
 		"random":  fill(func(int) uint64 { return random.Uint64N(q) }),
 	}

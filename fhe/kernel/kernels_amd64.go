@@ -7,177 +7,202 @@ package kernel
 // forward8Offset runs the stages that join 8 parts of each block.
 //
 //go:noescape
-func forward8Offset(dst *uint64, src *uint64, part uint64, blocks uint64, root uint64, table *uint64, tableSize uint64, c *[23]uint64)
+func forward8Offset(dst *uint64, src *uint64, part uint64, blocks uint64, root uint64, table *uint64, tableSize uint64, c *[28]uint64)
 
 // forward8Plain runs the stages that join 8 parts of each block.
 //
 //go:noescape
-func forward8Plain(dst *uint64, src *uint64, part uint64, blocks uint64, root uint64, table *uint64, tableSize uint64, c *[23]uint64)
+func forward8Plain(dst *uint64, src *uint64, part uint64, blocks uint64, root uint64, table *uint64, tableSize uint64, c *[28]uint64)
 
 // forward8Reduce runs the stages that join 8 parts of each block.
 //
 //go:noescape
-func forward8Reduce(dst *uint64, src *uint64, part uint64, blocks uint64, root uint64, table *uint64, tableSize uint64, c *[23]uint64)
+func forward8Reduce(dst *uint64, src *uint64, part uint64, blocks uint64, root uint64, table *uint64, tableSize uint64, c *[28]uint64)
 
 // forward8Every runs the stages that join 8 parts of each block.
 //
 //go:noescape
-func forward8Every(dst *uint64, src *uint64, part uint64, blocks uint64, root uint64, table *uint64, tableSize uint64, c *[23]uint64)
+func forward8Every(dst *uint64, src *uint64, part uint64, blocks uint64, root uint64, table *uint64, tableSize uint64, c *[28]uint64)
 
 // forward4Offset runs the stages that join 4 parts of each block.
 //
 //go:noescape
-func forward4Offset(dst *uint64, src *uint64, part uint64, blocks uint64, root uint64, table *uint64, tableSize uint64, c *[23]uint64)
+func forward4Offset(dst *uint64, src *uint64, part uint64, blocks uint64, root uint64, table *uint64, tableSize uint64, c *[28]uint64)
 
 // forward4Plain runs the stages that join 4 parts of each block.
 //
 //go:noescape
-func forward4Plain(dst *uint64, src *uint64, part uint64, blocks uint64, root uint64, table *uint64, tableSize uint64, c *[23]uint64)
+func forward4Plain(dst *uint64, src *uint64, part uint64, blocks uint64, root uint64, table *uint64, tableSize uint64, c *[28]uint64)
 
 // forward4Reduce runs the stages that join 4 parts of each block.
 //
 //go:noescape
-func forward4Reduce(dst *uint64, src *uint64, part uint64, blocks uint64, root uint64, table *uint64, tableSize uint64, c *[23]uint64)
+func forward4Reduce(dst *uint64, src *uint64, part uint64, blocks uint64, root uint64, table *uint64, tableSize uint64, c *[28]uint64)
 
 // forward4Every runs the stages that join 4 parts of each block.
 //
 //go:noescape
-func forward4Every(dst *uint64, src *uint64, part uint64, blocks uint64, root uint64, table *uint64, tableSize uint64, c *[23]uint64)
+func forward4Every(dst *uint64, src *uint64, part uint64, blocks uint64, root uint64, table *uint64, tableSize uint64, c *[28]uint64)
 
 // forwardLastLazy runs the last six stages, inside blocks of 64 values, in place, and reduces nothing.
 //
 //go:noescape
-func forwardLastLazy(dst *uint64, blocks uint64, root uint64, table *uint64, tableSize uint64, c *[23]uint64)
+func forwardLastLazy(dst *uint64, blocks uint64, root uint64, table *uint64, tableSize uint64, c *[28]uint64)
 
 // forwardLastPlain runs the last six stages, inside blocks of 64 values, in place, and ends in [0, q).
 //
 //go:noescape
-func forwardLastPlain(dst *uint64, blocks uint64, root uint64, table *uint64, tableSize uint64, c *[23]uint64)
+func forwardLastPlain(dst *uint64, blocks uint64, root uint64, table *uint64, tableSize uint64, c *[28]uint64)
 
 // forwardLastReduce runs the last six stages, inside blocks of 64 values, in place, and ends in [0, q).
 //
 //go:noescape
-func forwardLastReduce(dst *uint64, blocks uint64, root uint64, table *uint64, tableSize uint64, c *[23]uint64)
+func forwardLastReduce(dst *uint64, blocks uint64, root uint64, table *uint64, tableSize uint64, c *[28]uint64)
 
 // forwardLastHalves runs the last six stages, inside blocks of 64 values, in place, and ends in [0, q).
 //
 //go:noescape
-func forwardLastHalves(dst *uint64, blocks uint64, root uint64, table *uint64, tableSize uint64, c *[23]uint64)
+func forwardLastHalves(dst *uint64, blocks uint64, root uint64, table *uint64, tableSize uint64, c *[28]uint64)
 
 // forwardLastEvery runs the last six stages, inside blocks of 64 values, in place, and ends in [0, q).
 //
 //go:noescape
-func forwardLastEvery(dst *uint64, blocks uint64, root uint64, table *uint64, tableSize uint64, c *[23]uint64)
+func forwardLastEvery(dst *uint64, blocks uint64, root uint64, table *uint64, tableSize uint64, c *[28]uint64)
 
 // inverseFirst runs the first six stages, inside blocks of 64 values.
 //
 //go:noescape
-func inverseFirst(dst *uint64, src *uint64, blocks uint64, root uint64, table *uint64, tableSize uint64, c *[23]uint64)
+func inverseFirst(dst *uint64, src *uint64, blocks uint64, root uint64, table *uint64, tableSize uint64, c *[28]uint64)
 
 // inverse8 runs the stages that join 8 parts of each block.
 //
 //go:noescape
-func inverse8(dst *uint64, src *uint64, part uint64, blocks uint64, root uint64, table *uint64, tableSize uint64, c *[23]uint64)
+func inverse8(dst *uint64, src *uint64, part uint64, blocks uint64, root uint64, table *uint64, tableSize uint64, c *[28]uint64)
 
 // inverse8Last runs the stages that join 8 parts of each block.
 //
 //go:noescape
-func inverse8Last(dst *uint64, src *uint64, part uint64, blocks uint64, root uint64, table *uint64, tableSize uint64, c *[23]uint64)
+func inverse8Last(dst *uint64, src *uint64, part uint64, blocks uint64, root uint64, table *uint64, tableSize uint64, c *[28]uint64)
 
 // inverse4 runs the stages that join 4 parts of each block.
 //
 //go:noescape
-func inverse4(dst *uint64, src *uint64, part uint64, blocks uint64, root uint64, table *uint64, tableSize uint64, c *[23]uint64)
+func inverse4(dst *uint64, src *uint64, part uint64, blocks uint64, root uint64, table *uint64, tableSize uint64, c *[28]uint64)
 
 // inverse4Last runs the stages that join 4 parts of each block.
 //
 //go:noescape
-func inverse4Last(dst *uint64, src *uint64, part uint64, blocks uint64, root uint64, table *uint64, tableSize uint64, c *[23]uint64)
+func inverse4Last(dst *uint64, src *uint64, part uint64, blocks uint64, root uint64, table *uint64, tableSize uint64, c *[28]uint64)
+
+// inverseFirstReduce runs the first six stages, inside blocks of 64 values.
+//
+//go:noescape
+func inverseFirstReduce(dst *uint64, src *uint64, blocks uint64, root uint64, table *uint64, tableSize uint64, c *[28]uint64)
+
+// inverse8Reduce runs the stages that join 8 parts of each block.
+//
+//go:noescape
+func inverse8Reduce(dst *uint64, src *uint64, part uint64, blocks uint64, root uint64, table *uint64, tableSize uint64, c *[28]uint64)
+
+// inverse8ReduceLast runs the stages that join 8 parts of each block.
+//
+//go:noescape
+func inverse8ReduceLast(dst *uint64, src *uint64, part uint64, blocks uint64, root uint64, table *uint64, tableSize uint64, c *[28]uint64)
+
+// inverse4Reduce runs the stages that join 4 parts of each block.
+//
+//go:noescape
+func inverse4Reduce(dst *uint64, src *uint64, part uint64, blocks uint64, root uint64, table *uint64, tableSize uint64, c *[28]uint64)
+
+// inverse4ReduceLast runs the stages that join 4 parts of each block.
+//
+//go:noescape
+func inverse4ReduceLast(dst *uint64, src *uint64, part uint64, blocks uint64, root uint64, table *uint64, tableSize uint64, c *[28]uint64)
 
 // inverseFirstEvery runs the first six stages, inside blocks of 64 values.
 //
 //go:noescape
-func inverseFirstEvery(dst *uint64, src *uint64, blocks uint64, root uint64, table *uint64, tableSize uint64, c *[23]uint64)
+func inverseFirstEvery(dst *uint64, src *uint64, blocks uint64, root uint64, table *uint64, tableSize uint64, c *[28]uint64)
 
 // inverse8Every runs the stages that join 8 parts of each block.
 //
 //go:noescape
-func inverse8Every(dst *uint64, src *uint64, part uint64, blocks uint64, root uint64, table *uint64, tableSize uint64, c *[23]uint64)
+func inverse8Every(dst *uint64, src *uint64, part uint64, blocks uint64, root uint64, table *uint64, tableSize uint64, c *[28]uint64)
 
 // inverse8EveryLast runs the stages that join 8 parts of each block.
 //
 //go:noescape
-func inverse8EveryLast(dst *uint64, src *uint64, part uint64, blocks uint64, root uint64, table *uint64, tableSize uint64, c *[23]uint64)
+func inverse8EveryLast(dst *uint64, src *uint64, part uint64, blocks uint64, root uint64, table *uint64, tableSize uint64, c *[28]uint64)
 
 // inverse4Every runs the stages that join 4 parts of each block.
 //
 //go:noescape
-func inverse4Every(dst *uint64, src *uint64, part uint64, blocks uint64, root uint64, table *uint64, tableSize uint64, c *[23]uint64)
+func inverse4Every(dst *uint64, src *uint64, part uint64, blocks uint64, root uint64, table *uint64, tableSize uint64, c *[28]uint64)
 
 // inverse4EveryLast runs the stages that join 4 parts of each block.
 //
 //go:noescape
-func inverse4EveryLast(dst *uint64, src *uint64, part uint64, blocks uint64, root uint64, table *uint64, tableSize uint64, c *[23]uint64)
+func inverse4EveryLast(dst *uint64, src *uint64, part uint64, blocks uint64, root uint64, table *uint64, tableSize uint64, c *[28]uint64)
 
 // foldForward subtracts from each coefficient j its mirror image N-j times a root, 8 <= j < N/2, and ends below 3q.
 //
 //go:noescape
-func foldForward(dst *uint64, src *uint64, n uint64, c *[23]uint64)
+func foldForward(dst *uint64, src *uint64, n uint64, c *[28]uint64)
 
 // foldInverse subtracts from each coefficient j its mirror image N-j times a root, 8 <= j < N/2, and ends in [0, q).
 //
 //go:noescape
-func foldInverse(dst *uint64, src *uint64, n uint64, c *[23]uint64)
+func foldInverse(dst *uint64, src *uint64, n uint64, c *[28]uint64)
 
 // addVector writes a+b mod q.
 //
 //go:noescape
-func addVector(dst *uint64, a *uint64, b *uint64, count uint64, c *[23]uint64)
+func addVector(dst *uint64, a *uint64, b *uint64, count uint64, c *[28]uint64)
 
 // subVector writes a-b mod q.
 //
 //go:noescape
-func subVector(dst *uint64, a *uint64, b *uint64, count uint64, c *[23]uint64)
+func subVector(dst *uint64, a *uint64, b *uint64, count uint64, c *[28]uint64)
 
 // negVector writes -a mod q.
 //
 //go:noescape
-func negVector(dst *uint64, a *uint64, count uint64, c *[23]uint64)
+func negVector(dst *uint64, a *uint64, count uint64, c *[28]uint64)
 
 // addScalarVector writes a+value mod q.
 //
 //go:noescape
-func addScalarVector(dst *uint64, a *uint64, count uint64, value uint64, c *[23]uint64)
+func addScalarVector(dst *uint64, a *uint64, count uint64, value uint64, c *[28]uint64)
 
 // mulScalarVector writes a*value mod q; shoup is floor(value*2^52/q).
 //
 //go:noescape
-func mulScalarVector(dst *uint64, a *uint64, count uint64, value uint64, shoup uint64, c *[23]uint64)
+func mulScalarVector(dst *uint64, a *uint64, count uint64, value uint64, shoup uint64, c *[28]uint64)
 
 // mulScalarAddVector adds a*value mod q to dst; shoup is floor(value*2^52/q).
 //
 //go:noescape
-func mulScalarAddVector(dst *uint64, a *uint64, count uint64, value uint64, shoup uint64, c *[23]uint64)
+func mulScalarAddVector(dst *uint64, a *uint64, count uint64, value uint64, shoup uint64, c *[28]uint64)
 
 // subMulScalarVector writes (a-b)*value mod q, b up to the largest of lazy transforms; shoup is floor(value*2^52/q).
 //
 //go:noescape
-func subMulScalarVector(dst *uint64, a *uint64, b *uint64, count uint64, value uint64, shoup uint64, c *[23]uint64)
+func subMulScalarVector(dst *uint64, a *uint64, b *uint64, count uint64, value uint64, shoup uint64, c *[28]uint64)
 
 // mulVector writes a*b mod q.
 //
 //go:noescape
-func mulVector(dst *uint64, a *uint64, b *uint64, count uint64, c *[23]uint64)
+func mulVector(dst *uint64, a *uint64, b *uint64, count uint64, c *[28]uint64)
 
 // tensorVector writes a0*b0, a0*b1+a1*b0 and a1*b1 mod q.
 //
 //go:noescape
-func tensorVector(d0 *uint64, d1 *uint64, d2 *uint64, a0 *uint64, a1 *uint64, b0 *uint64, b1 *uint64, count uint64, c *[23]uint64)
+func tensorVector(d0 *uint64, d1 *uint64, d2 *uint64, a0 *uint64, a1 *uint64, b0 *uint64, b1 *uint64, count uint64, c *[28]uint64)
 
 // liftVector reads src as centred: what is above half stands for itself minus a prime that is wrap mod q.
 //
 //go:noescape
-func liftVector(dst *uint64, src *uint64, count uint64, half uint64, wrap uint64, c *[23]uint64)
+func liftVector(dst *uint64, src *uint64, count uint64, half uint64, wrap uint64, c *[28]uint64)
 
 // permuteVector moves whole blocks of eight values and reorders each.
 //
@@ -187,58 +212,58 @@ func permuteVector(dst *uint64, src *uint64, blocks *uint32, count uint64, inner
 // sumProducts2 sums up a0[k]*b[k] and a1[k]*b[k].
 //
 //go:noescape
-func sumProducts2(dst0 *uint64, dst1 *uint64, a0 *[]uint64, a1 *[]uint64, b *[]uint64, terms uint64, offset uint64, count uint64, start uint64, end uint64, running *uint64, c *[23]uint64)
+func sumProducts2(dst0 *uint64, dst1 *uint64, a0 *[]uint64, a1 *[]uint64, b *[]uint64, terms uint64, offset uint64, count uint64, start uint64, end uint64, running *uint64, c *[28]uint64)
 
 // sumPacked2Products sums up a0[k]*b[k] and a1[k]*b[k], a0 and a1 packed.
 //
 //go:noescape
-func sumPacked2Products(dst0 *uint64, dst1 *uint64, a0 *[]uint64, a1 *[]uint64, b *[]uint64, terms uint64, offset uint64, count uint64, start uint64, end uint64, running *uint64, c *[23]uint64, position uint64, width uint64, mask uint64)
+func sumPacked2Products(dst0 *uint64, dst1 *uint64, a0 *[]uint64, a1 *[]uint64, b *[]uint64, terms uint64, offset uint64, count uint64, start uint64, end uint64, running *uint64, c *[28]uint64, position uint64, width uint64, mask uint64)
 
 // sumRows1Packed sums up terms times 1 rows of factors, on top of the results with start = 1.
 //
 //go:noescape
-func sumRows1Packed(dst0 *[]uint64, dst1 *[]uint64, a0 *[]uint64, a1 *[]uint64, terms uint64, to uint64, from uint64, vectors uint64, position uint64, shift uint64, step uint64, factors *uint64, start uint64, c *[23]uint64, size uint64, width uint64, mask uint64)
+func sumRows1Packed(dst0 *[]uint64, dst1 *[]uint64, a0 *[]uint64, a1 *[]uint64, terms uint64, to uint64, from uint64, vectors uint64, position uint64, shift uint64, step uint64, factors *uint64, start uint64, c *[28]uint64, size uint64, width uint64, mask uint64)
 
 // sumRows1Runs sums up terms times 1 rows of factors, on top of the results with start = 1.
 //
 //go:noescape
-func sumRows1Runs(dst0 *[]uint64, dst1 *[]uint64, a0 *[]uint64, a1 *[]uint64, terms uint64, to uint64, from uint64, vectors uint64, position uint64, shift uint64, step uint64, factors *uint64, start uint64, c *[23]uint64)
+func sumRows1Runs(dst0 *[]uint64, dst1 *[]uint64, a0 *[]uint64, a1 *[]uint64, terms uint64, to uint64, from uint64, vectors uint64, position uint64, shift uint64, step uint64, factors *uint64, start uint64, c *[28]uint64)
 
 // sumRows2Packed sums up terms times 2 rows of factors, on top of the results with start = 1.
 //
 //go:noescape
-func sumRows2Packed(dst0 *[]uint64, dst1 *[]uint64, a0 *[]uint64, a1 *[]uint64, terms uint64, to uint64, from uint64, vectors uint64, position uint64, shift uint64, step uint64, factors *uint64, start uint64, c *[23]uint64, size uint64, width uint64, mask uint64)
+func sumRows2Packed(dst0 *[]uint64, dst1 *[]uint64, a0 *[]uint64, a1 *[]uint64, terms uint64, to uint64, from uint64, vectors uint64, position uint64, shift uint64, step uint64, factors *uint64, start uint64, c *[28]uint64, size uint64, width uint64, mask uint64)
 
 // sumRows2Runs sums up terms times 2 rows of factors, on top of the results with start = 1.
 //
 //go:noescape
-func sumRows2Runs(dst0 *[]uint64, dst1 *[]uint64, a0 *[]uint64, a1 *[]uint64, terms uint64, to uint64, from uint64, vectors uint64, position uint64, shift uint64, step uint64, factors *uint64, start uint64, c *[23]uint64)
+func sumRows2Runs(dst0 *[]uint64, dst1 *[]uint64, a0 *[]uint64, a1 *[]uint64, terms uint64, to uint64, from uint64, vectors uint64, position uint64, shift uint64, step uint64, factors *uint64, start uint64, c *[28]uint64)
 
 // sumRows3Packed sums up terms times 3 rows of factors, on top of the results with start = 1.
 //
 //go:noescape
-func sumRows3Packed(dst0 *[]uint64, dst1 *[]uint64, a0 *[]uint64, a1 *[]uint64, terms uint64, to uint64, from uint64, vectors uint64, position uint64, shift uint64, step uint64, factors *uint64, start uint64, c *[23]uint64, size uint64, width uint64, mask uint64)
+func sumRows3Packed(dst0 *[]uint64, dst1 *[]uint64, a0 *[]uint64, a1 *[]uint64, terms uint64, to uint64, from uint64, vectors uint64, position uint64, shift uint64, step uint64, factors *uint64, start uint64, c *[28]uint64, size uint64, width uint64, mask uint64)
 
 // sumRows3Runs sums up terms times 3 rows of factors, on top of the results with start = 1.
 //
 //go:noescape
-func sumRows3Runs(dst0 *[]uint64, dst1 *[]uint64, a0 *[]uint64, a1 *[]uint64, terms uint64, to uint64, from uint64, vectors uint64, position uint64, shift uint64, step uint64, factors *uint64, start uint64, c *[23]uint64)
+func sumRows3Runs(dst0 *[]uint64, dst1 *[]uint64, a0 *[]uint64, a1 *[]uint64, terms uint64, to uint64, from uint64, vectors uint64, position uint64, shift uint64, step uint64, factors *uint64, start uint64, c *[28]uint64)
 
 // sumRows4Packed sums up terms times 4 rows of factors, on top of the results with start = 1.
 //
 //go:noescape
-func sumRows4Packed(dst0 *[]uint64, dst1 *[]uint64, a0 *[]uint64, a1 *[]uint64, terms uint64, to uint64, from uint64, vectors uint64, position uint64, shift uint64, step uint64, factors *uint64, start uint64, c *[23]uint64, size uint64, width uint64, mask uint64)
+func sumRows4Packed(dst0 *[]uint64, dst1 *[]uint64, a0 *[]uint64, a1 *[]uint64, terms uint64, to uint64, from uint64, vectors uint64, position uint64, shift uint64, step uint64, factors *uint64, start uint64, c *[28]uint64, size uint64, width uint64, mask uint64)
 
 // sumRows4Runs sums up terms times 4 rows of factors, on top of the results with start = 1.
 //
 //go:noescape
-func sumRows4Runs(dst0 *[]uint64, dst1 *[]uint64, a0 *[]uint64, a1 *[]uint64, terms uint64, to uint64, from uint64, vectors uint64, position uint64, shift uint64, step uint64, factors *uint64, start uint64, c *[23]uint64)
+func sumRows4Runs(dst0 *[]uint64, dst1 *[]uint64, a0 *[]uint64, a1 *[]uint64, terms uint64, to uint64, from uint64, vectors uint64, position uint64, shift uint64, step uint64, factors *uint64, start uint64, c *[28]uint64)
 
 // keyProductsVector sums up a0[k]*b[k] and a1[k]*b[k], on top of the results with start = 1, and of add0 and add1
 // times a scalar. It fetches what is so many bytes ahead of a0 and a1.
 //
 //go:noescape
-func keyProductsVector(dst0 *uint64, dst1 *uint64, a0 *[]uint64, a1 *[]uint64, b *[]uint64, terms uint64, position uint64, count uint64, blocks *uint32, inner *[8][8]uint64, add0 *uint64, add1 *uint64, scalar uint64, start uint64, ahead uint64, c *[23]uint64, width uint64, mask uint64)
+func keyProductsVector(dst0 *uint64, dst1 *uint64, a0 *[]uint64, a1 *[]uint64, b *[]uint64, terms uint64, position uint64, count uint64, blocks *uint32, inner *[8][8]uint64, add0 *uint64, add1 *uint64, scalar uint64, start uint64, ahead uint64, c *[28]uint64, width uint64, mask uint64)
 
 // beginExtension makes digits of count vectors of eight values that start offset bytes into each row.
 //
@@ -253,22 +278,28 @@ func extendRow(dst *uint64, rows *[]uint64, sources uint64, count uint64, target
 // forwardFolded folds and runs the two stages that join four parts.
 //
 //go:noescape
-func forwardFolded(dst *uint64, src *uint64, part uint64, table *uint64, tableSize uint64, c *[23]uint64)
+func forwardFolded(dst *uint64, src *uint64, part uint64, table *uint64, tableSize uint64, c *[28]uint64)
 
 // forwardFoldedLift is forwardFolded of values above half that stand for themselves minus a prime that is wrap mod q.
 //
 //go:noescape
-func forwardFoldedLift(dst *uint64, src *uint64, part uint64, table *uint64, tableSize uint64, c *[23]uint64, half uint64, wrap uint64)
+func forwardFoldedLift(dst *uint64, src *uint64, part uint64, table *uint64, tableSize uint64, c *[28]uint64, half uint64, wrap uint64)
 
 // forwardFoldedShift is forwardFolded of values above half that stand for themselves plus wrap, none of which are reduced.
 //
 //go:noescape
-func forwardFoldedShift(dst *uint64, src *uint64, part uint64, table *uint64, tableSize uint64, c *[23]uint64, half uint64, wrap uint64)
+func forwardFoldedShift(dst *uint64, src *uint64, part uint64, table *uint64, tableSize uint64, c *[28]uint64, half uint64, wrap uint64)
 
 // forwardFoldedExtend is forwardFolded of what the digits of a base conversion stand for modulo a target, not reduced.
 //
 //go:noescape
-func forwardFoldedExtend(dst *uint64, src *[]uint64, part uint64, table *uint64, tableSize uint64, c *[23]uint64, target *uint64, sources uint64)
+func forwardFoldedExtend(dst *uint64, src *[]uint64, part uint64, table *uint64, tableSize uint64, c *[28]uint64, target *uint64, sources uint64)
+
+// inverseFolded runs the two stages that join four parts, in place, and unfolds,
+// but for coefficients 0 and N/2.
+//
+//go:noescape
+func inverseFolded(dst *uint64, part uint64, table *uint64, tableSize uint64, c *[28]uint64)
 
 // mixVector writes sums of count columns of src times scalars to rows of dst, reduced.
 //

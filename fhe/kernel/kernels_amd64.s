@@ -4,7 +4,7 @@
 
 #include "textflag.h"
 
-// func forward8Offset(dst *uint64, src *uint64, part uint64, blocks uint64, root uint64, table *uint64, tableSize uint64, c *[23]uint64)
+// func forward8Offset(dst *uint64, src *uint64, part uint64, blocks uint64, root uint64, table *uint64, tableSize uint64, c *[28]uint64)
 // Requires: AVX, AVX512F, AVX512IFMA
 TEXT ·forward8Offset(SB), NOSPLIT, $0-64
 	MOVQ         c+56(FP), AX
@@ -159,7 +159,7 @@ column:
 	VZEROUPPER
 	RET
 
-// func forward8Plain(dst *uint64, src *uint64, part uint64, blocks uint64, root uint64, table *uint64, tableSize uint64, c *[23]uint64)
+// func forward8Plain(dst *uint64, src *uint64, part uint64, blocks uint64, root uint64, table *uint64, tableSize uint64, c *[28]uint64)
 // Requires: AVX, AVX512F, AVX512IFMA
 TEXT ·forward8Plain(SB), NOSPLIT, $0-64
 	MOVQ         c+56(FP), AX
@@ -309,7 +309,7 @@ column:
 	VZEROUPPER
 	RET
 
-// func forward8Reduce(dst *uint64, src *uint64, part uint64, blocks uint64, root uint64, table *uint64, tableSize uint64, c *[23]uint64)
+// func forward8Reduce(dst *uint64, src *uint64, part uint64, blocks uint64, root uint64, table *uint64, tableSize uint64, c *[28]uint64)
 // Requires: AVX, AVX512F, AVX512IFMA
 TEXT ·forward8Reduce(SB), NOSPLIT, $0-64
 	MOVQ         c+56(FP), AX
@@ -473,7 +473,7 @@ column:
 	VZEROUPPER
 	RET
 
-// func forward8Every(dst *uint64, src *uint64, part uint64, blocks uint64, root uint64, table *uint64, tableSize uint64, c *[23]uint64)
+// func forward8Every(dst *uint64, src *uint64, part uint64, blocks uint64, root uint64, table *uint64, tableSize uint64, c *[28]uint64)
 // Requires: AVX, AVX512F, AVX512IFMA
 TEXT ·forward8Every(SB), NOSPLIT, $0-64
 	MOVQ         c+56(FP), AX
@@ -661,7 +661,7 @@ column:
 	VZEROUPPER
 	RET
 
-// func forward4Offset(dst *uint64, src *uint64, part uint64, blocks uint64, root uint64, table *uint64, tableSize uint64, c *[23]uint64)
+// func forward4Offset(dst *uint64, src *uint64, part uint64, blocks uint64, root uint64, table *uint64, tableSize uint64, c *[28]uint64)
 // Requires: AVX, AVX512F, AVX512IFMA
 TEXT ·forward4Offset(SB), NOSPLIT, $0-64
 	MOVQ         c+56(FP), AX
@@ -744,7 +744,7 @@ column:
 	VZEROUPPER
 	RET
 
-// func forward4Plain(dst *uint64, src *uint64, part uint64, blocks uint64, root uint64, table *uint64, tableSize uint64, c *[23]uint64)
+// func forward4Plain(dst *uint64, src *uint64, part uint64, blocks uint64, root uint64, table *uint64, tableSize uint64, c *[28]uint64)
 // Requires: AVX, AVX512F, AVX512IFMA
 TEXT ·forward4Plain(SB), NOSPLIT, $0-64
 	MOVQ         c+56(FP), AX
@@ -824,7 +824,7 @@ column:
 	VZEROUPPER
 	RET
 
-// func forward4Reduce(dst *uint64, src *uint64, part uint64, blocks uint64, root uint64, table *uint64, tableSize uint64, c *[23]uint64)
+// func forward4Reduce(dst *uint64, src *uint64, part uint64, blocks uint64, root uint64, table *uint64, tableSize uint64, c *[28]uint64)
 // Requires: AVX, AVX512F, AVX512IFMA
 TEXT ·forward4Reduce(SB), NOSPLIT, $0-64
 	MOVQ         c+56(FP), AX
@@ -912,7 +912,7 @@ column:
 	VZEROUPPER
 	RET
 
-// func forward4Every(dst *uint64, src *uint64, part uint64, blocks uint64, root uint64, table *uint64, tableSize uint64, c *[23]uint64)
+// func forward4Every(dst *uint64, src *uint64, part uint64, blocks uint64, root uint64, table *uint64, tableSize uint64, c *[28]uint64)
 // Requires: AVX, AVX512F, AVX512IFMA
 TEXT ·forward4Every(SB), NOSPLIT, $0-64
 	MOVQ         c+56(FP), AX
@@ -1006,7 +1006,7 @@ column:
 	VZEROUPPER
 	RET
 
-// func forwardLastLazy(dst *uint64, blocks uint64, root uint64, table *uint64, tableSize uint64, c *[23]uint64)
+// func forwardLastLazy(dst *uint64, blocks uint64, root uint64, table *uint64, tableSize uint64, c *[28]uint64)
 // Requires: AVX, AVX512DQ, AVX512F, AVX512IFMA
 TEXT ·forwardLastLazy(SB), NOSPLIT, $0-48
 	MOVQ         dst+0(FP), AX
@@ -1345,7 +1345,7 @@ DATA forwardShufflesLazy<>+496(SB)/8, $0x0000000000000007
 DATA forwardShufflesLazy<>+504(SB)/8, $0x000000000000000f
 GLOBL forwardShufflesLazy<>(SB), RODATA|NOPTR, $512
 
-// func forwardLastPlain(dst *uint64, blocks uint64, root uint64, table *uint64, tableSize uint64, c *[23]uint64)
+// func forwardLastPlain(dst *uint64, blocks uint64, root uint64, table *uint64, tableSize uint64, c *[28]uint64)
 // Requires: AVX, AVX512DQ, AVX512F, AVX512IFMA
 TEXT ·forwardLastPlain(SB), NOSPLIT, $0-48
 	MOVQ         dst+0(FP), AX
@@ -1732,7 +1732,7 @@ DATA forwardShufflesPlain<>+496(SB)/8, $0x0000000000000007
 DATA forwardShufflesPlain<>+504(SB)/8, $0x000000000000000f
 GLOBL forwardShufflesPlain<>(SB), RODATA|NOPTR, $512
 
-// func forwardLastReduce(dst *uint64, blocks uint64, root uint64, table *uint64, tableSize uint64, c *[23]uint64)
+// func forwardLastReduce(dst *uint64, blocks uint64, root uint64, table *uint64, tableSize uint64, c *[28]uint64)
 // Requires: AVX, AVX512DQ, AVX512F, AVX512IFMA
 TEXT ·forwardLastReduce(SB), NOSPLIT, $0-48
 	MOVQ         dst+0(FP), AX
@@ -2132,7 +2132,7 @@ DATA forwardShufflesReduce<>+496(SB)/8, $0x0000000000000007
 DATA forwardShufflesReduce<>+504(SB)/8, $0x000000000000000f
 GLOBL forwardShufflesReduce<>(SB), RODATA|NOPTR, $512
 
-// func forwardLastHalves(dst *uint64, blocks uint64, root uint64, table *uint64, tableSize uint64, c *[23]uint64)
+// func forwardLastHalves(dst *uint64, blocks uint64, root uint64, table *uint64, tableSize uint64, c *[28]uint64)
 // Requires: AVX, AVX512DQ, AVX512F, AVX512IFMA
 TEXT ·forwardLastHalves(SB), NOSPLIT, $0-48
 	MOVQ         dst+0(FP), AX
@@ -2544,7 +2544,7 @@ DATA forwardShufflesHalves<>+496(SB)/8, $0x0000000000000007
 DATA forwardShufflesHalves<>+504(SB)/8, $0x000000000000000f
 GLOBL forwardShufflesHalves<>(SB), RODATA|NOPTR, $512
 
-// func forwardLastEvery(dst *uint64, blocks uint64, root uint64, table *uint64, tableSize uint64, c *[23]uint64)
+// func forwardLastEvery(dst *uint64, blocks uint64, root uint64, table *uint64, tableSize uint64, c *[28]uint64)
 // Requires: AVX, AVX512DQ, AVX512F, AVX512IFMA
 TEXT ·forwardLastEvery(SB), NOSPLIT, $0-48
 	MOVQ         dst+0(FP), AX
@@ -3004,13 +3004,16 @@ DATA forwardShufflesEvery<>+496(SB)/8, $0x0000000000000007
 DATA forwardShufflesEvery<>+504(SB)/8, $0x000000000000000f
 GLOBL forwardShufflesEvery<>(SB), RODATA|NOPTR, $512
 
-// func inverseFirst(dst *uint64, src *uint64, blocks uint64, root uint64, table *uint64, tableSize uint64, c *[23]uint64)
+// func inverseFirst(dst *uint64, src *uint64, blocks uint64, root uint64, table *uint64, tableSize uint64, c *[28]uint64)
 // Requires: AVX, AVX512DQ, AVX512F, AVX512IFMA
 TEXT ·inverseFirst(SB), NOSPLIT, $0-56
-	MOVQ         dst+0(FP), AX
-	MOVQ         src+8(FP), CX
-	MOVQ         blocks+16(FP), DX
-	MOVQ         c+48(FP), BX
+	MOVQ         c+48(FP), AX
+	VPBROADCASTQ 8(AX), Z0
+	VPBROADCASTQ 16(AX), Z1
+	VPXORQ       Z2, Z2, Z2
+	MOVQ         dst+0(FP), CX
+	MOVQ         src+8(FP), DX
+	MOVQ         blocks+16(FP), BX
 	MOVQ         table+32(FP), SI
 	MOVQ         tableSize+40(FP), DI
 	MOVQ         root+24(FP), R8
@@ -3027,395 +3030,400 @@ TEXT ·inverseFirst(SB), NOSPLIT, $0-56
 	LEAQ         (SI)(R8*1), R13
 	SHLQ         $0x01, R8
 	LEAQ         (SI)(R8*1), SI
-	VPBROADCASTQ 8(BX), Z0
-	VPBROADCASTQ 16(BX), Z1
-	VPXORQ       Z2, Z2, Z2
-	VMOVDQU64    inverseShuffles<>+0(SB), Z3
-	VMOVDQU64    inverseShuffles<>+64(SB), Z4
-	VMOVDQU64    inverseShuffles<>+128(SB), Z5
-	VMOVDQU64    inverseShuffles<>+192(SB), Z6
-	VMOVDQU64    inverseShuffles<>+256(SB), Z7
-	VMOVDQU64    inverseShuffles<>+320(SB), Z8
-	VMOVDQU64    inverseShuffles<>+384(SB), Z9
-	VMOVDQU64    inverseShuffles<>+448(SB), Z10
+	VMOVDQU64    inverseFirstShuffles<>+0(SB), Z3
+	VMOVDQU64    inverseFirstShuffles<>+64(SB), Z4
+	VMOVDQU64    inverseFirstShuffles<>+128(SB), Z5
+	VMOVDQU64    inverseFirstShuffles<>+192(SB), Z6
+	VMOVDQU64    inverseFirstShuffles<>+256(SB), Z7
+	VMOVDQU64    inverseFirstShuffles<>+320(SB), Z8
+	VMOVDQU64    inverseFirstShuffles<>+384(SB), Z9
+	VMOVDQU64    inverseFirstShuffles<>+448(SB), Z10
+	VPBROADCASTQ (AX), Z11
+	VPXORQ       Z12, Z12, Z12
+	VPMADD52LUQ  inverseFirstWidths<>+0(SB), Z11, Z12
+	MOVL         $0x00000099, R8
+	KMOVW        R8, K1
+	MOVL         $0x00000066, R8
+	KMOVW        R8, K2
 
 block:
-	VMOVDQU64        (CX), Z11
-	VMOVDQU64        64(CX), Z12
-	VMOVDQA64        Z11, Z19
-	VPERMT2Q         Z12, Z3, Z11
-	VPERMT2Q         Z12, Z4, Z19
-	VPSUBQ           Z19, Z11, Z21
-	VPADDQ.BCST      (BX), Z21, Z21
-	VPADDQ           Z11, Z19, Z11
-	VMOVDQA64        Z2, Z22
-	VPMADD52HUQ      (SI)(DI*1), Z21, Z22
-	VMOVDQA64        Z2, Z19
-	VPMADD52LUQ      (SI), Z21, Z19
-	VPMADD52LUQ      Z0, Z22, Z19
-	VMOVDQA64        Z11, Z12
-	VPERMT2Q         Z19, Z5, Z11
-	VPERMT2Q         Z19, Z6, Z12
-	VBROADCASTI64X4  (R13), Z23
-	VBROADCASTI64X4  (R13)(DI*1), Z24
-	VPSUBQ           Z12, Z11, Z25
-	VPADDQ.BCST      56(BX), Z25, Z25
-	VPADDQ           Z11, Z12, Z11
-	VMOVDQA64        Z2, Z26
-	VPMADD52HUQ      Z24, Z25, Z26
-	VMOVDQA64        Z2, Z12
-	VPMADD52LUQ      Z23, Z25, Z12
-	VPMADD52LUQ      Z0, Z26, Z12
-	VMOVDQA64        Z11, Z19
-	VPERMT2Q         Z12, Z7, Z11
-	VPERMT2Q         Z12, Z8, Z19
-	VBROADCASTI64X2  (R12), Z27
-	VBROADCASTI64X2  (R12)(DI*1), Z28
-	VPSUBQ           Z19, Z11, Z29
-	VPADDQ.BCST      64(BX), Z29, Z29
-	VPADDQ           Z11, Z19, Z11
-	VMOVDQA64        Z2, Z30
-	VPMADD52HUQ      Z28, Z29, Z30
-	VMOVDQA64        Z2, Z19
-	VPMADD52LUQ      Z27, Z29, Z19
-	VPMADD52LUQ      Z0, Z30, Z19
-	VMOVDQA64        Z2, Z31
-	VPMADD52HUQ      Z1, Z11, Z31
-	VPMADD52LUQ      Z0, Z31, Z11
-	VMOVDQA64        Z11, Z12
-	VPERMT2Q         Z19, Z9, Z11
-	VPERMT2Q         Z19, Z10, Z12
-	VMOVDQU64        128(CX), Z13
-	VMOVDQU64        192(CX), Z14
-	VMOVDQA64        Z13, Z19
+	VMOVDQU64        (DX), Z13
+	VMOVDQU64        64(DX), Z14
+	VMOVDQA64        Z13, Z21
 	VPERMT2Q         Z14, Z3, Z13
-	VPERMT2Q         Z14, Z4, Z19
-	VPSUBQ           Z19, Z13, Z20
-	VPADDQ.BCST      (BX), Z20, Z20
-	VPADDQ           Z13, Z19, Z13
-	VMOVDQA64        Z2, Z21
-	VPMADD52HUQ      64(SI)(DI*1), Z20, Z21
-	VMOVDQA64        Z2, Z19
-	VPMADD52LUQ      64(SI), Z20, Z19
-	VPMADD52LUQ      Z0, Z21, Z19
+	VPERMT2Q         Z14, Z4, Z21
+	VPSUBQ           Z13, Z12, K1, Z13
+	VPSUBQ           Z21, Z11, K2, Z21
+	VPADDQ           Z13, Z21, Z23
+	VPSUBQ           Z21, Z13, Z13
+	VMOVDQU64        inverseFirstStarts<>+16(SB), Z24
+	VPMADD52HUQ      (SI)(DI*1), Z23, Z24
+	VPXORQ           Z21, Z21, Z21
+	VPMADD52LUQ      (SI), Z23, Z21
+	VPMADD52LUQ      Z0, Z24, Z21
 	VMOVDQA64        Z13, Z14
-	VPERMT2Q         Z19, Z5, Z13
-	VPERMT2Q         Z19, Z6, Z14
-	VBROADCASTI64X4  32(R13), Z22
-	VBROADCASTI64X4  32(R13)(DI*1), Z23
-	VPSUBQ           Z14, Z13, Z24
-	VPADDQ.BCST      56(BX), Z24, Z24
-	VPADDQ           Z13, Z14, Z13
-	VMOVDQA64        Z2, Z25
-	VPMADD52HUQ      Z23, Z24, Z25
-	VMOVDQA64        Z2, Z14
-	VPMADD52LUQ      Z22, Z24, Z14
-	VPMADD52LUQ      Z0, Z25, Z14
-	VMOVDQA64        Z13, Z19
-	VPERMT2Q         Z14, Z7, Z13
-	VPERMT2Q         Z14, Z8, Z19
-	VBROADCASTI64X2  16(R12), Z26
-	VBROADCASTI64X2  16(R12)(DI*1), Z27
-	VPSUBQ           Z19, Z13, Z28
-	VPADDQ.BCST      64(BX), Z28, Z28
-	VPADDQ           Z13, Z19, Z13
-	VMOVDQA64        Z2, Z29
-	VPMADD52HUQ      Z27, Z28, Z29
-	VMOVDQA64        Z2, Z19
-	VPMADD52LUQ      Z26, Z28, Z19
-	VPMADD52LUQ      Z0, Z29, Z19
-	VMOVDQA64        Z2, Z30
-	VPMADD52HUQ      Z1, Z13, Z30
-	VPMADD52LUQ      Z0, Z30, Z13
-	VMOVDQA64        Z13, Z14
-	VPERMT2Q         Z19, Z9, Z13
-	VPERMT2Q         Z19, Z10, Z14
-	VMOVDQU64        256(CX), Z15
-	VMOVDQU64        320(CX), Z16
-	VMOVDQA64        Z15, Z19
-	VPERMT2Q         Z16, Z3, Z15
-	VPERMT2Q         Z16, Z4, Z19
-	VPSUBQ           Z19, Z15, Z31
-	VPADDQ.BCST      (BX), Z31, Z31
-	VPADDQ           Z15, Z19, Z15
-	VMOVDQA64        Z2, Z20
-	VPMADD52HUQ      128(SI)(DI*1), Z31, Z20
-	VMOVDQA64        Z2, Z19
-	VPMADD52LUQ      128(SI), Z31, Z19
-	VPMADD52LUQ      Z0, Z20, Z19
-	VMOVDQA64        Z15, Z16
-	VPERMT2Q         Z19, Z5, Z15
-	VPERMT2Q         Z19, Z6, Z16
-	VBROADCASTI64X4  64(R13), Z21
-	VBROADCASTI64X4  64(R13)(DI*1), Z22
-	VPSUBQ           Z16, Z15, Z23
-	VPADDQ.BCST      56(BX), Z23, Z23
-	VPADDQ           Z15, Z16, Z15
-	VMOVDQA64        Z2, Z24
-	VPMADD52HUQ      Z22, Z23, Z24
-	VMOVDQA64        Z2, Z16
-	VPMADD52LUQ      Z21, Z23, Z16
-	VPMADD52LUQ      Z0, Z24, Z16
-	VMOVDQA64        Z15, Z19
-	VPERMT2Q         Z16, Z7, Z15
-	VPERMT2Q         Z16, Z8, Z19
-	VBROADCASTI64X2  32(R12), Z25
-	VBROADCASTI64X2  32(R12)(DI*1), Z26
-	VPSUBQ           Z19, Z15, Z27
-	VPADDQ.BCST      64(BX), Z27, Z27
-	VPADDQ           Z15, Z19, Z15
-	VMOVDQA64        Z2, Z28
+	VPERMT2Q         Z21, Z5, Z13
+	VPERMT2Q         Z21, Z6, Z14
+	VBROADCASTI64X4  (R13), Z25
+	VBROADCASTI64X4  (R13)(DI*1), Z26
+	VPADDQ           Z13, Z14, Z27
+	VPSUBQ           Z14, Z13, Z13
+	VMOVDQU64        inverseFirstStarts<>+80(SB), Z28
 	VPMADD52HUQ      Z26, Z27, Z28
-	VMOVDQA64        Z2, Z19
-	VPMADD52LUQ      Z25, Z27, Z19
-	VPMADD52LUQ      Z0, Z28, Z19
-	VMOVDQA64        Z2, Z29
-	VPMADD52HUQ      Z1, Z15, Z29
-	VPMADD52LUQ      Z0, Z29, Z15
-	VMOVDQA64        Z15, Z16
-	VPERMT2Q         Z19, Z9, Z15
-	VPERMT2Q         Z19, Z10, Z16
-	VMOVDQU64        384(CX), Z17
-	VMOVDQU64        448(CX), Z18
-	VMOVDQA64        Z17, Z19
-	VPERMT2Q         Z18, Z3, Z17
-	VPERMT2Q         Z18, Z4, Z19
-	VPSUBQ           Z19, Z17, Z30
-	VPADDQ.BCST      (BX), Z30, Z30
-	VPADDQ           Z17, Z19, Z17
-	VMOVDQA64        Z2, Z31
-	VPMADD52HUQ      192(SI)(DI*1), Z30, Z31
-	VMOVDQA64        Z2, Z19
-	VPMADD52LUQ      192(SI), Z30, Z19
-	VPMADD52LUQ      Z0, Z31, Z19
-	VMOVDQA64        Z17, Z18
-	VPERMT2Q         Z19, Z5, Z17
-	VPERMT2Q         Z19, Z6, Z18
-	VBROADCASTI64X4  96(R13), Z20
-	VBROADCASTI64X4  96(R13)(DI*1), Z21
-	VPSUBQ           Z18, Z17, Z22
-	VPADDQ.BCST      56(BX), Z22, Z22
-	VPADDQ           Z17, Z18, Z17
-	VMOVDQA64        Z2, Z23
-	VPMADD52HUQ      Z21, Z22, Z23
-	VMOVDQA64        Z2, Z18
-	VPMADD52LUQ      Z20, Z22, Z18
-	VPMADD52LUQ      Z0, Z23, Z18
-	VMOVDQA64        Z17, Z19
-	VPERMT2Q         Z18, Z7, Z17
-	VPERMT2Q         Z18, Z8, Z19
-	VBROADCASTI64X2  48(R12), Z24
-	VBROADCASTI64X2  48(R12)(DI*1), Z25
-	VPSUBQ           Z19, Z17, Z26
-	VPADDQ.BCST      64(BX), Z26, Z26
-	VPADDQ           Z17, Z19, Z17
-	VMOVDQA64        Z2, Z27
-	VPMADD52HUQ      Z25, Z26, Z27
-	VMOVDQA64        Z2, Z19
-	VPMADD52LUQ      Z24, Z26, Z19
-	VPMADD52LUQ      Z0, Z27, Z19
-	VMOVDQA64        Z2, Z28
-	VPMADD52HUQ      Z1, Z17, Z28
-	VPMADD52LUQ      Z0, Z28, Z17
-	VMOVDQA64        Z17, Z18
-	VPERMT2Q         Z19, Z9, Z17
-	VPERMT2Q         Z19, Z10, Z18
-	VPSUBQ           Z12, Z11, Z29
-	VPADDQ.BCST      56(BX), Z29, Z29
-	VPADDQ           Z11, Z12, Z11
-	VMOVDQA64        Z2, Z30
-	VPMADD52HUQ.BCST (R11)(DI*1), Z29, Z30
-	VMOVDQA64        Z2, Z12
-	VPMADD52LUQ.BCST (R11), Z29, Z12
-	VPMADD52LUQ      Z0, Z30, Z12
-	VPSUBQ           Z14, Z13, Z31
-	VPADDQ.BCST      56(BX), Z31, Z31
-	VPADDQ           Z13, Z14, Z13
-	VMOVDQA64        Z2, Z20
-	VPMADD52HUQ.BCST 8(R11)(DI*1), Z31, Z20
-	VMOVDQA64        Z2, Z14
-	VPMADD52LUQ.BCST 8(R11), Z31, Z14
-	VPMADD52LUQ      Z0, Z20, Z14
-	VPSUBQ           Z16, Z15, Z21
-	VPADDQ.BCST      56(BX), Z21, Z21
-	VPADDQ           Z15, Z16, Z15
-	VMOVDQA64        Z2, Z22
-	VPMADD52HUQ.BCST 16(R11)(DI*1), Z21, Z22
-	VMOVDQA64        Z2, Z16
-	VPMADD52LUQ.BCST 16(R11), Z21, Z16
-	VPMADD52LUQ      Z0, Z22, Z16
-	VPSUBQ           Z18, Z17, Z23
-	VPADDQ.BCST      56(BX), Z23, Z23
-	VPADDQ           Z17, Z18, Z17
-	VMOVDQA64        Z2, Z24
-	VPMADD52HUQ.BCST 24(R11)(DI*1), Z23, Z24
-	VMOVDQA64        Z2, Z18
-	VPMADD52LUQ.BCST 24(R11), Z23, Z18
-	VPMADD52LUQ      Z0, Z24, Z18
-	VPSUBQ           Z13, Z11, Z25
-	VPADDQ.BCST      64(BX), Z25, Z25
-	VPADDQ           Z11, Z13, Z11
-	VMOVDQA64        Z2, Z26
-	VPMADD52HUQ.BCST (R10)(DI*1), Z25, Z26
-	VMOVDQA64        Z2, Z13
-	VPMADD52LUQ.BCST (R10), Z25, Z13
-	VPMADD52LUQ      Z0, Z26, Z13
-	VPSUBQ           Z14, Z12, Z27
-	VPADDQ.BCST      64(BX), Z27, Z27
-	VPADDQ           Z12, Z14, Z12
-	VMOVDQA64        Z2, Z28
-	VPMADD52HUQ.BCST (R10)(DI*1), Z27, Z28
-	VMOVDQA64        Z2, Z14
-	VPMADD52LUQ.BCST (R10), Z27, Z14
+	VPXORQ           Z14, Z14, Z14
+	VPMADD52LUQ      Z25, Z27, Z14
 	VPMADD52LUQ      Z0, Z28, Z14
-	VPSUBQ           Z17, Z15, Z29
-	VPADDQ.BCST      64(BX), Z29, Z29
-	VPADDQ           Z15, Z17, Z15
-	VMOVDQA64        Z2, Z30
-	VPMADD52HUQ.BCST 8(R10)(DI*1), Z29, Z30
-	VMOVDQA64        Z2, Z17
-	VPMADD52LUQ.BCST 8(R10), Z29, Z17
-	VPMADD52LUQ      Z0, Z30, Z17
-	VPSUBQ           Z18, Z16, Z31
-	VPADDQ.BCST      64(BX), Z31, Z31
-	VPADDQ           Z16, Z18, Z16
-	VMOVDQA64        Z2, Z20
-	VPMADD52HUQ.BCST 8(R10)(DI*1), Z31, Z20
-	VMOVDQA64        Z2, Z18
-	VPMADD52LUQ.BCST 8(R10), Z31, Z18
-	VPMADD52LUQ      Z0, Z20, Z18
-	VPSUBQ           Z15, Z11, Z21
-	VPADDQ.BCST      72(BX), Z21, Z21
-	VPADDQ           Z11, Z15, Z11
-	VMOVDQA64        Z2, Z22
-	VPMADD52HUQ.BCST (R9)(DI*1), Z21, Z22
-	VMOVDQA64        Z2, Z15
-	VPMADD52LUQ.BCST (R9), Z21, Z15
-	VPMADD52LUQ      Z0, Z22, Z15
-	VPSUBQ           Z16, Z12, Z23
-	VPADDQ.BCST      72(BX), Z23, Z23
-	VPADDQ           Z12, Z16, Z12
-	VMOVDQA64        Z2, Z24
-	VPMADD52HUQ.BCST (R9)(DI*1), Z23, Z24
-	VMOVDQA64        Z2, Z16
-	VPMADD52LUQ.BCST (R9), Z23, Z16
-	VPMADD52LUQ      Z0, Z24, Z16
-	VPSUBQ           Z17, Z13, Z25
-	VPADDQ.BCST      72(BX), Z25, Z25
-	VPADDQ           Z13, Z17, Z13
-	VMOVDQA64        Z2, Z26
-	VPMADD52HUQ.BCST (R9)(DI*1), Z25, Z26
-	VMOVDQA64        Z2, Z17
-	VPMADD52LUQ.BCST (R9), Z25, Z17
-	VPMADD52LUQ      Z0, Z26, Z17
-	VPSUBQ           Z18, Z14, Z27
-	VPADDQ.BCST      72(BX), Z27, Z27
-	VPADDQ           Z14, Z18, Z14
-	VMOVDQA64        Z2, Z28
-	VPMADD52HUQ.BCST (R9)(DI*1), Z27, Z28
-	VMOVDQA64        Z2, Z18
-	VPMADD52LUQ.BCST (R9), Z27, Z18
+	VMOVDQA64        Z13, Z21
+	VPERMT2Q         Z14, Z7, Z13
+	VPERMT2Q         Z14, Z8, Z21
+	VBROADCASTI64X2  (R12), Z29
+	VBROADCASTI64X2  (R12)(DI*1), Z30
+	VPADDQ           Z13, Z21, Z31
+	VPSUBQ           Z21, Z13, Z13
+	VPXORQ           Z22, Z22, Z22
+	VPMADD52HUQ      Z30, Z31, Z22
+	VPXORQ           Z21, Z21, Z21
+	VPMADD52LUQ      Z29, Z31, Z21
+	VPMADD52LUQ      Z0, Z22, Z21
+	VMOVDQA64        Z13, Z14
+	VPERMT2Q         Z21, Z9, Z13
+	VPERMT2Q         Z21, Z10, Z14
+	VMOVDQU64        128(DX), Z15
+	VMOVDQU64        192(DX), Z16
+	VMOVDQA64        Z15, Z21
+	VPERMT2Q         Z16, Z3, Z15
+	VPERMT2Q         Z16, Z4, Z21
+	VPSUBQ           Z15, Z12, K1, Z15
+	VPSUBQ           Z21, Z11, K2, Z21
+	VPADDQ           Z15, Z21, Z23
+	VPSUBQ           Z21, Z15, Z15
+	VMOVDQU64        inverseFirstStarts<>+16(SB), Z24
+	VPMADD52HUQ      64(SI)(DI*1), Z23, Z24
+	VPXORQ           Z21, Z21, Z21
+	VPMADD52LUQ      64(SI), Z23, Z21
+	VPMADD52LUQ      Z0, Z24, Z21
+	VMOVDQA64        Z15, Z16
+	VPERMT2Q         Z21, Z5, Z15
+	VPERMT2Q         Z21, Z6, Z16
+	VBROADCASTI64X4  32(R13), Z25
+	VBROADCASTI64X4  32(R13)(DI*1), Z26
+	VPADDQ           Z15, Z16, Z27
+	VPSUBQ           Z16, Z15, Z15
+	VMOVDQU64        inverseFirstStarts<>+80(SB), Z28
+	VPMADD52HUQ      Z26, Z27, Z28
+	VPXORQ           Z16, Z16, Z16
+	VPMADD52LUQ      Z25, Z27, Z16
+	VPMADD52LUQ      Z0, Z28, Z16
+	VMOVDQA64        Z15, Z21
+	VPERMT2Q         Z16, Z7, Z15
+	VPERMT2Q         Z16, Z8, Z21
+	VBROADCASTI64X2  16(R12), Z29
+	VBROADCASTI64X2  16(R12)(DI*1), Z30
+	VPADDQ           Z15, Z21, Z31
+	VPSUBQ           Z21, Z15, Z15
+	VPXORQ           Z22, Z22, Z22
+	VPMADD52HUQ      Z30, Z31, Z22
+	VPXORQ           Z21, Z21, Z21
+	VPMADD52LUQ      Z29, Z31, Z21
+	VPMADD52LUQ      Z0, Z22, Z21
+	VMOVDQA64        Z15, Z16
+	VPERMT2Q         Z21, Z9, Z15
+	VPERMT2Q         Z21, Z10, Z16
+	VMOVDQU64        256(DX), Z17
+	VMOVDQU64        320(DX), Z18
+	VMOVDQA64        Z17, Z21
+	VPERMT2Q         Z18, Z3, Z17
+	VPERMT2Q         Z18, Z4, Z21
+	VPSUBQ           Z17, Z12, K1, Z17
+	VPSUBQ           Z21, Z11, K2, Z21
+	VPADDQ           Z17, Z21, Z23
+	VPSUBQ           Z21, Z17, Z17
+	VMOVDQU64        inverseFirstStarts<>+16(SB), Z24
+	VPMADD52HUQ      128(SI)(DI*1), Z23, Z24
+	VPXORQ           Z21, Z21, Z21
+	VPMADD52LUQ      128(SI), Z23, Z21
+	VPMADD52LUQ      Z0, Z24, Z21
+	VMOVDQA64        Z17, Z18
+	VPERMT2Q         Z21, Z5, Z17
+	VPERMT2Q         Z21, Z6, Z18
+	VBROADCASTI64X4  64(R13), Z25
+	VBROADCASTI64X4  64(R13)(DI*1), Z26
+	VPADDQ           Z17, Z18, Z27
+	VPSUBQ           Z18, Z17, Z17
+	VMOVDQU64        inverseFirstStarts<>+80(SB), Z28
+	VPMADD52HUQ      Z26, Z27, Z28
+	VPXORQ           Z18, Z18, Z18
+	VPMADD52LUQ      Z25, Z27, Z18
 	VPMADD52LUQ      Z0, Z28, Z18
-	VMOVDQA64        Z2, Z29
-	VPMADD52HUQ      Z1, Z11, Z29
-	VPMADD52LUQ      Z0, Z29, Z11
-	VMOVDQA64        Z2, Z30
-	VPMADD52HUQ      Z1, Z12, Z30
-	VPMADD52LUQ      Z0, Z30, Z12
+	VMOVDQA64        Z17, Z21
+	VPERMT2Q         Z18, Z7, Z17
+	VPERMT2Q         Z18, Z8, Z21
+	VBROADCASTI64X2  32(R12), Z29
+	VBROADCASTI64X2  32(R12)(DI*1), Z30
+	VPADDQ           Z17, Z21, Z31
+	VPSUBQ           Z21, Z17, Z17
+	VPXORQ           Z22, Z22, Z22
+	VPMADD52HUQ      Z30, Z31, Z22
+	VPXORQ           Z21, Z21, Z21
+	VPMADD52LUQ      Z29, Z31, Z21
+	VPMADD52LUQ      Z0, Z22, Z21
+	VMOVDQA64        Z17, Z18
+	VPERMT2Q         Z21, Z9, Z17
+	VPERMT2Q         Z21, Z10, Z18
+	VMOVDQU64        384(DX), Z19
+	VMOVDQU64        448(DX), Z20
+	VMOVDQA64        Z19, Z21
+	VPERMT2Q         Z20, Z3, Z19
+	VPERMT2Q         Z20, Z4, Z21
+	VPSUBQ           Z19, Z12, K1, Z19
+	VPSUBQ           Z21, Z11, K2, Z21
+	VPADDQ           Z19, Z21, Z23
+	VPSUBQ           Z21, Z19, Z19
+	VMOVDQU64        inverseFirstStarts<>+16(SB), Z24
+	VPMADD52HUQ      192(SI)(DI*1), Z23, Z24
+	VPXORQ           Z21, Z21, Z21
+	VPMADD52LUQ      192(SI), Z23, Z21
+	VPMADD52LUQ      Z0, Z24, Z21
+	VMOVDQA64        Z19, Z20
+	VPERMT2Q         Z21, Z5, Z19
+	VPERMT2Q         Z21, Z6, Z20
+	VBROADCASTI64X4  96(R13), Z25
+	VBROADCASTI64X4  96(R13)(DI*1), Z26
+	VPADDQ           Z19, Z20, Z27
+	VPSUBQ           Z20, Z19, Z19
+	VMOVDQU64        inverseFirstStarts<>+80(SB), Z28
+	VPMADD52HUQ      Z26, Z27, Z28
+	VPXORQ           Z20, Z20, Z20
+	VPMADD52LUQ      Z25, Z27, Z20
+	VPMADD52LUQ      Z0, Z28, Z20
+	VMOVDQA64        Z19, Z21
+	VPERMT2Q         Z20, Z7, Z19
+	VPERMT2Q         Z20, Z8, Z21
+	VBROADCASTI64X2  48(R12), Z29
+	VBROADCASTI64X2  48(R12)(DI*1), Z30
+	VPADDQ           Z19, Z21, Z31
+	VPSUBQ           Z21, Z19, Z19
+	VPXORQ           Z22, Z22, Z22
+	VPMADD52HUQ      Z30, Z31, Z22
+	VPXORQ           Z21, Z21, Z21
+	VPMADD52LUQ      Z29, Z31, Z21
+	VPMADD52LUQ      Z0, Z22, Z21
+	VMOVDQA64        Z19, Z20
+	VPERMT2Q         Z21, Z9, Z19
+	VPERMT2Q         Z21, Z10, Z20
+	VPBROADCASTQ     80(AX), Z23
+	VPSUBQ           Z13, Z23, Z13
+	VPBROADCASTQ     64(AX), Z24
+	VPSUBQ           Z16, Z24, Z16
+	VPBROADCASTQ     64(AX), Z25
+	VPSUBQ           Z18, Z25, Z18
+	VPBROADCASTQ     72(AX), Z26
+	VPSUBQ           Z19, Z26, Z19
+	VPADDQ           Z13, Z14, Z27
+	VPSUBQ           Z14, Z13, Z13
+	VPBROADCASTQ     inverseFirstStarts<>+8(SB), Z28
+	VPMADD52HUQ.BCST (R11)(DI*1), Z27, Z28
+	VPXORQ           Z14, Z14, Z14
+	VPMADD52LUQ.BCST (R11), Z27, Z14
+	VPMADD52LUQ      Z0, Z28, Z14
+	VPADDQ           Z15, Z16, Z29
+	VPSUBQ           Z16, Z15, Z15
+	VPXORQ           Z30, Z30, Z30
+	VPMADD52HUQ.BCST 8(R11)(DI*1), Z29, Z30
+	VPXORQ           Z16, Z16, Z16
+	VPMADD52LUQ.BCST 8(R11), Z29, Z16
+	VPMADD52LUQ      Z0, Z30, Z16
+	VPADDQ           Z17, Z18, Z31
+	VPSUBQ           Z18, Z17, Z17
+	VPXORQ           Z22, Z22, Z22
+	VPMADD52HUQ.BCST 16(R11)(DI*1), Z31, Z22
+	VPXORQ           Z18, Z18, Z18
+	VPMADD52LUQ.BCST 16(R11), Z31, Z18
+	VPMADD52LUQ      Z0, Z22, Z18
+	VPADDQ           Z19, Z20, Z23
+	VPSUBQ           Z20, Z19, Z19
+	VPXORQ           Z24, Z24, Z24
+	VPMADD52HUQ.BCST 24(R11)(DI*1), Z23, Z24
+	VPXORQ           Z20, Z20, Z20
+	VPMADD52LUQ.BCST 24(R11), Z23, Z20
+	VPMADD52LUQ      Z0, Z24, Z20
+	VPADDQ           Z13, Z15, Z25
+	VPSUBQ           Z15, Z13, Z13
+	VPBROADCASTQ     inverseFirstStarts<>+0(SB), Z26
+	VPMADD52HUQ.BCST (R10)(DI*1), Z25, Z26
+	VPXORQ           Z15, Z15, Z15
+	VPMADD52LUQ.BCST (R10), Z25, Z15
+	VPMADD52LUQ      Z0, Z26, Z15
+	VPADDQ           Z14, Z16, Z27
+	VPSUBQ           Z16, Z14, Z14
+	VPBROADCASTQ     inverseFirstStarts<>+0(SB), Z28
+	VPMADD52HUQ.BCST (R10)(DI*1), Z27, Z28
+	VPXORQ           Z16, Z16, Z16
+	VPMADD52LUQ.BCST (R10), Z27, Z16
+	VPMADD52LUQ      Z0, Z28, Z16
+	VPADDQ           Z17, Z19, Z29
+	VPSUBQ           Z19, Z17, Z17
+	VPXORQ           Z30, Z30, Z30
+	VPMADD52HUQ.BCST 8(R10)(DI*1), Z29, Z30
+	VPXORQ           Z19, Z19, Z19
+	VPMADD52LUQ.BCST 8(R10), Z29, Z19
+	VPMADD52LUQ      Z0, Z30, Z19
+	VPADDQ           Z18, Z20, Z31
+	VPSUBQ           Z20, Z18, Z18
+	VPXORQ           Z22, Z22, Z22
+	VPMADD52HUQ.BCST 8(R10)(DI*1), Z31, Z22
+	VPXORQ           Z20, Z20, Z20
+	VPMADD52LUQ.BCST 8(R10), Z31, Z20
+	VPMADD52LUQ      Z0, Z22, Z20
+	VPADDQ           Z13, Z17, Z23
+	VPSUBQ           Z17, Z13, Z13
+	VPXORQ           Z24, Z24, Z24
+	VPMADD52HUQ.BCST (R9)(DI*1), Z23, Z24
+	VPXORQ           Z17, Z17, Z17
+	VPMADD52LUQ.BCST (R9), Z23, Z17
+	VPMADD52LUQ      Z0, Z24, Z17
+	VPADDQ           Z14, Z18, Z25
+	VPSUBQ           Z18, Z14, Z14
+	VPXORQ           Z26, Z26, Z26
+	VPMADD52HUQ.BCST (R9)(DI*1), Z25, Z26
+	VPXORQ           Z18, Z18, Z18
+	VPMADD52LUQ.BCST (R9), Z25, Z18
+	VPMADD52LUQ      Z0, Z26, Z18
+	VPADDQ           Z15, Z19, Z27
+	VPSUBQ           Z19, Z15, Z15
+	VPXORQ           Z28, Z28, Z28
+	VPMADD52HUQ.BCST (R9)(DI*1), Z27, Z28
+	VPXORQ           Z19, Z19, Z19
+	VPMADD52LUQ.BCST (R9), Z27, Z19
+	VPMADD52LUQ      Z0, Z28, Z19
+	VPADDQ           Z16, Z20, Z29
+	VPSUBQ           Z20, Z16, Z16
+	VPXORQ           Z30, Z30, Z30
+	VPMADD52HUQ.BCST (R9)(DI*1), Z29, Z30
+	VPXORQ           Z20, Z20, Z20
+	VPMADD52LUQ.BCST (R9), Z29, Z20
+	VPMADD52LUQ      Z0, Z30, Z20
 	VMOVDQA64        Z2, Z31
 	VPMADD52HUQ      Z1, Z13, Z31
 	VPMADD52LUQ      Z0, Z31, Z13
-	VMOVDQA64        Z2, Z20
-	VPMADD52HUQ      Z1, Z14, Z20
-	VPMADD52LUQ      Z0, Z20, Z14
-	VMOVDQU64        Z11, (AX)
-	VMOVDQU64        Z12, 64(AX)
-	VMOVDQU64        Z13, 128(AX)
-	VMOVDQU64        Z14, 192(AX)
-	VMOVDQU64        Z15, 256(AX)
-	VMOVDQU64        Z16, 320(AX)
-	VMOVDQU64        Z17, 384(AX)
-	VMOVDQU64        Z18, 448(AX)
+	VMOVDQU64        Z13, (CX)
+	VMOVDQU64        Z14, 64(CX)
+	VMOVDQU64        Z15, 128(CX)
+	VMOVDQU64        Z16, 192(CX)
+	VMOVDQU64        Z17, 256(CX)
+	VMOVDQU64        Z18, 320(CX)
+	VMOVDQU64        Z19, 384(CX)
+	VMOVDQU64        Z20, 448(CX)
+	ADDQ             $0x00000200, DX
 	ADDQ             $0x00000200, CX
-	ADDQ             $0x00000200, AX
 	ADDQ             $0x00000008, R9
 	ADDQ             $0x00000010, R10
 	ADDQ             $0x00000020, R11
 	ADDQ             $0x00000040, R12
 	ADDQ             $0x00000080, R13
 	ADDQ             $0x00000100, SI
-	DECQ             DX
+	DECQ             BX
 	JNZ              block
 	VZEROUPPER
 	RET
 
-DATA inverseShuffles<>+0(SB)/8, $0x0000000000000000
-DATA inverseShuffles<>+8(SB)/8, $0x0000000000000002
-DATA inverseShuffles<>+16(SB)/8, $0x0000000000000004
-DATA inverseShuffles<>+24(SB)/8, $0x0000000000000006
-DATA inverseShuffles<>+32(SB)/8, $0x0000000000000008
-DATA inverseShuffles<>+40(SB)/8, $0x000000000000000a
-DATA inverseShuffles<>+48(SB)/8, $0x000000000000000c
-DATA inverseShuffles<>+56(SB)/8, $0x000000000000000e
-DATA inverseShuffles<>+64(SB)/8, $0x0000000000000001
-DATA inverseShuffles<>+72(SB)/8, $0x0000000000000003
-DATA inverseShuffles<>+80(SB)/8, $0x0000000000000005
-DATA inverseShuffles<>+88(SB)/8, $0x0000000000000007
-DATA inverseShuffles<>+96(SB)/8, $0x0000000000000009
-DATA inverseShuffles<>+104(SB)/8, $0x000000000000000b
-DATA inverseShuffles<>+112(SB)/8, $0x000000000000000d
-DATA inverseShuffles<>+120(SB)/8, $0x000000000000000f
-DATA inverseShuffles<>+128(SB)/8, $0x0000000000000000
-DATA inverseShuffles<>+136(SB)/8, $0x0000000000000002
-DATA inverseShuffles<>+144(SB)/8, $0x0000000000000004
-DATA inverseShuffles<>+152(SB)/8, $0x0000000000000006
-DATA inverseShuffles<>+160(SB)/8, $0x0000000000000008
-DATA inverseShuffles<>+168(SB)/8, $0x000000000000000a
-DATA inverseShuffles<>+176(SB)/8, $0x000000000000000c
-DATA inverseShuffles<>+184(SB)/8, $0x000000000000000e
-DATA inverseShuffles<>+192(SB)/8, $0x0000000000000001
-DATA inverseShuffles<>+200(SB)/8, $0x0000000000000003
-DATA inverseShuffles<>+208(SB)/8, $0x0000000000000005
-DATA inverseShuffles<>+216(SB)/8, $0x0000000000000007
-DATA inverseShuffles<>+224(SB)/8, $0x0000000000000009
-DATA inverseShuffles<>+232(SB)/8, $0x000000000000000b
-DATA inverseShuffles<>+240(SB)/8, $0x000000000000000d
-DATA inverseShuffles<>+248(SB)/8, $0x000000000000000f
-DATA inverseShuffles<>+256(SB)/8, $0x0000000000000000
-DATA inverseShuffles<>+264(SB)/8, $0x0000000000000002
-DATA inverseShuffles<>+272(SB)/8, $0x0000000000000004
-DATA inverseShuffles<>+280(SB)/8, $0x0000000000000006
-DATA inverseShuffles<>+288(SB)/8, $0x0000000000000008
-DATA inverseShuffles<>+296(SB)/8, $0x000000000000000a
-DATA inverseShuffles<>+304(SB)/8, $0x000000000000000c
-DATA inverseShuffles<>+312(SB)/8, $0x000000000000000e
-DATA inverseShuffles<>+320(SB)/8, $0x0000000000000001
-DATA inverseShuffles<>+328(SB)/8, $0x0000000000000003
-DATA inverseShuffles<>+336(SB)/8, $0x0000000000000005
-DATA inverseShuffles<>+344(SB)/8, $0x0000000000000007
-DATA inverseShuffles<>+352(SB)/8, $0x0000000000000009
-DATA inverseShuffles<>+360(SB)/8, $0x000000000000000b
-DATA inverseShuffles<>+368(SB)/8, $0x000000000000000d
-DATA inverseShuffles<>+376(SB)/8, $0x000000000000000f
-DATA inverseShuffles<>+384(SB)/8, $0x0000000000000000
-DATA inverseShuffles<>+392(SB)/8, $0x0000000000000002
-DATA inverseShuffles<>+400(SB)/8, $0x0000000000000004
-DATA inverseShuffles<>+408(SB)/8, $0x0000000000000006
-DATA inverseShuffles<>+416(SB)/8, $0x0000000000000008
-DATA inverseShuffles<>+424(SB)/8, $0x000000000000000a
-DATA inverseShuffles<>+432(SB)/8, $0x000000000000000c
-DATA inverseShuffles<>+440(SB)/8, $0x000000000000000e
-DATA inverseShuffles<>+448(SB)/8, $0x0000000000000001
-DATA inverseShuffles<>+456(SB)/8, $0x0000000000000003
-DATA inverseShuffles<>+464(SB)/8, $0x0000000000000005
-DATA inverseShuffles<>+472(SB)/8, $0x0000000000000007
-DATA inverseShuffles<>+480(SB)/8, $0x0000000000000009
-DATA inverseShuffles<>+488(SB)/8, $0x000000000000000b
-DATA inverseShuffles<>+496(SB)/8, $0x000000000000000d
-DATA inverseShuffles<>+504(SB)/8, $0x000000000000000f
-GLOBL inverseShuffles<>(SB), RODATA|NOPTR, $512
+DATA inverseFirstStarts<>+0(SB)/8, $-2
+DATA inverseFirstStarts<>+8(SB)/8, $-4
+DATA inverseFirstStarts<>+16(SB)/8, $-4
+DATA inverseFirstStarts<>+24(SB)/8, $+0
+DATA inverseFirstStarts<>+32(SB)/8, $+0
+DATA inverseFirstStarts<>+40(SB)/8, $+0
+DATA inverseFirstStarts<>+48(SB)/8, $-4
+DATA inverseFirstStarts<>+56(SB)/8, $+0
+DATA inverseFirstStarts<>+64(SB)/8, $+0
+DATA inverseFirstStarts<>+72(SB)/8, $+0
+DATA inverseFirstStarts<>+80(SB)/8, $-2
+DATA inverseFirstStarts<>+88(SB)/8, $+0
+DATA inverseFirstStarts<>+96(SB)/8, $-2
+DATA inverseFirstStarts<>+104(SB)/8, $+0
+DATA inverseFirstStarts<>+112(SB)/8, $-2
+DATA inverseFirstStarts<>+120(SB)/8, $+0
+DATA inverseFirstStarts<>+128(SB)/8, $-2
+DATA inverseFirstStarts<>+136(SB)/8, $+0
+GLOBL inverseFirstStarts<>(SB), RODATA|NOPTR, $144
 
-// func inverse8(dst *uint64, src *uint64, part uint64, blocks uint64, root uint64, table *uint64, tableSize uint64, c *[23]uint64)
+DATA inverseFirstShuffles<>+0(SB)/8, $0x0000000000000000
+DATA inverseFirstShuffles<>+8(SB)/8, $0x0000000000000002
+DATA inverseFirstShuffles<>+16(SB)/8, $0x0000000000000004
+DATA inverseFirstShuffles<>+24(SB)/8, $0x0000000000000006
+DATA inverseFirstShuffles<>+32(SB)/8, $0x0000000000000008
+DATA inverseFirstShuffles<>+40(SB)/8, $0x000000000000000a
+DATA inverseFirstShuffles<>+48(SB)/8, $0x000000000000000c
+DATA inverseFirstShuffles<>+56(SB)/8, $0x000000000000000e
+DATA inverseFirstShuffles<>+64(SB)/8, $0x0000000000000001
+DATA inverseFirstShuffles<>+72(SB)/8, $0x0000000000000003
+DATA inverseFirstShuffles<>+80(SB)/8, $0x0000000000000005
+DATA inverseFirstShuffles<>+88(SB)/8, $0x0000000000000007
+DATA inverseFirstShuffles<>+96(SB)/8, $0x0000000000000009
+DATA inverseFirstShuffles<>+104(SB)/8, $0x000000000000000b
+DATA inverseFirstShuffles<>+112(SB)/8, $0x000000000000000d
+DATA inverseFirstShuffles<>+120(SB)/8, $0x000000000000000f
+DATA inverseFirstShuffles<>+128(SB)/8, $0x0000000000000000
+DATA inverseFirstShuffles<>+136(SB)/8, $0x0000000000000002
+DATA inverseFirstShuffles<>+144(SB)/8, $0x0000000000000004
+DATA inverseFirstShuffles<>+152(SB)/8, $0x0000000000000006
+DATA inverseFirstShuffles<>+160(SB)/8, $0x0000000000000008
+DATA inverseFirstShuffles<>+168(SB)/8, $0x000000000000000a
+DATA inverseFirstShuffles<>+176(SB)/8, $0x000000000000000c
+DATA inverseFirstShuffles<>+184(SB)/8, $0x000000000000000e
+DATA inverseFirstShuffles<>+192(SB)/8, $0x0000000000000001
+DATA inverseFirstShuffles<>+200(SB)/8, $0x0000000000000003
+DATA inverseFirstShuffles<>+208(SB)/8, $0x0000000000000005
+DATA inverseFirstShuffles<>+216(SB)/8, $0x0000000000000007
+DATA inverseFirstShuffles<>+224(SB)/8, $0x0000000000000009
+DATA inverseFirstShuffles<>+232(SB)/8, $0x000000000000000b
+DATA inverseFirstShuffles<>+240(SB)/8, $0x000000000000000d
+DATA inverseFirstShuffles<>+248(SB)/8, $0x000000000000000f
+DATA inverseFirstShuffles<>+256(SB)/8, $0x0000000000000000
+DATA inverseFirstShuffles<>+264(SB)/8, $0x0000000000000002
+DATA inverseFirstShuffles<>+272(SB)/8, $0x0000000000000004
+DATA inverseFirstShuffles<>+280(SB)/8, $0x0000000000000006
+DATA inverseFirstShuffles<>+288(SB)/8, $0x0000000000000008
+DATA inverseFirstShuffles<>+296(SB)/8, $0x000000000000000a
+DATA inverseFirstShuffles<>+304(SB)/8, $0x000000000000000c
+DATA inverseFirstShuffles<>+312(SB)/8, $0x000000000000000e
+DATA inverseFirstShuffles<>+320(SB)/8, $0x0000000000000001
+DATA inverseFirstShuffles<>+328(SB)/8, $0x0000000000000003
+DATA inverseFirstShuffles<>+336(SB)/8, $0x0000000000000005
+DATA inverseFirstShuffles<>+344(SB)/8, $0x0000000000000007
+DATA inverseFirstShuffles<>+352(SB)/8, $0x0000000000000009
+DATA inverseFirstShuffles<>+360(SB)/8, $0x000000000000000b
+DATA inverseFirstShuffles<>+368(SB)/8, $0x000000000000000d
+DATA inverseFirstShuffles<>+376(SB)/8, $0x000000000000000f
+DATA inverseFirstShuffles<>+384(SB)/8, $0x0000000000000000
+DATA inverseFirstShuffles<>+392(SB)/8, $0x0000000000000002
+DATA inverseFirstShuffles<>+400(SB)/8, $0x0000000000000004
+DATA inverseFirstShuffles<>+408(SB)/8, $0x0000000000000006
+DATA inverseFirstShuffles<>+416(SB)/8, $0x0000000000000008
+DATA inverseFirstShuffles<>+424(SB)/8, $0x000000000000000a
+DATA inverseFirstShuffles<>+432(SB)/8, $0x000000000000000c
+DATA inverseFirstShuffles<>+440(SB)/8, $0x000000000000000e
+DATA inverseFirstShuffles<>+448(SB)/8, $0x0000000000000001
+DATA inverseFirstShuffles<>+456(SB)/8, $0x0000000000000003
+DATA inverseFirstShuffles<>+464(SB)/8, $0x0000000000000005
+DATA inverseFirstShuffles<>+472(SB)/8, $0x0000000000000007
+DATA inverseFirstShuffles<>+480(SB)/8, $0x0000000000000009
+DATA inverseFirstShuffles<>+488(SB)/8, $0x000000000000000b
+DATA inverseFirstShuffles<>+496(SB)/8, $0x000000000000000d
+DATA inverseFirstShuffles<>+504(SB)/8, $0x000000000000000f
+GLOBL inverseFirstShuffles<>(SB), RODATA|NOPTR, $512
+
+DATA inverseFirstWidths<>+0(SB)/8, $0x0000000000000007
+DATA inverseFirstWidths<>+8(SB)/8, $0x0000000000000000
+DATA inverseFirstWidths<>+16(SB)/8, $0x0000000000000000
+DATA inverseFirstWidths<>+24(SB)/8, $0x0000000000000003
+DATA inverseFirstWidths<>+32(SB)/8, $0x0000000000000007
+DATA inverseFirstWidths<>+40(SB)/8, $0x0000000000000000
+DATA inverseFirstWidths<>+48(SB)/8, $0x0000000000000000
+DATA inverseFirstWidths<>+56(SB)/8, $0x0000000000000003
+GLOBL inverseFirstWidths<>(SB), RODATA|NOPTR, $64
+
+// func inverse8(dst *uint64, src *uint64, part uint64, blocks uint64, root uint64, table *uint64, tableSize uint64, c *[28]uint64)
 // Requires: AVX, AVX512F, AVX512IFMA
 TEXT ·inverse8(SB), NOSPLIT, $0-64
 	MOVQ         c+56(FP), AX
@@ -3463,134 +3471,121 @@ block:
 	SHRQ         $0x06, R13
 
 column:
-	VMOVDQU64   (DX), Z3
-	VMOVDQU64   (DX)(BX*1), Z4
-	VMOVDQU64   (DX)(BX*2), Z5
-	VMOVDQU64   (DX)(R10*1), Z6
-	VMOVDQU64   (DX)(BX*4), Z7
-	VMOVDQU64   (DX)(R11*1), Z8
-	VMOVDQU64   (DX)(R10*2), Z9
-	VMOVDQU64   (DX)(R12*1), Z10
-	VPSUBQ      Z4, Z3, Z26
-	VPADDQ.BCST 56(AX), Z26, Z26
-	VPADDQ      Z3, Z4, Z3
-	VMOVDQA64   Z2, Z27
-	VPMADD52HUQ Z21, Z26, Z27
-	VMOVDQA64   Z2, Z4
-	VPMADD52LUQ Z14, Z26, Z4
-	VPMADD52LUQ Z0, Z27, Z4
-	VPSUBQ      Z6, Z5, Z28
-	VPADDQ.BCST 56(AX), Z28, Z28
-	VPADDQ      Z5, Z6, Z5
-	VMOVDQA64   Z2, Z29
-	VPMADD52HUQ Z22, Z28, Z29
-	VMOVDQA64   Z2, Z6
-	VPMADD52LUQ Z15, Z28, Z6
-	VPMADD52LUQ Z0, Z29, Z6
-	VPSUBQ      Z8, Z7, Z30
-	VPADDQ.BCST 56(AX), Z30, Z30
-	VPADDQ      Z7, Z8, Z7
-	VMOVDQA64   Z2, Z31
-	VPMADD52HUQ Z23, Z30, Z31
-	VMOVDQA64   Z2, Z8
-	VPMADD52LUQ Z16, Z30, Z8
-	VPMADD52LUQ Z0, Z31, Z8
-	VPSUBQ      Z10, Z9, Z25
-	VPADDQ.BCST 56(AX), Z25, Z25
-	VPADDQ      Z9, Z10, Z9
-	VMOVDQA64   Z2, Z26
-	VPMADD52HUQ Z24, Z25, Z26
-	VMOVDQA64   Z2, Z10
-	VPMADD52LUQ Z17, Z25, Z10
-	VPMADD52LUQ Z0, Z26, Z10
-	VPSUBQ      Z5, Z3, Z27
-	VPADDQ.BCST 64(AX), Z27, Z27
-	VPADDQ      Z3, Z5, Z3
-	VMOVDQA64   Z2, Z28
-	VPMADD52HUQ Z19, Z27, Z28
-	VMOVDQA64   Z2, Z5
-	VPMADD52LUQ Z12, Z27, Z5
-	VPMADD52LUQ Z0, Z28, Z5
-	VPSUBQ      Z6, Z4, Z29
-	VPADDQ.BCST 64(AX), Z29, Z29
-	VPADDQ      Z4, Z6, Z4
-	VMOVDQA64   Z2, Z30
-	VPMADD52HUQ Z19, Z29, Z30
-	VMOVDQA64   Z2, Z6
-	VPMADD52LUQ Z12, Z29, Z6
-	VPMADD52LUQ Z0, Z30, Z6
-	VPSUBQ      Z9, Z7, Z31
-	VPADDQ.BCST 64(AX), Z31, Z31
-	VPADDQ      Z7, Z9, Z7
-	VMOVDQA64   Z2, Z25
-	VPMADD52HUQ Z20, Z31, Z25
-	VMOVDQA64   Z2, Z9
-	VPMADD52LUQ Z13, Z31, Z9
-	VPMADD52LUQ Z0, Z25, Z9
-	VPSUBQ      Z10, Z8, Z26
-	VPADDQ.BCST 64(AX), Z26, Z26
-	VPADDQ      Z8, Z10, Z8
-	VMOVDQA64   Z2, Z27
-	VPMADD52HUQ Z20, Z26, Z27
-	VMOVDQA64   Z2, Z10
-	VPMADD52LUQ Z13, Z26, Z10
-	VPMADD52LUQ Z0, Z27, Z10
-	VPSUBQ      Z7, Z3, Z28
-	VPADDQ.BCST 72(AX), Z28, Z28
-	VPADDQ      Z3, Z7, Z3
-	VMOVDQA64   Z2, Z29
-	VPMADD52HUQ Z18, Z28, Z29
-	VMOVDQA64   Z2, Z7
-	VPMADD52LUQ Z11, Z28, Z7
-	VPMADD52LUQ Z0, Z29, Z7
-	VPSUBQ      Z8, Z4, Z30
-	VPADDQ.BCST 72(AX), Z30, Z30
-	VPADDQ      Z4, Z8, Z4
-	VMOVDQA64   Z2, Z31
-	VPMADD52HUQ Z18, Z30, Z31
-	VMOVDQA64   Z2, Z8
-	VPMADD52LUQ Z11, Z30, Z8
-	VPMADD52LUQ Z0, Z31, Z8
-	VPSUBQ      Z9, Z5, Z25
-	VPADDQ.BCST 72(AX), Z25, Z25
-	VPADDQ      Z5, Z9, Z5
-	VMOVDQA64   Z2, Z26
-	VPMADD52HUQ Z18, Z25, Z26
-	VMOVDQA64   Z2, Z9
-	VPMADD52LUQ Z11, Z25, Z9
-	VPMADD52LUQ Z0, Z26, Z9
-	VPSUBQ      Z10, Z6, Z27
-	VPADDQ.BCST 72(AX), Z27, Z27
-	VPADDQ      Z6, Z10, Z6
-	VMOVDQA64   Z2, Z28
-	VPMADD52HUQ Z18, Z27, Z28
-	VMOVDQA64   Z2, Z10
-	VPMADD52LUQ Z11, Z27, Z10
-	VPMADD52LUQ Z0, Z28, Z10
-	VMOVDQA64   Z2, Z29
-	VPMADD52HUQ Z1, Z3, Z29
-	VPMADD52LUQ Z0, Z29, Z3
-	VMOVDQA64   Z2, Z30
-	VPMADD52HUQ Z1, Z4, Z30
-	VPMADD52LUQ Z0, Z30, Z4
-	VMOVDQA64   Z2, Z31
-	VPMADD52HUQ Z1, Z5, Z31
-	VPMADD52LUQ Z0, Z31, Z5
-	VMOVDQA64   Z2, Z25
-	VPMADD52HUQ Z1, Z6, Z25
-	VPMADD52LUQ Z0, Z25, Z6
-	VMOVDQU64   Z3, (CX)
-	VMOVDQU64   Z4, (CX)(BX*1)
-	VMOVDQU64   Z5, (CX)(BX*2)
-	VMOVDQU64   Z6, (CX)(R10*1)
-	VMOVDQU64   Z7, (CX)(BX*4)
-	VMOVDQU64   Z8, (CX)(R11*1)
-	VMOVDQU64   Z9, (CX)(R10*2)
-	VMOVDQU64   Z10, (CX)(R12*1)
-	ADDQ        $0x40, DX
-	ADDQ        $0x40, CX
-	DECQ        R13
-	JNZ         column
+	VMOVDQU64    (DX), Z3
+	VMOVDQU64    (DX)(BX*1), Z4
+	VMOVDQU64    (DX)(BX*2), Z5
+	VMOVDQU64    (DX)(R10*1), Z6
+	VMOVDQU64    (DX)(BX*4), Z7
+	VMOVDQU64    (DX)(R11*1), Z8
+	VMOVDQU64    (DX)(R10*2), Z9
+	VMOVDQU64    (DX)(R12*1), Z10
+	VPBROADCASTQ 80(AX), Z26
+	VPSUBQ       Z3, Z26, Z3
+	VPBROADCASTQ 64(AX), Z27
+	VPSUBQ       Z6, Z27, Z6
+	VPBROADCASTQ 64(AX), Z28
+	VPSUBQ       Z8, Z28, Z8
+	VPBROADCASTQ 72(AX), Z29
+	VPSUBQ       Z9, Z29, Z9
+	VPADDQ       Z3, Z4, Z30
+	VPSUBQ       Z4, Z3, Z3
+	VPBROADCASTQ inverse8Starts<>+8(SB), Z31
+	VPMADD52HUQ  Z21, Z30, Z31
+	VPXORQ       Z4, Z4, Z4
+	VPMADD52LUQ  Z14, Z30, Z4
+	VPMADD52LUQ  Z0, Z31, Z4
+	VPADDQ       Z5, Z6, Z25
+	VPSUBQ       Z6, Z5, Z5
+	VPXORQ       Z26, Z26, Z26
+	VPMADD52HUQ  Z22, Z25, Z26
+	VPXORQ       Z6, Z6, Z6
+	VPMADD52LUQ  Z15, Z25, Z6
+	VPMADD52LUQ  Z0, Z26, Z6
+	VPADDQ       Z7, Z8, Z27
+	VPSUBQ       Z8, Z7, Z7
+	VPXORQ       Z28, Z28, Z28
+	VPMADD52HUQ  Z23, Z27, Z28
+	VPXORQ       Z8, Z8, Z8
+	VPMADD52LUQ  Z16, Z27, Z8
+	VPMADD52LUQ  Z0, Z28, Z8
+	VPADDQ       Z9, Z10, Z29
+	VPSUBQ       Z10, Z9, Z9
+	VPXORQ       Z30, Z30, Z30
+	VPMADD52HUQ  Z24, Z29, Z30
+	VPXORQ       Z10, Z10, Z10
+	VPMADD52LUQ  Z17, Z29, Z10
+	VPMADD52LUQ  Z0, Z30, Z10
+	VPADDQ       Z3, Z5, Z31
+	VPSUBQ       Z5, Z3, Z3
+	VPBROADCASTQ inverse8Starts<>+0(SB), Z25
+	VPMADD52HUQ  Z19, Z31, Z25
+	VPXORQ       Z5, Z5, Z5
+	VPMADD52LUQ  Z12, Z31, Z5
+	VPMADD52LUQ  Z0, Z25, Z5
+	VPADDQ       Z4, Z6, Z26
+	VPSUBQ       Z6, Z4, Z4
+	VPBROADCASTQ inverse8Starts<>+0(SB), Z27
+	VPMADD52HUQ  Z19, Z26, Z27
+	VPXORQ       Z6, Z6, Z6
+	VPMADD52LUQ  Z12, Z26, Z6
+	VPMADD52LUQ  Z0, Z27, Z6
+	VPADDQ       Z7, Z9, Z28
+	VPSUBQ       Z9, Z7, Z7
+	VPXORQ       Z29, Z29, Z29
+	VPMADD52HUQ  Z20, Z28, Z29
+	VPXORQ       Z9, Z9, Z9
+	VPMADD52LUQ  Z13, Z28, Z9
+	VPMADD52LUQ  Z0, Z29, Z9
+	VPADDQ       Z8, Z10, Z30
+	VPSUBQ       Z10, Z8, Z8
+	VPXORQ       Z31, Z31, Z31
+	VPMADD52HUQ  Z20, Z30, Z31
+	VPXORQ       Z10, Z10, Z10
+	VPMADD52LUQ  Z13, Z30, Z10
+	VPMADD52LUQ  Z0, Z31, Z10
+	VPADDQ       Z3, Z7, Z25
+	VPSUBQ       Z7, Z3, Z3
+	VPXORQ       Z26, Z26, Z26
+	VPMADD52HUQ  Z18, Z25, Z26
+	VPXORQ       Z7, Z7, Z7
+	VPMADD52LUQ  Z11, Z25, Z7
+	VPMADD52LUQ  Z0, Z26, Z7
+	VPADDQ       Z4, Z8, Z27
+	VPSUBQ       Z8, Z4, Z4
+	VPXORQ       Z28, Z28, Z28
+	VPMADD52HUQ  Z18, Z27, Z28
+	VPXORQ       Z8, Z8, Z8
+	VPMADD52LUQ  Z11, Z27, Z8
+	VPMADD52LUQ  Z0, Z28, Z8
+	VPADDQ       Z5, Z9, Z29
+	VPSUBQ       Z9, Z5, Z5
+	VPXORQ       Z30, Z30, Z30
+	VPMADD52HUQ  Z18, Z29, Z30
+	VPXORQ       Z9, Z9, Z9
+	VPMADD52LUQ  Z11, Z29, Z9
+	VPMADD52LUQ  Z0, Z30, Z9
+	VPADDQ       Z6, Z10, Z31
+	VPSUBQ       Z10, Z6, Z6
+	VPXORQ       Z25, Z25, Z25
+	VPMADD52HUQ  Z18, Z31, Z25
+	VPXORQ       Z10, Z10, Z10
+	VPMADD52LUQ  Z11, Z31, Z10
+	VPMADD52LUQ  Z0, Z25, Z10
+	VMOVDQA64    Z2, Z26
+	VPMADD52HUQ  Z1, Z3, Z26
+	VPMADD52LUQ  Z0, Z26, Z3
+	VMOVDQU64    Z3, (CX)
+	VMOVDQU64    Z4, (CX)(BX*1)
+	VMOVDQU64    Z5, (CX)(BX*2)
+	VMOVDQU64    Z6, (CX)(R10*1)
+	VMOVDQU64    Z7, (CX)(BX*4)
+	VMOVDQU64    Z8, (CX)(R11*1)
+	VMOVDQU64    Z9, (CX)(R10*2)
+	VMOVDQU64    Z10, (CX)(R12*1)
+	ADDQ         $0x40, DX
+	ADDQ         $0x40, CX
+	DECQ         R13
+	JNZ          column
 
 	// to the next block
 	IMUL3Q $0x07, BX, R13
@@ -3602,7 +3597,27 @@ column:
 	VZEROUPPER
 	RET
 
-// func inverse8Last(dst *uint64, src *uint64, part uint64, blocks uint64, root uint64, table *uint64, tableSize uint64, c *[23]uint64)
+DATA inverse8Starts<>+0(SB)/8, $-2
+DATA inverse8Starts<>+8(SB)/8, $-4
+DATA inverse8Starts<>+16(SB)/8, $-4
+DATA inverse8Starts<>+24(SB)/8, $+0
+DATA inverse8Starts<>+32(SB)/8, $+0
+DATA inverse8Starts<>+40(SB)/8, $+0
+DATA inverse8Starts<>+48(SB)/8, $-4
+DATA inverse8Starts<>+56(SB)/8, $+0
+DATA inverse8Starts<>+64(SB)/8, $+0
+DATA inverse8Starts<>+72(SB)/8, $+0
+DATA inverse8Starts<>+80(SB)/8, $-2
+DATA inverse8Starts<>+88(SB)/8, $+0
+DATA inverse8Starts<>+96(SB)/8, $-2
+DATA inverse8Starts<>+104(SB)/8, $+0
+DATA inverse8Starts<>+112(SB)/8, $-2
+DATA inverse8Starts<>+120(SB)/8, $+0
+DATA inverse8Starts<>+128(SB)/8, $-2
+DATA inverse8Starts<>+136(SB)/8, $+0
+GLOBL inverse8Starts<>(SB), RODATA|NOPTR, $144
+
+// func inverse8Last(dst *uint64, src *uint64, part uint64, blocks uint64, root uint64, table *uint64, tableSize uint64, c *[28]uint64)
 // Requires: AVX, AVX512F, AVX512IFMA
 TEXT ·inverse8Last(SB), NOSPLIT, $0-64
 	MOVQ         c+56(FP), AX
@@ -3658,157 +3673,153 @@ column:
 	VMOVDQU64        (DX)(R11*1), Z8
 	VMOVDQU64        (DX)(R10*2), Z9
 	VMOVDQU64        (DX)(R12*1), Z10
-	VPSUBQ           Z4, Z3, Z26
-	VPADDQ.BCST      56(AX), Z26, Z26
-	VPADDQ           Z3, Z4, Z3
-	VMOVDQA64        Z2, Z27
-	VPMADD52HUQ      Z21, Z26, Z27
-	VMOVDQA64        Z2, Z4
-	VPMADD52LUQ      Z14, Z26, Z4
-	VPMADD52LUQ      Z0, Z27, Z4
-	VPSUBQ           Z6, Z5, Z28
-	VPADDQ.BCST      56(AX), Z28, Z28
-	VPADDQ           Z5, Z6, Z5
-	VMOVDQA64        Z2, Z29
-	VPMADD52HUQ      Z22, Z28, Z29
-	VMOVDQA64        Z2, Z6
-	VPMADD52LUQ      Z15, Z28, Z6
-	VPMADD52LUQ      Z0, Z29, Z6
-	VPSUBQ           Z8, Z7, Z30
-	VPADDQ.BCST      56(AX), Z30, Z30
-	VPADDQ           Z7, Z8, Z7
-	VMOVDQA64        Z2, Z31
-	VPMADD52HUQ      Z23, Z30, Z31
-	VMOVDQA64        Z2, Z8
-	VPMADD52LUQ      Z16, Z30, Z8
-	VPMADD52LUQ      Z0, Z31, Z8
-	VPSUBQ           Z10, Z9, Z25
-	VPADDQ.BCST      56(AX), Z25, Z25
-	VPADDQ           Z9, Z10, Z9
-	VMOVDQA64        Z2, Z26
-	VPMADD52HUQ      Z24, Z25, Z26
-	VMOVDQA64        Z2, Z10
-	VPMADD52LUQ      Z17, Z25, Z10
-	VPMADD52LUQ      Z0, Z26, Z10
-	VPSUBQ           Z5, Z3, Z27
-	VPADDQ.BCST      64(AX), Z27, Z27
-	VPADDQ           Z3, Z5, Z3
-	VMOVDQA64        Z2, Z28
-	VPMADD52HUQ      Z19, Z27, Z28
-	VMOVDQA64        Z2, Z5
-	VPMADD52LUQ      Z12, Z27, Z5
-	VPMADD52LUQ      Z0, Z28, Z5
-	VPSUBQ           Z6, Z4, Z29
-	VPADDQ.BCST      64(AX), Z29, Z29
-	VPADDQ           Z4, Z6, Z4
-	VMOVDQA64        Z2, Z30
-	VPMADD52HUQ      Z19, Z29, Z30
-	VMOVDQA64        Z2, Z6
-	VPMADD52LUQ      Z12, Z29, Z6
-	VPMADD52LUQ      Z0, Z30, Z6
-	VPSUBQ           Z9, Z7, Z31
-	VPADDQ.BCST      64(AX), Z31, Z31
-	VPADDQ           Z7, Z9, Z7
-	VMOVDQA64        Z2, Z25
-	VPMADD52HUQ      Z20, Z31, Z25
-	VMOVDQA64        Z2, Z9
-	VPMADD52LUQ      Z13, Z31, Z9
-	VPMADD52LUQ      Z0, Z25, Z9
-	VPSUBQ           Z10, Z8, Z26
-	VPADDQ.BCST      64(AX), Z26, Z26
-	VPADDQ           Z8, Z10, Z8
-	VMOVDQA64        Z2, Z27
-	VPMADD52HUQ      Z20, Z26, Z27
-	VMOVDQA64        Z2, Z10
-	VPMADD52LUQ      Z13, Z26, Z10
-	VPMADD52LUQ      Z0, Z27, Z10
-	VPSUBQ           Z7, Z3, Z28
-	VPADDQ.BCST      72(AX), Z28, Z28
-	VPADDQ           Z3, Z7, Z3
-	VMOVDQA64        Z2, Z29
-	VPMADD52HUQ.BCST 104(AX), Z28, Z29
-	VMOVDQA64        Z2, Z7
-	VPMADD52LUQ.BCST 96(AX), Z28, Z7
-	VPMADD52LUQ      Z0, Z29, Z7
-	VPSUBQ           Z8, Z4, Z30
-	VPADDQ.BCST      72(AX), Z30, Z30
-	VPADDQ           Z4, Z8, Z4
-	VMOVDQA64        Z2, Z31
-	VPMADD52HUQ.BCST 104(AX), Z30, Z31
-	VMOVDQA64        Z2, Z8
-	VPMADD52LUQ.BCST 96(AX), Z30, Z8
-	VPMADD52LUQ      Z0, Z31, Z8
-	VPSUBQ           Z9, Z5, Z25
-	VPADDQ.BCST      72(AX), Z25, Z25
-	VPADDQ           Z5, Z9, Z5
-	VMOVDQA64        Z2, Z26
-	VPMADD52HUQ.BCST 104(AX), Z25, Z26
-	VMOVDQA64        Z2, Z9
-	VPMADD52LUQ.BCST 96(AX), Z25, Z9
-	VPMADD52LUQ      Z0, Z26, Z9
-	VPSUBQ           Z10, Z6, Z27
-	VPADDQ.BCST      72(AX), Z27, Z27
-	VPADDQ           Z6, Z10, Z6
-	VMOVDQA64        Z2, Z28
-	VPMADD52HUQ.BCST 104(AX), Z27, Z28
-	VMOVDQA64        Z2, Z10
-	VPMADD52LUQ.BCST 96(AX), Z27, Z10
-	VPMADD52LUQ      Z0, Z28, Z10
-	VMOVDQA64        Z2, Z30
-	VPMADD52HUQ.BCST 88(AX), Z3, Z30
-	VMOVDQA64        Z2, Z29
-	VPMADD52LUQ.BCST 80(AX), Z3, Z29
-	VPMADD52LUQ      Z0, Z30, Z29
-	VMOVDQA64        Z29, Z3
-	VPANDQ.BCST      32(AX), Z3, Z3
-	VPSUBQ.BCST      (AX), Z3, Z31
-	VPMINUQ          Z31, Z3, Z3
+	VPBROADCASTQ     80(AX), Z26
+	VPSUBQ           Z3, Z26, Z3
+	VPBROADCASTQ     64(AX), Z27
+	VPSUBQ           Z6, Z27, Z6
+	VPBROADCASTQ     64(AX), Z28
+	VPSUBQ           Z8, Z28, Z8
+	VPBROADCASTQ     72(AX), Z29
+	VPSUBQ           Z9, Z29, Z9
+	VPADDQ           Z3, Z4, Z30
+	VPSUBQ           Z4, Z3, Z3
+	VPBROADCASTQ     inverse8LastStarts<>+8(SB), Z31
+	VPMADD52HUQ      Z21, Z30, Z31
+	VPXORQ           Z4, Z4, Z4
+	VPMADD52LUQ      Z14, Z30, Z4
+	VPMADD52LUQ      Z0, Z31, Z4
+	VPADDQ           Z5, Z6, Z25
+	VPSUBQ           Z6, Z5, Z5
+	VPXORQ           Z26, Z26, Z26
+	VPMADD52HUQ      Z22, Z25, Z26
+	VPXORQ           Z6, Z6, Z6
+	VPMADD52LUQ      Z15, Z25, Z6
+	VPMADD52LUQ      Z0, Z26, Z6
+	VPADDQ           Z7, Z8, Z27
+	VPSUBQ           Z8, Z7, Z7
+	VPXORQ           Z28, Z28, Z28
+	VPMADD52HUQ      Z23, Z27, Z28
+	VPXORQ           Z8, Z8, Z8
+	VPMADD52LUQ      Z16, Z27, Z8
+	VPMADD52LUQ      Z0, Z28, Z8
+	VPADDQ           Z9, Z10, Z29
+	VPSUBQ           Z10, Z9, Z9
+	VPXORQ           Z30, Z30, Z30
+	VPMADD52HUQ      Z24, Z29, Z30
+	VPXORQ           Z10, Z10, Z10
+	VPMADD52LUQ      Z17, Z29, Z10
+	VPMADD52LUQ      Z0, Z30, Z10
+	VPADDQ           Z3, Z5, Z31
+	VPSUBQ           Z5, Z3, Z3
+	VPBROADCASTQ     inverse8LastStarts<>+0(SB), Z25
+	VPMADD52HUQ      Z19, Z31, Z25
+	VPXORQ           Z5, Z5, Z5
+	VPMADD52LUQ      Z12, Z31, Z5
+	VPMADD52LUQ      Z0, Z25, Z5
+	VPADDQ           Z4, Z6, Z26
+	VPSUBQ           Z6, Z4, Z4
+	VPBROADCASTQ     inverse8LastStarts<>+0(SB), Z27
+	VPMADD52HUQ      Z19, Z26, Z27
+	VPXORQ           Z6, Z6, Z6
+	VPMADD52LUQ      Z12, Z26, Z6
+	VPMADD52LUQ      Z0, Z27, Z6
+	VPADDQ           Z7, Z9, Z28
+	VPSUBQ           Z9, Z7, Z7
+	VPXORQ           Z29, Z29, Z29
+	VPMADD52HUQ      Z20, Z28, Z29
+	VPXORQ           Z9, Z9, Z9
+	VPMADD52LUQ      Z13, Z28, Z9
+	VPMADD52LUQ      Z0, Z29, Z9
+	VPADDQ           Z8, Z10, Z30
+	VPSUBQ           Z10, Z8, Z8
+	VPXORQ           Z31, Z31, Z31
+	VPMADD52HUQ      Z20, Z30, Z31
+	VPXORQ           Z10, Z10, Z10
+	VPMADD52LUQ      Z13, Z30, Z10
+	VPMADD52LUQ      Z0, Z31, Z10
+	VPADDQ           Z3, Z7, Z25
+	VPSUBQ           Z7, Z3, Z3
+	VMOVDQA64        Z25, Z7
+	VPADDQ           Z4, Z8, Z26
+	VPSUBQ           Z8, Z4, Z4
+	VMOVDQA64        Z26, Z8
+	VPADDQ           Z5, Z9, Z27
+	VPSUBQ           Z9, Z5, Z5
+	VMOVDQA64        Z27, Z9
+	VPADDQ           Z6, Z10, Z28
+	VPSUBQ           Z10, Z6, Z6
+	VMOVDQA64        Z28, Z10
+	VPXORQ           Z31, Z31, Z31
+	VPMADD52HUQ.BCST 96(AX), Z3, Z31
+	VPXORQ           Z29, Z29, Z29
+	VPMADD52LUQ.BCST 88(AX), Z3, Z29
+	VPMADD52LUQ      Z0, Z31, Z29
+	VPANDQ.BCST      32(AX), Z29, Z29
+	VPSUBQ.BCST      (AX), Z29, Z30
+	VPMINUQ          Z30, Z29, Z3
 	VMOVDQU64        Z3, (CX)
-	VMOVDQA64        Z2, Z26
-	VPMADD52HUQ.BCST 88(AX), Z4, Z26
-	VMOVDQA64        Z2, Z25
-	VPMADD52LUQ.BCST 80(AX), Z4, Z25
-	VPMADD52LUQ      Z0, Z26, Z25
-	VMOVDQA64        Z25, Z4
-	VPANDQ.BCST      32(AX), Z4, Z4
-	VPSUBQ.BCST      (AX), Z4, Z27
-	VPMINUQ          Z27, Z4, Z4
+	VPXORQ           Z27, Z27, Z27
+	VPMADD52HUQ.BCST 96(AX), Z4, Z27
+	VPXORQ           Z25, Z25, Z25
+	VPMADD52LUQ.BCST 88(AX), Z4, Z25
+	VPMADD52LUQ      Z0, Z27, Z25
+	VPANDQ.BCST      32(AX), Z25, Z25
+	VPSUBQ.BCST      (AX), Z25, Z26
+	VPMINUQ          Z26, Z25, Z4
 	VMOVDQU64        Z4, (CX)(BX*1)
-	VMOVDQA64        Z2, Z29
-	VPMADD52HUQ.BCST 88(AX), Z5, Z29
-	VMOVDQA64        Z2, Z28
-	VPMADD52LUQ.BCST 80(AX), Z5, Z28
-	VPMADD52LUQ      Z0, Z29, Z28
-	VMOVDQA64        Z28, Z5
-	VPANDQ.BCST      32(AX), Z5, Z5
-	VPSUBQ.BCST      (AX), Z5, Z30
-	VPMINUQ          Z30, Z5, Z5
+	VPXORQ           Z30, Z30, Z30
+	VPMADD52HUQ.BCST 96(AX), Z5, Z30
+	VPXORQ           Z28, Z28, Z28
+	VPMADD52LUQ.BCST 88(AX), Z5, Z28
+	VPMADD52LUQ      Z0, Z30, Z28
+	VPANDQ.BCST      32(AX), Z28, Z28
+	VPSUBQ.BCST      (AX), Z28, Z29
+	VPMINUQ          Z29, Z28, Z5
 	VMOVDQU64        Z5, (CX)(BX*2)
-	VMOVDQA64        Z2, Z25
-	VPMADD52HUQ.BCST 88(AX), Z6, Z25
-	VMOVDQA64        Z2, Z31
-	VPMADD52LUQ.BCST 80(AX), Z6, Z31
-	VPMADD52LUQ      Z0, Z25, Z31
-	VMOVDQA64        Z31, Z6
-	VPANDQ.BCST      32(AX), Z6, Z6
-	VPSUBQ.BCST      (AX), Z6, Z26
-	VPMINUQ          Z26, Z6, Z6
+	VPXORQ           Z26, Z26, Z26
+	VPMADD52HUQ.BCST 96(AX), Z6, Z26
+	VPXORQ           Z31, Z31, Z31
+	VPMADD52LUQ.BCST 88(AX), Z6, Z31
+	VPMADD52LUQ      Z0, Z26, Z31
+	VPANDQ.BCST      32(AX), Z31, Z31
+	VPSUBQ.BCST      (AX), Z31, Z25
+	VPMINUQ          Z25, Z31, Z6
 	VMOVDQU64        Z6, (CX)(R10*1)
-	VPANDQ.BCST      32(AX), Z7, Z7
-	VPSUBQ.BCST      (AX), Z7, Z27
-	VPMINUQ          Z27, Z7, Z7
+	VPXORQ           Z29, Z29, Z29
+	VPMADD52HUQ.BCST 112(AX), Z7, Z29
+	VPXORQ           Z27, Z27, Z27
+	VPMADD52LUQ.BCST 104(AX), Z7, Z27
+	VPMADD52LUQ      Z0, Z29, Z27
+	VPANDQ.BCST      32(AX), Z27, Z27
+	VPSUBQ.BCST      (AX), Z27, Z28
+	VPMINUQ          Z28, Z27, Z7
 	VMOVDQU64        Z7, (CX)(BX*4)
-	VPANDQ.BCST      32(AX), Z8, Z8
-	VPSUBQ.BCST      (AX), Z8, Z28
-	VPMINUQ          Z28, Z8, Z8
+	VPXORQ           Z25, Z25, Z25
+	VPMADD52HUQ.BCST 112(AX), Z8, Z25
+	VPXORQ           Z30, Z30, Z30
+	VPMADD52LUQ.BCST 104(AX), Z8, Z30
+	VPMADD52LUQ      Z0, Z25, Z30
+	VPANDQ.BCST      32(AX), Z30, Z30
+	VPSUBQ.BCST      (AX), Z30, Z31
+	VPMINUQ          Z31, Z30, Z8
 	VMOVDQU64        Z8, (CX)(R11*1)
-	VPANDQ.BCST      32(AX), Z9, Z9
-	VPSUBQ.BCST      (AX), Z9, Z29
-	VPMINUQ          Z29, Z9, Z9
+	VPXORQ           Z28, Z28, Z28
+	VPMADD52HUQ.BCST 112(AX), Z9, Z28
+	VPXORQ           Z26, Z26, Z26
+	VPMADD52LUQ.BCST 104(AX), Z9, Z26
+	VPMADD52LUQ      Z0, Z28, Z26
+	VPANDQ.BCST      32(AX), Z26, Z26
+	VPSUBQ.BCST      (AX), Z26, Z27
+	VPMINUQ          Z27, Z26, Z9
 	VMOVDQU64        Z9, (CX)(R10*2)
-	VPANDQ.BCST      32(AX), Z10, Z10
-	VPSUBQ.BCST      (AX), Z10, Z30
-	VPMINUQ          Z30, Z10, Z10
+	VPXORQ           Z31, Z31, Z31
+	VPMADD52HUQ.BCST 112(AX), Z10, Z31
+	VPXORQ           Z29, Z29, Z29
+	VPMADD52LUQ.BCST 104(AX), Z10, Z29
+	VPMADD52LUQ      Z0, Z31, Z29
+	VPANDQ.BCST      32(AX), Z29, Z29
+	VPSUBQ.BCST      (AX), Z29, Z30
+	VPMINUQ          Z30, Z29, Z10
 	VMOVDQU64        Z10, (CX)(R12*1)
 	ADDQ             $0x40, DX
 	ADDQ             $0x40, CX
@@ -3825,7 +3836,27 @@ column:
 	VZEROUPPER
 	RET
 
-// func inverse4(dst *uint64, src *uint64, part uint64, blocks uint64, root uint64, table *uint64, tableSize uint64, c *[23]uint64)
+DATA inverse8LastStarts<>+0(SB)/8, $-2
+DATA inverse8LastStarts<>+8(SB)/8, $-4
+DATA inverse8LastStarts<>+16(SB)/8, $-4
+DATA inverse8LastStarts<>+24(SB)/8, $+0
+DATA inverse8LastStarts<>+32(SB)/8, $+0
+DATA inverse8LastStarts<>+40(SB)/8, $+0
+DATA inverse8LastStarts<>+48(SB)/8, $-4
+DATA inverse8LastStarts<>+56(SB)/8, $+0
+DATA inverse8LastStarts<>+64(SB)/8, $+0
+DATA inverse8LastStarts<>+72(SB)/8, $+0
+DATA inverse8LastStarts<>+80(SB)/8, $-2
+DATA inverse8LastStarts<>+88(SB)/8, $+0
+DATA inverse8LastStarts<>+96(SB)/8, $-2
+DATA inverse8LastStarts<>+104(SB)/8, $+0
+DATA inverse8LastStarts<>+112(SB)/8, $-2
+DATA inverse8LastStarts<>+120(SB)/8, $+0
+DATA inverse8LastStarts<>+128(SB)/8, $-2
+DATA inverse8LastStarts<>+136(SB)/8, $+0
+GLOBL inverse8LastStarts<>(SB), RODATA|NOPTR, $144
+
+// func inverse4(dst *uint64, src *uint64, part uint64, blocks uint64, root uint64, table *uint64, tableSize uint64, c *[28]uint64)
 // Requires: AVX, AVX512F, AVX512IFMA
 TEXT ·inverse4(SB), NOSPLIT, $0-64
 	MOVQ         c+56(FP), AX
@@ -3859,56 +3890,53 @@ block:
 	SHRQ         $0x06, R11
 
 column:
-	VMOVDQU64   (DX), Z3
-	VMOVDQU64   (DX)(BX*1), Z4
-	VMOVDQU64   (DX)(BX*2), Z5
-	VMOVDQU64   (DX)(R10*1), Z6
-	VPSUBQ      Z4, Z3, Z14
-	VPADDQ.BCST 56(AX), Z14, Z14
-	VPADDQ      Z3, Z4, Z3
-	VMOVDQA64   Z2, Z15
-	VPMADD52HUQ Z11, Z14, Z15
-	VMOVDQA64   Z2, Z4
-	VPMADD52LUQ Z8, Z14, Z4
-	VPMADD52LUQ Z0, Z15, Z4
-	VPSUBQ      Z6, Z5, Z16
-	VPADDQ.BCST 56(AX), Z16, Z16
-	VPADDQ      Z5, Z6, Z5
-	VMOVDQA64   Z2, Z17
-	VPMADD52HUQ Z12, Z16, Z17
-	VMOVDQA64   Z2, Z6
-	VPMADD52LUQ Z9, Z16, Z6
-	VPMADD52LUQ Z0, Z17, Z6
-	VPSUBQ      Z5, Z3, Z18
-	VPADDQ.BCST 64(AX), Z18, Z18
-	VPADDQ      Z3, Z5, Z3
-	VMOVDQA64   Z2, Z19
-	VPMADD52HUQ Z10, Z18, Z19
-	VMOVDQA64   Z2, Z5
-	VPMADD52LUQ Z7, Z18, Z5
-	VPMADD52LUQ Z0, Z19, Z5
-	VPSUBQ      Z6, Z4, Z20
-	VPADDQ.BCST 64(AX), Z20, Z20
-	VPADDQ      Z4, Z6, Z4
-	VMOVDQA64   Z2, Z21
-	VPMADD52HUQ Z10, Z20, Z21
-	VMOVDQA64   Z2, Z6
-	VPMADD52LUQ Z7, Z20, Z6
-	VPMADD52LUQ Z0, Z21, Z6
-	VMOVDQA64   Z2, Z22
-	VPMADD52HUQ Z1, Z3, Z22
-	VPMADD52LUQ Z0, Z22, Z3
-	VMOVDQA64   Z2, Z23
-	VPMADD52HUQ Z1, Z4, Z23
-	VPMADD52LUQ Z0, Z23, Z4
-	VMOVDQU64   Z3, (CX)
-	VMOVDQU64   Z4, (CX)(BX*1)
-	VMOVDQU64   Z5, (CX)(BX*2)
-	VMOVDQU64   Z6, (CX)(R10*1)
-	ADDQ        $0x40, DX
-	ADDQ        $0x40, CX
-	DECQ        R11
-	JNZ         column
+	VMOVDQU64    (DX), Z3
+	VMOVDQU64    (DX)(BX*1), Z4
+	VMOVDQU64    (DX)(BX*2), Z5
+	VMOVDQU64    (DX)(R10*1), Z6
+	VPBROADCASTQ 72(AX), Z14
+	VPSUBQ       Z3, Z14, Z3
+	VPBROADCASTQ 64(AX), Z15
+	VPSUBQ       Z6, Z15, Z6
+	VPADDQ       Z3, Z4, Z16
+	VPSUBQ       Z4, Z3, Z3
+	VPBROADCASTQ inverse4Starts<>+0(SB), Z17
+	VPMADD52HUQ  Z11, Z16, Z17
+	VPXORQ       Z4, Z4, Z4
+	VPMADD52LUQ  Z8, Z16, Z4
+	VPMADD52LUQ  Z0, Z17, Z4
+	VPADDQ       Z5, Z6, Z18
+	VPSUBQ       Z6, Z5, Z5
+	VPXORQ       Z19, Z19, Z19
+	VPMADD52HUQ  Z12, Z18, Z19
+	VPXORQ       Z6, Z6, Z6
+	VPMADD52LUQ  Z9, Z18, Z6
+	VPMADD52LUQ  Z0, Z19, Z6
+	VPADDQ       Z3, Z5, Z20
+	VPSUBQ       Z5, Z3, Z3
+	VPXORQ       Z21, Z21, Z21
+	VPMADD52HUQ  Z10, Z20, Z21
+	VPXORQ       Z5, Z5, Z5
+	VPMADD52LUQ  Z7, Z20, Z5
+	VPMADD52LUQ  Z0, Z21, Z5
+	VPADDQ       Z4, Z6, Z22
+	VPSUBQ       Z6, Z4, Z4
+	VPXORQ       Z23, Z23, Z23
+	VPMADD52HUQ  Z10, Z22, Z23
+	VPXORQ       Z6, Z6, Z6
+	VPMADD52LUQ  Z7, Z22, Z6
+	VPMADD52LUQ  Z0, Z23, Z6
+	VMOVDQA64    Z2, Z24
+	VPMADD52HUQ  Z1, Z3, Z24
+	VPMADD52LUQ  Z0, Z24, Z3
+	VMOVDQU64    Z3, (CX)
+	VMOVDQU64    Z4, (CX)(BX*1)
+	VMOVDQU64    Z5, (CX)(BX*2)
+	VMOVDQU64    Z6, (CX)(R10*1)
+	ADDQ         $0x40, DX
+	ADDQ         $0x40, CX
+	DECQ         R11
+	JNZ          column
 
 	// to the next block
 	IMUL3Q $0x03, BX, R11
@@ -3920,7 +3948,27 @@ column:
 	VZEROUPPER
 	RET
 
-// func inverse4Last(dst *uint64, src *uint64, part uint64, blocks uint64, root uint64, table *uint64, tableSize uint64, c *[23]uint64)
+DATA inverse4Starts<>+0(SB)/8, $-2
+DATA inverse4Starts<>+8(SB)/8, $-4
+DATA inverse4Starts<>+16(SB)/8, $-4
+DATA inverse4Starts<>+24(SB)/8, $+0
+DATA inverse4Starts<>+32(SB)/8, $+0
+DATA inverse4Starts<>+40(SB)/8, $+0
+DATA inverse4Starts<>+48(SB)/8, $-4
+DATA inverse4Starts<>+56(SB)/8, $+0
+DATA inverse4Starts<>+64(SB)/8, $+0
+DATA inverse4Starts<>+72(SB)/8, $+0
+DATA inverse4Starts<>+80(SB)/8, $-2
+DATA inverse4Starts<>+88(SB)/8, $+0
+DATA inverse4Starts<>+96(SB)/8, $-2
+DATA inverse4Starts<>+104(SB)/8, $+0
+DATA inverse4Starts<>+112(SB)/8, $-2
+DATA inverse4Starts<>+120(SB)/8, $+0
+DATA inverse4Starts<>+128(SB)/8, $-2
+DATA inverse4Starts<>+136(SB)/8, $+0
+GLOBL inverse4Starts<>(SB), RODATA|NOPTR, $144
+
+// func inverse4Last(dst *uint64, src *uint64, part uint64, blocks uint64, root uint64, table *uint64, tableSize uint64, c *[28]uint64)
 // Requires: AVX, AVX512F, AVX512IFMA
 TEXT ·inverse4Last(SB), NOSPLIT, $0-64
 	MOVQ         c+56(FP), AX
@@ -3958,65 +4006,65 @@ column:
 	VMOVDQU64        (DX)(BX*1), Z4
 	VMOVDQU64        (DX)(BX*2), Z5
 	VMOVDQU64        (DX)(R10*1), Z6
-	VPSUBQ           Z4, Z3, Z14
-	VPADDQ.BCST      56(AX), Z14, Z14
-	VPADDQ           Z3, Z4, Z3
-	VMOVDQA64        Z2, Z15
-	VPMADD52HUQ      Z11, Z14, Z15
-	VMOVDQA64        Z2, Z4
-	VPMADD52LUQ      Z8, Z14, Z4
-	VPMADD52LUQ      Z0, Z15, Z4
-	VPSUBQ           Z6, Z5, Z16
-	VPADDQ.BCST      56(AX), Z16, Z16
-	VPADDQ           Z5, Z6, Z5
-	VMOVDQA64        Z2, Z17
-	VPMADD52HUQ      Z12, Z16, Z17
-	VMOVDQA64        Z2, Z6
-	VPMADD52LUQ      Z9, Z16, Z6
-	VPMADD52LUQ      Z0, Z17, Z6
-	VPSUBQ           Z5, Z3, Z18
-	VPADDQ.BCST      64(AX), Z18, Z18
-	VPADDQ           Z3, Z5, Z3
-	VMOVDQA64        Z2, Z19
-	VPMADD52HUQ.BCST 104(AX), Z18, Z19
-	VMOVDQA64        Z2, Z5
-	VPMADD52LUQ.BCST 96(AX), Z18, Z5
-	VPMADD52LUQ      Z0, Z19, Z5
-	VPSUBQ           Z6, Z4, Z20
-	VPADDQ.BCST      64(AX), Z20, Z20
-	VPADDQ           Z4, Z6, Z4
-	VMOVDQA64        Z2, Z21
-	VPMADD52HUQ.BCST 104(AX), Z20, Z21
-	VMOVDQA64        Z2, Z6
-	VPMADD52LUQ.BCST 96(AX), Z20, Z6
-	VPMADD52LUQ      Z0, Z21, Z6
-	VMOVDQA64        Z2, Z23
-	VPMADD52HUQ.BCST 88(AX), Z3, Z23
-	VMOVDQA64        Z2, Z22
-	VPMADD52LUQ.BCST 80(AX), Z3, Z22
-	VPMADD52LUQ      Z0, Z23, Z22
-	VMOVDQA64        Z22, Z3
-	VPANDQ.BCST      32(AX), Z3, Z3
-	VPSUBQ.BCST      (AX), Z3, Z24
-	VPMINUQ          Z24, Z3, Z3
+	VPBROADCASTQ     72(AX), Z14
+	VPSUBQ           Z3, Z14, Z3
+	VPBROADCASTQ     64(AX), Z15
+	VPSUBQ           Z6, Z15, Z6
+	VPADDQ           Z3, Z4, Z16
+	VPSUBQ           Z4, Z3, Z3
+	VPBROADCASTQ     inverse4LastStarts<>+0(SB), Z17
+	VPMADD52HUQ      Z11, Z16, Z17
+	VPXORQ           Z4, Z4, Z4
+	VPMADD52LUQ      Z8, Z16, Z4
+	VPMADD52LUQ      Z0, Z17, Z4
+	VPADDQ           Z5, Z6, Z18
+	VPSUBQ           Z6, Z5, Z5
+	VPXORQ           Z19, Z19, Z19
+	VPMADD52HUQ      Z12, Z18, Z19
+	VPXORQ           Z6, Z6, Z6
+	VPMADD52LUQ      Z9, Z18, Z6
+	VPMADD52LUQ      Z0, Z19, Z6
+	VPADDQ           Z3, Z5, Z20
+	VPSUBQ           Z5, Z3, Z3
+	VMOVDQA64        Z20, Z5
+	VPADDQ           Z4, Z6, Z21
+	VPSUBQ           Z6, Z4, Z4
+	VMOVDQA64        Z21, Z6
+	VPXORQ           Z24, Z24, Z24
+	VPMADD52HUQ.BCST 96(AX), Z3, Z24
+	VPXORQ           Z22, Z22, Z22
+	VPMADD52LUQ.BCST 88(AX), Z3, Z22
+	VPMADD52LUQ      Z0, Z24, Z22
+	VPANDQ.BCST      32(AX), Z22, Z22
+	VPSUBQ.BCST      (AX), Z22, Z23
+	VPMINUQ          Z23, Z22, Z3
 	VMOVDQU64        Z3, (CX)
-	VMOVDQA64        Z2, Z26
-	VPMADD52HUQ.BCST 88(AX), Z4, Z26
-	VMOVDQA64        Z2, Z25
-	VPMADD52LUQ.BCST 80(AX), Z4, Z25
-	VPMADD52LUQ      Z0, Z26, Z25
-	VMOVDQA64        Z25, Z4
-	VPANDQ.BCST      32(AX), Z4, Z4
-	VPSUBQ.BCST      (AX), Z4, Z27
-	VPMINUQ          Z27, Z4, Z4
+	VPXORQ           Z27, Z27, Z27
+	VPMADD52HUQ.BCST 96(AX), Z4, Z27
+	VPXORQ           Z25, Z25, Z25
+	VPMADD52LUQ.BCST 88(AX), Z4, Z25
+	VPMADD52LUQ      Z0, Z27, Z25
+	VPANDQ.BCST      32(AX), Z25, Z25
+	VPSUBQ.BCST      (AX), Z25, Z26
+	VPMINUQ          Z26, Z25, Z4
 	VMOVDQU64        Z4, (CX)(BX*1)
-	VPANDQ.BCST      32(AX), Z5, Z5
-	VPSUBQ.BCST      (AX), Z5, Z28
-	VPMINUQ          Z28, Z5, Z5
+	VPXORQ           Z30, Z30, Z30
+	VPMADD52HUQ.BCST 112(AX), Z5, Z30
+	VPXORQ           Z28, Z28, Z28
+	VPMADD52LUQ.BCST 104(AX), Z5, Z28
+	VPMADD52LUQ      Z0, Z30, Z28
+	VPANDQ.BCST      32(AX), Z28, Z28
+	VPSUBQ.BCST      (AX), Z28, Z29
+	VPMINUQ          Z29, Z28, Z5
 	VMOVDQU64        Z5, (CX)(BX*2)
-	VPANDQ.BCST      32(AX), Z6, Z6
-	VPSUBQ.BCST      (AX), Z6, Z29
-	VPMINUQ          Z29, Z6, Z6
+	VPXORQ           Z14, Z14, Z14
+	VPMADD52HUQ.BCST 112(AX), Z6, Z14
+	VPXORQ           Z31, Z31, Z31
+	VPMADD52LUQ.BCST 104(AX), Z6, Z31
+	VPMADD52LUQ      Z0, Z14, Z31
+	VPANDQ.BCST      32(AX), Z31, Z31
+	VPSUBQ.BCST      (AX), Z31, Z13
+	VPMINUQ          Z13, Z31, Z6
 	VMOVDQU64        Z6, (CX)(R10*1)
 	ADDQ             $0x40, DX
 	ADDQ             $0x40, CX
@@ -4033,13 +4081,36 @@ column:
 	VZEROUPPER
 	RET
 
-// func inverseFirstEvery(dst *uint64, src *uint64, blocks uint64, root uint64, table *uint64, tableSize uint64, c *[23]uint64)
+DATA inverse4LastStarts<>+0(SB)/8, $-2
+DATA inverse4LastStarts<>+8(SB)/8, $-4
+DATA inverse4LastStarts<>+16(SB)/8, $-4
+DATA inverse4LastStarts<>+24(SB)/8, $+0
+DATA inverse4LastStarts<>+32(SB)/8, $+0
+DATA inverse4LastStarts<>+40(SB)/8, $+0
+DATA inverse4LastStarts<>+48(SB)/8, $-4
+DATA inverse4LastStarts<>+56(SB)/8, $+0
+DATA inverse4LastStarts<>+64(SB)/8, $+0
+DATA inverse4LastStarts<>+72(SB)/8, $+0
+DATA inverse4LastStarts<>+80(SB)/8, $-2
+DATA inverse4LastStarts<>+88(SB)/8, $+0
+DATA inverse4LastStarts<>+96(SB)/8, $-2
+DATA inverse4LastStarts<>+104(SB)/8, $+0
+DATA inverse4LastStarts<>+112(SB)/8, $-2
+DATA inverse4LastStarts<>+120(SB)/8, $+0
+DATA inverse4LastStarts<>+128(SB)/8, $-2
+DATA inverse4LastStarts<>+136(SB)/8, $+0
+GLOBL inverse4LastStarts<>(SB), RODATA|NOPTR, $144
+
+// func inverseFirstReduce(dst *uint64, src *uint64, blocks uint64, root uint64, table *uint64, tableSize uint64, c *[28]uint64)
 // Requires: AVX, AVX512DQ, AVX512F, AVX512IFMA
-TEXT ·inverseFirstEvery(SB), NOSPLIT, $0-56
-	MOVQ         dst+0(FP), AX
-	MOVQ         src+8(FP), CX
-	MOVQ         blocks+16(FP), DX
-	MOVQ         c+48(FP), BX
+TEXT ·inverseFirstReduce(SB), NOSPLIT, $0-56
+	MOVQ         c+48(FP), AX
+	VPBROADCASTQ 8(AX), Z0
+	VPBROADCASTQ 16(AX), Z1
+	VPXORQ       Z2, Z2, Z2
+	MOVQ         dst+0(FP), CX
+	MOVQ         src+8(FP), DX
+	MOVQ         blocks+16(FP), BX
 	MOVQ         table+32(FP), SI
 	MOVQ         tableSize+40(FP), DI
 	MOVQ         root+24(FP), R8
@@ -4056,443 +4127,1597 @@ TEXT ·inverseFirstEvery(SB), NOSPLIT, $0-56
 	LEAQ         (SI)(R8*1), R13
 	SHLQ         $0x01, R8
 	LEAQ         (SI)(R8*1), SI
-	VPBROADCASTQ 8(BX), Z0
-	VPBROADCASTQ 16(BX), Z1
-	VPXORQ       Z2, Z2, Z2
-	VMOVDQU64    inverseShufflesEvery<>+0(SB), Z3
-	VMOVDQU64    inverseShufflesEvery<>+64(SB), Z4
-	VMOVDQU64    inverseShufflesEvery<>+128(SB), Z5
-	VMOVDQU64    inverseShufflesEvery<>+192(SB), Z6
-	VMOVDQU64    inverseShufflesEvery<>+256(SB), Z7
-	VMOVDQU64    inverseShufflesEvery<>+320(SB), Z8
-	VMOVDQU64    inverseShufflesEvery<>+384(SB), Z9
-	VMOVDQU64    inverseShufflesEvery<>+448(SB), Z10
+	VMOVDQU64    inverseFirstReduceShuffles<>+0(SB), Z3
+	VMOVDQU64    inverseFirstReduceShuffles<>+64(SB), Z4
+	VMOVDQU64    inverseFirstReduceShuffles<>+128(SB), Z5
+	VMOVDQU64    inverseFirstReduceShuffles<>+192(SB), Z6
+	VMOVDQU64    inverseFirstReduceShuffles<>+256(SB), Z7
+	VMOVDQU64    inverseFirstReduceShuffles<>+320(SB), Z8
+	VMOVDQU64    inverseFirstReduceShuffles<>+384(SB), Z9
+	VMOVDQU64    inverseFirstReduceShuffles<>+448(SB), Z10
+	VPBROADCASTQ (AX), Z11
+	VPXORQ       Z12, Z12, Z12
+	VPMADD52LUQ  inverseFirstReduceWidths<>+0(SB), Z11, Z12
+	MOVL         $0x00000099, R8
+	KMOVW        R8, K1
+	MOVL         $0x00000066, R8
+	KMOVW        R8, K2
 
 block:
-	VMOVDQU64        (CX), Z11
-	VMOVDQU64        64(CX), Z12
-	VMOVDQA64        Z11, Z19
-	VPERMT2Q         Z12, Z3, Z11
-	VPERMT2Q         Z12, Z4, Z19
-	VPSUBQ           Z19, Z11, Z21
-	VPADDQ.BCST      56(BX), Z21, Z21
-	VPADDQ           Z11, Z19, Z11
-	VMOVDQA64        Z2, Z22
-	VPMADD52HUQ      (SI)(DI*1), Z21, Z22
-	VMOVDQA64        Z2, Z19
-	VPMADD52LUQ      (SI), Z21, Z19
-	VPMADD52LUQ      Z0, Z22, Z19
-	VMOVDQA64        Z2, Z23
-	VPMADD52HUQ      Z1, Z11, Z23
-	VPMADD52LUQ      Z0, Z23, Z11
-	VMOVDQA64        Z11, Z12
-	VPERMT2Q         Z19, Z5, Z11
-	VPERMT2Q         Z19, Z6, Z12
-	VBROADCASTI64X4  (R13), Z24
-	VBROADCASTI64X4  (R13)(DI*1), Z25
-	VPSUBQ           Z12, Z11, Z26
-	VPADDQ.BCST      56(BX), Z26, Z26
-	VPADDQ           Z11, Z12, Z11
-	VMOVDQA64        Z2, Z27
-	VPMADD52HUQ      Z25, Z26, Z27
-	VMOVDQA64        Z2, Z12
-	VPMADD52LUQ      Z24, Z26, Z12
-	VPMADD52LUQ      Z0, Z27, Z12
-	VMOVDQA64        Z2, Z28
-	VPMADD52HUQ      Z1, Z11, Z28
-	VPMADD52LUQ      Z0, Z28, Z11
-	VMOVDQA64        Z11, Z19
-	VPERMT2Q         Z12, Z7, Z11
-	VPERMT2Q         Z12, Z8, Z19
-	VBROADCASTI64X2  (R12), Z29
-	VBROADCASTI64X2  (R12)(DI*1), Z30
-	VPSUBQ           Z19, Z11, Z31
-	VPADDQ.BCST      56(BX), Z31, Z31
-	VPADDQ           Z11, Z19, Z11
-	VMOVDQA64        Z2, Z20
-	VPMADD52HUQ      Z30, Z31, Z20
-	VMOVDQA64        Z2, Z19
-	VPMADD52LUQ      Z29, Z31, Z19
-	VPMADD52LUQ      Z0, Z20, Z19
-	VMOVDQA64        Z2, Z21
-	VPMADD52HUQ      Z1, Z11, Z21
-	VPMADD52LUQ      Z0, Z21, Z11
-	VMOVDQA64        Z11, Z12
-	VPERMT2Q         Z19, Z9, Z11
-	VPERMT2Q         Z19, Z10, Z12
-	VMOVDQU64        128(CX), Z13
-	VMOVDQU64        192(CX), Z14
-	VMOVDQA64        Z13, Z19
+	VMOVDQU64        (DX), Z13
+	VMOVDQU64        64(DX), Z14
+	VMOVDQA64        Z13, Z21
 	VPERMT2Q         Z14, Z3, Z13
-	VPERMT2Q         Z14, Z4, Z19
-	VPSUBQ           Z19, Z13, Z22
-	VPADDQ.BCST      56(BX), Z22, Z22
-	VPADDQ           Z13, Z19, Z13
-	VMOVDQA64        Z2, Z23
-	VPMADD52HUQ      64(SI)(DI*1), Z22, Z23
-	VMOVDQA64        Z2, Z19
-	VPMADD52LUQ      64(SI), Z22, Z19
-	VPMADD52LUQ      Z0, Z23, Z19
-	VMOVDQA64        Z2, Z24
-	VPMADD52HUQ      Z1, Z13, Z24
-	VPMADD52LUQ      Z0, Z24, Z13
+	VPERMT2Q         Z14, Z4, Z21
+	VPSUBQ           Z13, Z12, K1, Z13
+	VPSUBQ           Z21, Z11, K2, Z21
+	VPADDQ           Z13, Z21, Z23
+	VPSUBQ           Z21, Z13, Z13
+	VMOVDQU64        inverseFirstReduceStarts<>+16(SB), Z24
+	VPMADD52HUQ      (SI)(DI*1), Z23, Z24
+	VPXORQ           Z21, Z21, Z21
+	VPMADD52LUQ      (SI), Z23, Z21
+	VPMADD52LUQ      Z0, Z24, Z21
 	VMOVDQA64        Z13, Z14
-	VPERMT2Q         Z19, Z5, Z13
-	VPERMT2Q         Z19, Z6, Z14
-	VBROADCASTI64X4  32(R13), Z25
-	VBROADCASTI64X4  32(R13)(DI*1), Z26
-	VPSUBQ           Z14, Z13, Z27
-	VPADDQ.BCST      56(BX), Z27, Z27
-	VPADDQ           Z13, Z14, Z13
-	VMOVDQA64        Z2, Z28
+	VPERMT2Q         Z21, Z5, Z13
+	VPERMT2Q         Z21, Z6, Z14
+	VBROADCASTI64X4  (R13), Z25
+	VBROADCASTI64X4  (R13)(DI*1), Z26
+	VPADDQ           Z13, Z14, Z27
+	VPSUBQ           Z14, Z13, Z13
+	VMOVDQU64        inverseFirstReduceStarts<>+80(SB), Z28
 	VPMADD52HUQ      Z26, Z27, Z28
-	VMOVDQA64        Z2, Z14
+	VPXORQ           Z14, Z14, Z14
 	VPMADD52LUQ      Z25, Z27, Z14
 	VPMADD52LUQ      Z0, Z28, Z14
-	VMOVDQA64        Z2, Z29
-	VPMADD52HUQ      Z1, Z13, Z29
-	VPMADD52LUQ      Z0, Z29, Z13
-	VMOVDQA64        Z13, Z19
+	VMOVDQA64        Z13, Z21
 	VPERMT2Q         Z14, Z7, Z13
-	VPERMT2Q         Z14, Z8, Z19
-	VBROADCASTI64X2  16(R12), Z30
-	VBROADCASTI64X2  16(R12)(DI*1), Z31
-	VPSUBQ           Z19, Z13, Z20
-	VPADDQ.BCST      56(BX), Z20, Z20
-	VPADDQ           Z13, Z19, Z13
-	VMOVDQA64        Z2, Z21
-	VPMADD52HUQ      Z31, Z20, Z21
-	VMOVDQA64        Z2, Z19
-	VPMADD52LUQ      Z30, Z20, Z19
-	VPMADD52LUQ      Z0, Z21, Z19
-	VMOVDQA64        Z2, Z22
-	VPMADD52HUQ      Z1, Z13, Z22
-	VPMADD52LUQ      Z0, Z22, Z13
-	VMOVDQA64        Z13, Z14
-	VPERMT2Q         Z19, Z9, Z13
-	VPERMT2Q         Z19, Z10, Z14
-	VMOVDQU64        256(CX), Z15
-	VMOVDQU64        320(CX), Z16
-	VMOVDQA64        Z15, Z19
-	VPERMT2Q         Z16, Z3, Z15
-	VPERMT2Q         Z16, Z4, Z19
-	VPSUBQ           Z19, Z15, Z23
-	VPADDQ.BCST      56(BX), Z23, Z23
-	VPADDQ           Z15, Z19, Z15
-	VMOVDQA64        Z2, Z24
-	VPMADD52HUQ      128(SI)(DI*1), Z23, Z24
-	VMOVDQA64        Z2, Z19
-	VPMADD52LUQ      128(SI), Z23, Z19
-	VPMADD52LUQ      Z0, Z24, Z19
-	VMOVDQA64        Z2, Z25
-	VPMADD52HUQ      Z1, Z15, Z25
-	VPMADD52LUQ      Z0, Z25, Z15
-	VMOVDQA64        Z15, Z16
-	VPERMT2Q         Z19, Z5, Z15
-	VPERMT2Q         Z19, Z6, Z16
-	VBROADCASTI64X4  64(R13), Z26
-	VBROADCASTI64X4  64(R13)(DI*1), Z27
-	VPSUBQ           Z16, Z15, Z28
-	VPADDQ.BCST      56(BX), Z28, Z28
-	VPADDQ           Z15, Z16, Z15
-	VMOVDQA64        Z2, Z29
-	VPMADD52HUQ      Z27, Z28, Z29
-	VMOVDQA64        Z2, Z16
-	VPMADD52LUQ      Z26, Z28, Z16
-	VPMADD52LUQ      Z0, Z29, Z16
-	VMOVDQA64        Z2, Z30
-	VPMADD52HUQ      Z1, Z15, Z30
-	VPMADD52LUQ      Z0, Z30, Z15
-	VMOVDQA64        Z15, Z19
-	VPERMT2Q         Z16, Z7, Z15
-	VPERMT2Q         Z16, Z8, Z19
-	VBROADCASTI64X2  32(R12), Z31
-	VBROADCASTI64X2  32(R12)(DI*1), Z20
-	VPSUBQ           Z19, Z15, Z21
-	VPADDQ.BCST      56(BX), Z21, Z21
-	VPADDQ           Z15, Z19, Z15
-	VMOVDQA64        Z2, Z22
-	VPMADD52HUQ      Z20, Z21, Z22
-	VMOVDQA64        Z2, Z19
-	VPMADD52LUQ      Z31, Z21, Z19
-	VPMADD52LUQ      Z0, Z22, Z19
-	VMOVDQA64        Z2, Z23
-	VPMADD52HUQ      Z1, Z15, Z23
-	VPMADD52LUQ      Z0, Z23, Z15
-	VMOVDQA64        Z15, Z16
-	VPERMT2Q         Z19, Z9, Z15
-	VPERMT2Q         Z19, Z10, Z16
-	VMOVDQU64        384(CX), Z17
-	VMOVDQU64        448(CX), Z18
-	VMOVDQA64        Z17, Z19
-	VPERMT2Q         Z18, Z3, Z17
-	VPERMT2Q         Z18, Z4, Z19
-	VPSUBQ           Z19, Z17, Z24
-	VPADDQ.BCST      56(BX), Z24, Z24
-	VPADDQ           Z17, Z19, Z17
-	VMOVDQA64        Z2, Z25
-	VPMADD52HUQ      192(SI)(DI*1), Z24, Z25
-	VMOVDQA64        Z2, Z19
-	VPMADD52LUQ      192(SI), Z24, Z19
-	VPMADD52LUQ      Z0, Z25, Z19
-	VMOVDQA64        Z2, Z26
-	VPMADD52HUQ      Z1, Z17, Z26
-	VPMADD52LUQ      Z0, Z26, Z17
-	VMOVDQA64        Z17, Z18
-	VPERMT2Q         Z19, Z5, Z17
-	VPERMT2Q         Z19, Z6, Z18
-	VBROADCASTI64X4  96(R13), Z27
-	VBROADCASTI64X4  96(R13)(DI*1), Z28
-	VPSUBQ           Z18, Z17, Z29
-	VPADDQ.BCST      56(BX), Z29, Z29
-	VPADDQ           Z17, Z18, Z17
-	VMOVDQA64        Z2, Z30
-	VPMADD52HUQ      Z28, Z29, Z30
-	VMOVDQA64        Z2, Z18
-	VPMADD52LUQ      Z27, Z29, Z18
-	VPMADD52LUQ      Z0, Z30, Z18
-	VMOVDQA64        Z2, Z31
-	VPMADD52HUQ      Z1, Z17, Z31
-	VPMADD52LUQ      Z0, Z31, Z17
-	VMOVDQA64        Z17, Z19
-	VPERMT2Q         Z18, Z7, Z17
-	VPERMT2Q         Z18, Z8, Z19
-	VBROADCASTI64X2  48(R12), Z20
-	VBROADCASTI64X2  48(R12)(DI*1), Z21
-	VPSUBQ           Z19, Z17, Z22
-	VPADDQ.BCST      56(BX), Z22, Z22
-	VPADDQ           Z17, Z19, Z17
-	VMOVDQA64        Z2, Z23
-	VPMADD52HUQ      Z21, Z22, Z23
-	VMOVDQA64        Z2, Z19
-	VPMADD52LUQ      Z20, Z22, Z19
-	VPMADD52LUQ      Z0, Z23, Z19
-	VMOVDQA64        Z2, Z24
-	VPMADD52HUQ      Z1, Z17, Z24
-	VPMADD52LUQ      Z0, Z24, Z17
-	VMOVDQA64        Z17, Z18
-	VPERMT2Q         Z19, Z9, Z17
-	VPERMT2Q         Z19, Z10, Z18
-	VPSUBQ           Z12, Z11, Z25
-	VPADDQ.BCST      56(BX), Z25, Z25
-	VPADDQ           Z11, Z12, Z11
-	VMOVDQA64        Z2, Z26
-	VPMADD52HUQ.BCST (R11)(DI*1), Z25, Z26
-	VMOVDQA64        Z2, Z12
-	VPMADD52LUQ.BCST (R11), Z25, Z12
-	VPMADD52LUQ      Z0, Z26, Z12
-	VPSUBQ           Z14, Z13, Z27
-	VPADDQ.BCST      56(BX), Z27, Z27
-	VPADDQ           Z13, Z14, Z13
-	VMOVDQA64        Z2, Z28
-	VPMADD52HUQ.BCST 8(R11)(DI*1), Z27, Z28
-	VMOVDQA64        Z2, Z14
-	VPMADD52LUQ.BCST 8(R11), Z27, Z14
-	VPMADD52LUQ      Z0, Z28, Z14
-	VPSUBQ           Z16, Z15, Z29
-	VPADDQ.BCST      56(BX), Z29, Z29
-	VPADDQ           Z15, Z16, Z15
-	VMOVDQA64        Z2, Z30
-	VPMADD52HUQ.BCST 16(R11)(DI*1), Z29, Z30
-	VMOVDQA64        Z2, Z16
-	VPMADD52LUQ.BCST 16(R11), Z29, Z16
-	VPMADD52LUQ      Z0, Z30, Z16
-	VPSUBQ           Z18, Z17, Z31
-	VPADDQ.BCST      56(BX), Z31, Z31
-	VPADDQ           Z17, Z18, Z17
-	VMOVDQA64        Z2, Z20
-	VPMADD52HUQ.BCST 24(R11)(DI*1), Z31, Z20
-	VMOVDQA64        Z2, Z18
-	VPMADD52LUQ.BCST 24(R11), Z31, Z18
-	VPMADD52LUQ      Z0, Z20, Z18
-	VMOVDQA64        Z2, Z21
-	VPMADD52HUQ      Z1, Z11, Z21
-	VPMADD52LUQ      Z0, Z21, Z11
-	VMOVDQA64        Z2, Z22
-	VPMADD52HUQ      Z1, Z13, Z22
-	VPMADD52LUQ      Z0, Z22, Z13
-	VMOVDQA64        Z2, Z23
-	VPMADD52HUQ      Z1, Z15, Z23
-	VPMADD52LUQ      Z0, Z23, Z15
-	VMOVDQA64        Z2, Z24
-	VPMADD52HUQ      Z1, Z17, Z24
-	VPMADD52LUQ      Z0, Z24, Z17
-	VPSUBQ           Z13, Z11, Z25
-	VPADDQ.BCST      56(BX), Z25, Z25
-	VPADDQ           Z11, Z13, Z11
-	VMOVDQA64        Z2, Z26
-	VPMADD52HUQ.BCST (R10)(DI*1), Z25, Z26
-	VMOVDQA64        Z2, Z13
-	VPMADD52LUQ.BCST (R10), Z25, Z13
-	VPMADD52LUQ      Z0, Z26, Z13
-	VPSUBQ           Z14, Z12, Z27
-	VPADDQ.BCST      56(BX), Z27, Z27
-	VPADDQ           Z12, Z14, Z12
-	VMOVDQA64        Z2, Z28
-	VPMADD52HUQ.BCST (R10)(DI*1), Z27, Z28
-	VMOVDQA64        Z2, Z14
-	VPMADD52LUQ.BCST (R10), Z27, Z14
-	VPMADD52LUQ      Z0, Z28, Z14
-	VPSUBQ           Z17, Z15, Z29
-	VPADDQ.BCST      56(BX), Z29, Z29
-	VPADDQ           Z15, Z17, Z15
-	VMOVDQA64        Z2, Z30
-	VPMADD52HUQ.BCST 8(R10)(DI*1), Z29, Z30
-	VMOVDQA64        Z2, Z17
-	VPMADD52LUQ.BCST 8(R10), Z29, Z17
-	VPMADD52LUQ      Z0, Z30, Z17
-	VPSUBQ           Z18, Z16, Z31
-	VPADDQ.BCST      56(BX), Z31, Z31
-	VPADDQ           Z16, Z18, Z16
-	VMOVDQA64        Z2, Z20
-	VPMADD52HUQ.BCST 8(R10)(DI*1), Z31, Z20
-	VMOVDQA64        Z2, Z18
-	VPMADD52LUQ.BCST 8(R10), Z31, Z18
-	VPMADD52LUQ      Z0, Z20, Z18
-	VMOVDQA64        Z2, Z21
-	VPMADD52HUQ      Z1, Z11, Z21
-	VPMADD52LUQ      Z0, Z21, Z11
-	VMOVDQA64        Z2, Z22
-	VPMADD52HUQ      Z1, Z12, Z22
-	VPMADD52LUQ      Z0, Z22, Z12
-	VMOVDQA64        Z2, Z23
-	VPMADD52HUQ      Z1, Z15, Z23
-	VPMADD52LUQ      Z0, Z23, Z15
-	VMOVDQA64        Z2, Z24
-	VPMADD52HUQ      Z1, Z16, Z24
-	VPMADD52LUQ      Z0, Z24, Z16
-	VPSUBQ           Z15, Z11, Z25
-	VPADDQ.BCST      56(BX), Z25, Z25
-	VPADDQ           Z11, Z15, Z11
-	VMOVDQA64        Z2, Z26
-	VPMADD52HUQ.BCST (R9)(DI*1), Z25, Z26
-	VMOVDQA64        Z2, Z15
-	VPMADD52LUQ.BCST (R9), Z25, Z15
-	VPMADD52LUQ      Z0, Z26, Z15
-	VPSUBQ           Z16, Z12, Z27
-	VPADDQ.BCST      56(BX), Z27, Z27
-	VPADDQ           Z12, Z16, Z12
-	VMOVDQA64        Z2, Z28
-	VPMADD52HUQ.BCST (R9)(DI*1), Z27, Z28
-	VMOVDQA64        Z2, Z16
-	VPMADD52LUQ.BCST (R9), Z27, Z16
-	VPMADD52LUQ      Z0, Z28, Z16
-	VPSUBQ           Z17, Z13, Z29
-	VPADDQ.BCST      56(BX), Z29, Z29
-	VPADDQ           Z13, Z17, Z13
-	VMOVDQA64        Z2, Z30
-	VPMADD52HUQ.BCST (R9)(DI*1), Z29, Z30
-	VMOVDQA64        Z2, Z17
-	VPMADD52LUQ.BCST (R9), Z29, Z17
-	VPMADD52LUQ      Z0, Z30, Z17
-	VPSUBQ           Z18, Z14, Z31
-	VPADDQ.BCST      56(BX), Z31, Z31
-	VPADDQ           Z14, Z18, Z14
-	VMOVDQA64        Z2, Z20
-	VPMADD52HUQ.BCST (R9)(DI*1), Z31, Z20
-	VMOVDQA64        Z2, Z18
-	VPMADD52LUQ.BCST (R9), Z31, Z18
-	VPMADD52LUQ      Z0, Z20, Z18
-	VMOVDQA64        Z2, Z21
-	VPMADD52HUQ      Z1, Z11, Z21
-	VPMADD52LUQ      Z0, Z21, Z11
-	VMOVDQA64        Z2, Z22
-	VPMADD52HUQ      Z1, Z12, Z22
-	VPMADD52LUQ      Z0, Z22, Z12
+	VPERMT2Q         Z14, Z8, Z21
+	VBROADCASTI64X2  (R12), Z29
+	VBROADCASTI64X2  (R12)(DI*1), Z30
+	VPADDQ           Z13, Z21, Z31
+	VPSUBQ           Z21, Z13, Z13
+	VPXORQ           Z22, Z22, Z22
+	VPMADD52HUQ      Z30, Z31, Z22
+	VPXORQ           Z21, Z21, Z21
+	VPMADD52LUQ      Z29, Z31, Z21
+	VPMADD52LUQ      Z0, Z22, Z21
 	VMOVDQA64        Z2, Z23
 	VPMADD52HUQ      Z1, Z13, Z23
 	VPMADD52LUQ      Z0, Z23, Z13
+	VMOVDQA64        Z13, Z14
+	VPERMT2Q         Z21, Z9, Z13
+	VPERMT2Q         Z21, Z10, Z14
+	VMOVDQU64        128(DX), Z15
+	VMOVDQU64        192(DX), Z16
+	VMOVDQA64        Z15, Z21
+	VPERMT2Q         Z16, Z3, Z15
+	VPERMT2Q         Z16, Z4, Z21
+	VPSUBQ           Z15, Z12, K1, Z15
+	VPSUBQ           Z21, Z11, K2, Z21
+	VPADDQ           Z15, Z21, Z24
+	VPSUBQ           Z21, Z15, Z15
+	VMOVDQU64        inverseFirstReduceStarts<>+16(SB), Z25
+	VPMADD52HUQ      64(SI)(DI*1), Z24, Z25
+	VPXORQ           Z21, Z21, Z21
+	VPMADD52LUQ      64(SI), Z24, Z21
+	VPMADD52LUQ      Z0, Z25, Z21
+	VMOVDQA64        Z15, Z16
+	VPERMT2Q         Z21, Z5, Z15
+	VPERMT2Q         Z21, Z6, Z16
+	VBROADCASTI64X4  32(R13), Z26
+	VBROADCASTI64X4  32(R13)(DI*1), Z27
+	VPADDQ           Z15, Z16, Z28
+	VPSUBQ           Z16, Z15, Z15
+	VMOVDQU64        inverseFirstReduceStarts<>+80(SB), Z29
+	VPMADD52HUQ      Z27, Z28, Z29
+	VPXORQ           Z16, Z16, Z16
+	VPMADD52LUQ      Z26, Z28, Z16
+	VPMADD52LUQ      Z0, Z29, Z16
+	VMOVDQA64        Z15, Z21
+	VPERMT2Q         Z16, Z7, Z15
+	VPERMT2Q         Z16, Z8, Z21
+	VBROADCASTI64X2  16(R12), Z30
+	VBROADCASTI64X2  16(R12)(DI*1), Z31
+	VPADDQ           Z15, Z21, Z22
+	VPSUBQ           Z21, Z15, Z15
+	VPXORQ           Z23, Z23, Z23
+	VPMADD52HUQ      Z31, Z22, Z23
+	VPXORQ           Z21, Z21, Z21
+	VPMADD52LUQ      Z30, Z22, Z21
+	VPMADD52LUQ      Z0, Z23, Z21
 	VMOVDQA64        Z2, Z24
-	VPMADD52HUQ      Z1, Z14, Z24
-	VPMADD52LUQ      Z0, Z24, Z14
-	VMOVDQU64        Z11, (AX)
-	VMOVDQU64        Z12, 64(AX)
-	VMOVDQU64        Z13, 128(AX)
-	VMOVDQU64        Z14, 192(AX)
-	VMOVDQU64        Z15, 256(AX)
-	VMOVDQU64        Z16, 320(AX)
-	VMOVDQU64        Z17, 384(AX)
-	VMOVDQU64        Z18, 448(AX)
+	VPMADD52HUQ      Z1, Z15, Z24
+	VPMADD52LUQ      Z0, Z24, Z15
+	VMOVDQA64        Z15, Z16
+	VPERMT2Q         Z21, Z9, Z15
+	VPERMT2Q         Z21, Z10, Z16
+	VMOVDQU64        256(DX), Z17
+	VMOVDQU64        320(DX), Z18
+	VMOVDQA64        Z17, Z21
+	VPERMT2Q         Z18, Z3, Z17
+	VPERMT2Q         Z18, Z4, Z21
+	VPSUBQ           Z17, Z12, K1, Z17
+	VPSUBQ           Z21, Z11, K2, Z21
+	VPADDQ           Z17, Z21, Z25
+	VPSUBQ           Z21, Z17, Z17
+	VMOVDQU64        inverseFirstReduceStarts<>+16(SB), Z26
+	VPMADD52HUQ      128(SI)(DI*1), Z25, Z26
+	VPXORQ           Z21, Z21, Z21
+	VPMADD52LUQ      128(SI), Z25, Z21
+	VPMADD52LUQ      Z0, Z26, Z21
+	VMOVDQA64        Z17, Z18
+	VPERMT2Q         Z21, Z5, Z17
+	VPERMT2Q         Z21, Z6, Z18
+	VBROADCASTI64X4  64(R13), Z27
+	VBROADCASTI64X4  64(R13)(DI*1), Z28
+	VPADDQ           Z17, Z18, Z29
+	VPSUBQ           Z18, Z17, Z17
+	VMOVDQU64        inverseFirstReduceStarts<>+80(SB), Z30
+	VPMADD52HUQ      Z28, Z29, Z30
+	VPXORQ           Z18, Z18, Z18
+	VPMADD52LUQ      Z27, Z29, Z18
+	VPMADD52LUQ      Z0, Z30, Z18
+	VMOVDQA64        Z17, Z21
+	VPERMT2Q         Z18, Z7, Z17
+	VPERMT2Q         Z18, Z8, Z21
+	VBROADCASTI64X2  32(R12), Z31
+	VBROADCASTI64X2  32(R12)(DI*1), Z22
+	VPADDQ           Z17, Z21, Z23
+	VPSUBQ           Z21, Z17, Z17
+	VPXORQ           Z24, Z24, Z24
+	VPMADD52HUQ      Z22, Z23, Z24
+	VPXORQ           Z21, Z21, Z21
+	VPMADD52LUQ      Z31, Z23, Z21
+	VPMADD52LUQ      Z0, Z24, Z21
+	VMOVDQA64        Z2, Z25
+	VPMADD52HUQ      Z1, Z17, Z25
+	VPMADD52LUQ      Z0, Z25, Z17
+	VMOVDQA64        Z17, Z18
+	VPERMT2Q         Z21, Z9, Z17
+	VPERMT2Q         Z21, Z10, Z18
+	VMOVDQU64        384(DX), Z19
+	VMOVDQU64        448(DX), Z20
+	VMOVDQA64        Z19, Z21
+	VPERMT2Q         Z20, Z3, Z19
+	VPERMT2Q         Z20, Z4, Z21
+	VPSUBQ           Z19, Z12, K1, Z19
+	VPSUBQ           Z21, Z11, K2, Z21
+	VPADDQ           Z19, Z21, Z26
+	VPSUBQ           Z21, Z19, Z19
+	VMOVDQU64        inverseFirstReduceStarts<>+16(SB), Z27
+	VPMADD52HUQ      192(SI)(DI*1), Z26, Z27
+	VPXORQ           Z21, Z21, Z21
+	VPMADD52LUQ      192(SI), Z26, Z21
+	VPMADD52LUQ      Z0, Z27, Z21
+	VMOVDQA64        Z19, Z20
+	VPERMT2Q         Z21, Z5, Z19
+	VPERMT2Q         Z21, Z6, Z20
+	VBROADCASTI64X4  96(R13), Z28
+	VBROADCASTI64X4  96(R13)(DI*1), Z29
+	VPADDQ           Z19, Z20, Z30
+	VPSUBQ           Z20, Z19, Z19
+	VMOVDQU64        inverseFirstReduceStarts<>+80(SB), Z31
+	VPMADD52HUQ      Z29, Z30, Z31
+	VPXORQ           Z20, Z20, Z20
+	VPMADD52LUQ      Z28, Z30, Z20
+	VPMADD52LUQ      Z0, Z31, Z20
+	VMOVDQA64        Z19, Z21
+	VPERMT2Q         Z20, Z7, Z19
+	VPERMT2Q         Z20, Z8, Z21
+	VBROADCASTI64X2  48(R12), Z22
+	VBROADCASTI64X2  48(R12)(DI*1), Z23
+	VPADDQ           Z19, Z21, Z24
+	VPSUBQ           Z21, Z19, Z19
+	VPXORQ           Z25, Z25, Z25
+	VPMADD52HUQ      Z23, Z24, Z25
+	VPXORQ           Z21, Z21, Z21
+	VPMADD52LUQ      Z22, Z24, Z21
+	VPMADD52LUQ      Z0, Z25, Z21
+	VMOVDQA64        Z2, Z26
+	VPMADD52HUQ      Z1, Z19, Z26
+	VPMADD52LUQ      Z0, Z26, Z19
+	VMOVDQA64        Z19, Z20
+	VPERMT2Q         Z21, Z9, Z19
+	VPERMT2Q         Z21, Z10, Z20
+	VPBROADCASTQ     80(AX), Z27
+	VPSUBQ           Z13, Z27, Z13
+	VPBROADCASTQ     64(AX), Z28
+	VPSUBQ           Z16, Z28, Z16
+	VPBROADCASTQ     64(AX), Z29
+	VPSUBQ           Z18, Z29, Z18
+	VPBROADCASTQ     72(AX), Z30
+	VPSUBQ           Z19, Z30, Z19
+	VPADDQ           Z13, Z14, Z31
+	VPSUBQ           Z14, Z13, Z13
+	VPBROADCASTQ     inverseFirstReduceStarts<>+8(SB), Z22
+	VPMADD52HUQ.BCST (R11)(DI*1), Z31, Z22
+	VPXORQ           Z14, Z14, Z14
+	VPMADD52LUQ.BCST (R11), Z31, Z14
+	VPMADD52LUQ      Z0, Z22, Z14
+	VPADDQ           Z15, Z16, Z23
+	VPSUBQ           Z16, Z15, Z15
+	VPXORQ           Z24, Z24, Z24
+	VPMADD52HUQ.BCST 8(R11)(DI*1), Z23, Z24
+	VPXORQ           Z16, Z16, Z16
+	VPMADD52LUQ.BCST 8(R11), Z23, Z16
+	VPMADD52LUQ      Z0, Z24, Z16
+	VPADDQ           Z17, Z18, Z25
+	VPSUBQ           Z18, Z17, Z17
+	VPXORQ           Z26, Z26, Z26
+	VPMADD52HUQ.BCST 16(R11)(DI*1), Z25, Z26
+	VPXORQ           Z18, Z18, Z18
+	VPMADD52LUQ.BCST 16(R11), Z25, Z18
+	VPMADD52LUQ      Z0, Z26, Z18
+	VPADDQ           Z19, Z20, Z27
+	VPSUBQ           Z20, Z19, Z19
+	VPXORQ           Z28, Z28, Z28
+	VPMADD52HUQ.BCST 24(R11)(DI*1), Z27, Z28
+	VPXORQ           Z20, Z20, Z20
+	VPMADD52LUQ.BCST 24(R11), Z27, Z20
+	VPMADD52LUQ      Z0, Z28, Z20
+	VPADDQ           Z13, Z15, Z29
+	VPSUBQ           Z15, Z13, Z13
+	VPBROADCASTQ     inverseFirstReduceStarts<>+0(SB), Z30
+	VPMADD52HUQ.BCST (R10)(DI*1), Z29, Z30
+	VPXORQ           Z15, Z15, Z15
+	VPMADD52LUQ.BCST (R10), Z29, Z15
+	VPMADD52LUQ      Z0, Z30, Z15
+	VPADDQ           Z14, Z16, Z31
+	VPSUBQ           Z16, Z14, Z14
+	VPBROADCASTQ     inverseFirstReduceStarts<>+0(SB), Z22
+	VPMADD52HUQ.BCST (R10)(DI*1), Z31, Z22
+	VPXORQ           Z16, Z16, Z16
+	VPMADD52LUQ.BCST (R10), Z31, Z16
+	VPMADD52LUQ      Z0, Z22, Z16
+	VPADDQ           Z17, Z19, Z23
+	VPSUBQ           Z19, Z17, Z17
+	VPXORQ           Z24, Z24, Z24
+	VPMADD52HUQ.BCST 8(R10)(DI*1), Z23, Z24
+	VPXORQ           Z19, Z19, Z19
+	VPMADD52LUQ.BCST 8(R10), Z23, Z19
+	VPMADD52LUQ      Z0, Z24, Z19
+	VPADDQ           Z18, Z20, Z25
+	VPSUBQ           Z20, Z18, Z18
+	VPXORQ           Z26, Z26, Z26
+	VPMADD52HUQ.BCST 8(R10)(DI*1), Z25, Z26
+	VPXORQ           Z20, Z20, Z20
+	VPMADD52LUQ.BCST 8(R10), Z25, Z20
+	VPMADD52LUQ      Z0, Z26, Z20
+	VPADDQ           Z13, Z17, Z27
+	VPSUBQ           Z17, Z13, Z13
+	VPXORQ           Z28, Z28, Z28
+	VPMADD52HUQ.BCST (R9)(DI*1), Z27, Z28
+	VPXORQ           Z17, Z17, Z17
+	VPMADD52LUQ.BCST (R9), Z27, Z17
+	VPMADD52LUQ      Z0, Z28, Z17
+	VPADDQ           Z14, Z18, Z29
+	VPSUBQ           Z18, Z14, Z14
+	VPXORQ           Z30, Z30, Z30
+	VPMADD52HUQ.BCST (R9)(DI*1), Z29, Z30
+	VPXORQ           Z18, Z18, Z18
+	VPMADD52LUQ.BCST (R9), Z29, Z18
+	VPMADD52LUQ      Z0, Z30, Z18
+	VPADDQ           Z15, Z19, Z31
+	VPSUBQ           Z19, Z15, Z15
+	VPXORQ           Z22, Z22, Z22
+	VPMADD52HUQ.BCST (R9)(DI*1), Z31, Z22
+	VPXORQ           Z19, Z19, Z19
+	VPMADD52LUQ.BCST (R9), Z31, Z19
+	VPMADD52LUQ      Z0, Z22, Z19
+	VPADDQ           Z16, Z20, Z23
+	VPSUBQ           Z20, Z16, Z16
+	VPXORQ           Z24, Z24, Z24
+	VPMADD52HUQ.BCST (R9)(DI*1), Z23, Z24
+	VPXORQ           Z20, Z20, Z20
+	VPMADD52LUQ.BCST (R9), Z23, Z20
+	VPMADD52LUQ      Z0, Z24, Z20
+	VMOVDQA64        Z2, Z25
+	VPMADD52HUQ      Z1, Z13, Z25
+	VPMADD52LUQ      Z0, Z25, Z13
+	VMOVDQA64        Z2, Z26
+	VPMADD52HUQ      Z1, Z14, Z26
+	VPMADD52LUQ      Z0, Z26, Z14
+	VMOVDQA64        Z2, Z27
+	VPMADD52HUQ      Z1, Z15, Z27
+	VPMADD52LUQ      Z0, Z27, Z15
+	VMOVDQA64        Z2, Z28
+	VPMADD52HUQ      Z1, Z16, Z28
+	VPMADD52LUQ      Z0, Z28, Z16
+	VMOVDQU64        Z13, (CX)
+	VMOVDQU64        Z14, 64(CX)
+	VMOVDQU64        Z15, 128(CX)
+	VMOVDQU64        Z16, 192(CX)
+	VMOVDQU64        Z17, 256(CX)
+	VMOVDQU64        Z18, 320(CX)
+	VMOVDQU64        Z19, 384(CX)
+	VMOVDQU64        Z20, 448(CX)
+	ADDQ             $0x00000200, DX
 	ADDQ             $0x00000200, CX
-	ADDQ             $0x00000200, AX
 	ADDQ             $0x00000008, R9
 	ADDQ             $0x00000010, R10
 	ADDQ             $0x00000020, R11
 	ADDQ             $0x00000040, R12
 	ADDQ             $0x00000080, R13
 	ADDQ             $0x00000100, SI
-	DECQ             DX
+	DECQ             BX
 	JNZ              block
 	VZEROUPPER
 	RET
 
-DATA inverseShufflesEvery<>+0(SB)/8, $0x0000000000000000
-DATA inverseShufflesEvery<>+8(SB)/8, $0x0000000000000002
-DATA inverseShufflesEvery<>+16(SB)/8, $0x0000000000000004
-DATA inverseShufflesEvery<>+24(SB)/8, $0x0000000000000006
-DATA inverseShufflesEvery<>+32(SB)/8, $0x0000000000000008
-DATA inverseShufflesEvery<>+40(SB)/8, $0x000000000000000a
-DATA inverseShufflesEvery<>+48(SB)/8, $0x000000000000000c
-DATA inverseShufflesEvery<>+56(SB)/8, $0x000000000000000e
-DATA inverseShufflesEvery<>+64(SB)/8, $0x0000000000000001
-DATA inverseShufflesEvery<>+72(SB)/8, $0x0000000000000003
-DATA inverseShufflesEvery<>+80(SB)/8, $0x0000000000000005
-DATA inverseShufflesEvery<>+88(SB)/8, $0x0000000000000007
-DATA inverseShufflesEvery<>+96(SB)/8, $0x0000000000000009
-DATA inverseShufflesEvery<>+104(SB)/8, $0x000000000000000b
-DATA inverseShufflesEvery<>+112(SB)/8, $0x000000000000000d
-DATA inverseShufflesEvery<>+120(SB)/8, $0x000000000000000f
-DATA inverseShufflesEvery<>+128(SB)/8, $0x0000000000000000
-DATA inverseShufflesEvery<>+136(SB)/8, $0x0000000000000002
-DATA inverseShufflesEvery<>+144(SB)/8, $0x0000000000000004
-DATA inverseShufflesEvery<>+152(SB)/8, $0x0000000000000006
-DATA inverseShufflesEvery<>+160(SB)/8, $0x0000000000000008
-DATA inverseShufflesEvery<>+168(SB)/8, $0x000000000000000a
-DATA inverseShufflesEvery<>+176(SB)/8, $0x000000000000000c
-DATA inverseShufflesEvery<>+184(SB)/8, $0x000000000000000e
-DATA inverseShufflesEvery<>+192(SB)/8, $0x0000000000000001
-DATA inverseShufflesEvery<>+200(SB)/8, $0x0000000000000003
-DATA inverseShufflesEvery<>+208(SB)/8, $0x0000000000000005
-DATA inverseShufflesEvery<>+216(SB)/8, $0x0000000000000007
-DATA inverseShufflesEvery<>+224(SB)/8, $0x0000000000000009
-DATA inverseShufflesEvery<>+232(SB)/8, $0x000000000000000b
-DATA inverseShufflesEvery<>+240(SB)/8, $0x000000000000000d
-DATA inverseShufflesEvery<>+248(SB)/8, $0x000000000000000f
-DATA inverseShufflesEvery<>+256(SB)/8, $0x0000000000000000
-DATA inverseShufflesEvery<>+264(SB)/8, $0x0000000000000002
-DATA inverseShufflesEvery<>+272(SB)/8, $0x0000000000000004
-DATA inverseShufflesEvery<>+280(SB)/8, $0x0000000000000006
-DATA inverseShufflesEvery<>+288(SB)/8, $0x0000000000000008
-DATA inverseShufflesEvery<>+296(SB)/8, $0x000000000000000a
-DATA inverseShufflesEvery<>+304(SB)/8, $0x000000000000000c
-DATA inverseShufflesEvery<>+312(SB)/8, $0x000000000000000e
-DATA inverseShufflesEvery<>+320(SB)/8, $0x0000000000000001
-DATA inverseShufflesEvery<>+328(SB)/8, $0x0000000000000003
-DATA inverseShufflesEvery<>+336(SB)/8, $0x0000000000000005
-DATA inverseShufflesEvery<>+344(SB)/8, $0x0000000000000007
-DATA inverseShufflesEvery<>+352(SB)/8, $0x0000000000000009
-DATA inverseShufflesEvery<>+360(SB)/8, $0x000000000000000b
-DATA inverseShufflesEvery<>+368(SB)/8, $0x000000000000000d
-DATA inverseShufflesEvery<>+376(SB)/8, $0x000000000000000f
-DATA inverseShufflesEvery<>+384(SB)/8, $0x0000000000000000
-DATA inverseShufflesEvery<>+392(SB)/8, $0x0000000000000002
-DATA inverseShufflesEvery<>+400(SB)/8, $0x0000000000000004
-DATA inverseShufflesEvery<>+408(SB)/8, $0x0000000000000006
-DATA inverseShufflesEvery<>+416(SB)/8, $0x0000000000000008
-DATA inverseShufflesEvery<>+424(SB)/8, $0x000000000000000a
-DATA inverseShufflesEvery<>+432(SB)/8, $0x000000000000000c
-DATA inverseShufflesEvery<>+440(SB)/8, $0x000000000000000e
-DATA inverseShufflesEvery<>+448(SB)/8, $0x0000000000000001
-DATA inverseShufflesEvery<>+456(SB)/8, $0x0000000000000003
-DATA inverseShufflesEvery<>+464(SB)/8, $0x0000000000000005
-DATA inverseShufflesEvery<>+472(SB)/8, $0x0000000000000007
-DATA inverseShufflesEvery<>+480(SB)/8, $0x0000000000000009
-DATA inverseShufflesEvery<>+488(SB)/8, $0x000000000000000b
-DATA inverseShufflesEvery<>+496(SB)/8, $0x000000000000000d
-DATA inverseShufflesEvery<>+504(SB)/8, $0x000000000000000f
-GLOBL inverseShufflesEvery<>(SB), RODATA|NOPTR, $512
+DATA inverseFirstReduceStarts<>+0(SB)/8, $-2
+DATA inverseFirstReduceStarts<>+8(SB)/8, $-4
+DATA inverseFirstReduceStarts<>+16(SB)/8, $-4
+DATA inverseFirstReduceStarts<>+24(SB)/8, $+0
+DATA inverseFirstReduceStarts<>+32(SB)/8, $+0
+DATA inverseFirstReduceStarts<>+40(SB)/8, $+0
+DATA inverseFirstReduceStarts<>+48(SB)/8, $-4
+DATA inverseFirstReduceStarts<>+56(SB)/8, $+0
+DATA inverseFirstReduceStarts<>+64(SB)/8, $+0
+DATA inverseFirstReduceStarts<>+72(SB)/8, $+0
+DATA inverseFirstReduceStarts<>+80(SB)/8, $-2
+DATA inverseFirstReduceStarts<>+88(SB)/8, $+0
+DATA inverseFirstReduceStarts<>+96(SB)/8, $-2
+DATA inverseFirstReduceStarts<>+104(SB)/8, $+0
+DATA inverseFirstReduceStarts<>+112(SB)/8, $-2
+DATA inverseFirstReduceStarts<>+120(SB)/8, $+0
+DATA inverseFirstReduceStarts<>+128(SB)/8, $-2
+DATA inverseFirstReduceStarts<>+136(SB)/8, $+0
+GLOBL inverseFirstReduceStarts<>(SB), RODATA|NOPTR, $144
 
-// func inverse8Every(dst *uint64, src *uint64, part uint64, blocks uint64, root uint64, table *uint64, tableSize uint64, c *[23]uint64)
+DATA inverseFirstReduceShuffles<>+0(SB)/8, $0x0000000000000000
+DATA inverseFirstReduceShuffles<>+8(SB)/8, $0x0000000000000002
+DATA inverseFirstReduceShuffles<>+16(SB)/8, $0x0000000000000004
+DATA inverseFirstReduceShuffles<>+24(SB)/8, $0x0000000000000006
+DATA inverseFirstReduceShuffles<>+32(SB)/8, $0x0000000000000008
+DATA inverseFirstReduceShuffles<>+40(SB)/8, $0x000000000000000a
+DATA inverseFirstReduceShuffles<>+48(SB)/8, $0x000000000000000c
+DATA inverseFirstReduceShuffles<>+56(SB)/8, $0x000000000000000e
+DATA inverseFirstReduceShuffles<>+64(SB)/8, $0x0000000000000001
+DATA inverseFirstReduceShuffles<>+72(SB)/8, $0x0000000000000003
+DATA inverseFirstReduceShuffles<>+80(SB)/8, $0x0000000000000005
+DATA inverseFirstReduceShuffles<>+88(SB)/8, $0x0000000000000007
+DATA inverseFirstReduceShuffles<>+96(SB)/8, $0x0000000000000009
+DATA inverseFirstReduceShuffles<>+104(SB)/8, $0x000000000000000b
+DATA inverseFirstReduceShuffles<>+112(SB)/8, $0x000000000000000d
+DATA inverseFirstReduceShuffles<>+120(SB)/8, $0x000000000000000f
+DATA inverseFirstReduceShuffles<>+128(SB)/8, $0x0000000000000000
+DATA inverseFirstReduceShuffles<>+136(SB)/8, $0x0000000000000002
+DATA inverseFirstReduceShuffles<>+144(SB)/8, $0x0000000000000004
+DATA inverseFirstReduceShuffles<>+152(SB)/8, $0x0000000000000006
+DATA inverseFirstReduceShuffles<>+160(SB)/8, $0x0000000000000008
+DATA inverseFirstReduceShuffles<>+168(SB)/8, $0x000000000000000a
+DATA inverseFirstReduceShuffles<>+176(SB)/8, $0x000000000000000c
+DATA inverseFirstReduceShuffles<>+184(SB)/8, $0x000000000000000e
+DATA inverseFirstReduceShuffles<>+192(SB)/8, $0x0000000000000001
+DATA inverseFirstReduceShuffles<>+200(SB)/8, $0x0000000000000003
+DATA inverseFirstReduceShuffles<>+208(SB)/8, $0x0000000000000005
+DATA inverseFirstReduceShuffles<>+216(SB)/8, $0x0000000000000007
+DATA inverseFirstReduceShuffles<>+224(SB)/8, $0x0000000000000009
+DATA inverseFirstReduceShuffles<>+232(SB)/8, $0x000000000000000b
+DATA inverseFirstReduceShuffles<>+240(SB)/8, $0x000000000000000d
+DATA inverseFirstReduceShuffles<>+248(SB)/8, $0x000000000000000f
+DATA inverseFirstReduceShuffles<>+256(SB)/8, $0x0000000000000000
+DATA inverseFirstReduceShuffles<>+264(SB)/8, $0x0000000000000002
+DATA inverseFirstReduceShuffles<>+272(SB)/8, $0x0000000000000004
+DATA inverseFirstReduceShuffles<>+280(SB)/8, $0x0000000000000006
+DATA inverseFirstReduceShuffles<>+288(SB)/8, $0x0000000000000008
+DATA inverseFirstReduceShuffles<>+296(SB)/8, $0x000000000000000a
+DATA inverseFirstReduceShuffles<>+304(SB)/8, $0x000000000000000c
+DATA inverseFirstReduceShuffles<>+312(SB)/8, $0x000000000000000e
+DATA inverseFirstReduceShuffles<>+320(SB)/8, $0x0000000000000001
+DATA inverseFirstReduceShuffles<>+328(SB)/8, $0x0000000000000003
+DATA inverseFirstReduceShuffles<>+336(SB)/8, $0x0000000000000005
+DATA inverseFirstReduceShuffles<>+344(SB)/8, $0x0000000000000007
+DATA inverseFirstReduceShuffles<>+352(SB)/8, $0x0000000000000009
+DATA inverseFirstReduceShuffles<>+360(SB)/8, $0x000000000000000b
+DATA inverseFirstReduceShuffles<>+368(SB)/8, $0x000000000000000d
+DATA inverseFirstReduceShuffles<>+376(SB)/8, $0x000000000000000f
+DATA inverseFirstReduceShuffles<>+384(SB)/8, $0x0000000000000000
+DATA inverseFirstReduceShuffles<>+392(SB)/8, $0x0000000000000002
+DATA inverseFirstReduceShuffles<>+400(SB)/8, $0x0000000000000004
+DATA inverseFirstReduceShuffles<>+408(SB)/8, $0x0000000000000006
+DATA inverseFirstReduceShuffles<>+416(SB)/8, $0x0000000000000008
+DATA inverseFirstReduceShuffles<>+424(SB)/8, $0x000000000000000a
+DATA inverseFirstReduceShuffles<>+432(SB)/8, $0x000000000000000c
+DATA inverseFirstReduceShuffles<>+440(SB)/8, $0x000000000000000e
+DATA inverseFirstReduceShuffles<>+448(SB)/8, $0x0000000000000001
+DATA inverseFirstReduceShuffles<>+456(SB)/8, $0x0000000000000003
+DATA inverseFirstReduceShuffles<>+464(SB)/8, $0x0000000000000005
+DATA inverseFirstReduceShuffles<>+472(SB)/8, $0x0000000000000007
+DATA inverseFirstReduceShuffles<>+480(SB)/8, $0x0000000000000009
+DATA inverseFirstReduceShuffles<>+488(SB)/8, $0x000000000000000b
+DATA inverseFirstReduceShuffles<>+496(SB)/8, $0x000000000000000d
+DATA inverseFirstReduceShuffles<>+504(SB)/8, $0x000000000000000f
+GLOBL inverseFirstReduceShuffles<>(SB), RODATA|NOPTR, $512
+
+DATA inverseFirstReduceWidths<>+0(SB)/8, $0x0000000000000007
+DATA inverseFirstReduceWidths<>+8(SB)/8, $0x0000000000000000
+DATA inverseFirstReduceWidths<>+16(SB)/8, $0x0000000000000000
+DATA inverseFirstReduceWidths<>+24(SB)/8, $0x0000000000000003
+DATA inverseFirstReduceWidths<>+32(SB)/8, $0x0000000000000007
+DATA inverseFirstReduceWidths<>+40(SB)/8, $0x0000000000000000
+DATA inverseFirstReduceWidths<>+48(SB)/8, $0x0000000000000000
+DATA inverseFirstReduceWidths<>+56(SB)/8, $0x0000000000000003
+GLOBL inverseFirstReduceWidths<>(SB), RODATA|NOPTR, $64
+
+// func inverse8Reduce(dst *uint64, src *uint64, part uint64, blocks uint64, root uint64, table *uint64, tableSize uint64, c *[28]uint64)
+// Requires: AVX, AVX512F, AVX512IFMA
+TEXT ·inverse8Reduce(SB), NOSPLIT, $0-64
+	MOVQ         c+56(FP), AX
+	VPBROADCASTQ 8(AX), Z0
+	VPBROADCASTQ 16(AX), Z1
+	VPXORQ       Z2, Z2, Z2
+	MOVQ         dst+0(FP), CX
+	MOVQ         src+8(FP), DX
+	MOVQ         part+16(FP), BX
+	MOVQ         blocks+24(FP), SI
+	MOVQ         root+32(FP), DI
+	MOVQ         table+40(FP), R8
+	MOVQ         tableSize+48(FP), R9
+	SHLQ         $0x03, BX
+	SHLQ         $0x03, R9
+	LEAQ         (BX)(BX*2), R10
+	LEAQ         (BX)(BX*4), R11
+	LEAQ         (R10)(BX*4), R12
+
+block:
+	LEAQ         (R8)(DI*8), R13
+	VPBROADCASTQ (R13), Z11
+	VPBROADCASTQ (R13)(R9*1), Z18
+
+	// next stage
+	SUBQ         R8, R13
+	LEAQ         (R8)(R13*2), R13
+	VPBROADCASTQ (R13), Z12
+	VPBROADCASTQ (R13)(R9*1), Z19
+	VPBROADCASTQ 8(R13), Z13
+	VPBROADCASTQ 8(R13)(R9*1), Z20
+
+	// next stage
+	SUBQ         R8, R13
+	LEAQ         (R8)(R13*2), R13
+	VPBROADCASTQ (R13), Z14
+	VPBROADCASTQ (R13)(R9*1), Z21
+	VPBROADCASTQ 8(R13), Z15
+	VPBROADCASTQ 8(R13)(R9*1), Z22
+	VPBROADCASTQ 16(R13), Z16
+	VPBROADCASTQ 16(R13)(R9*1), Z23
+	VPBROADCASTQ 24(R13), Z17
+	VPBROADCASTQ 24(R13)(R9*1), Z24
+	MOVQ         BX, R13
+	SHRQ         $0x06, R13
+
+column:
+	VMOVDQU64    (DX), Z3
+	VMOVDQU64    (DX)(BX*1), Z4
+	VMOVDQU64    (DX)(BX*2), Z5
+	VMOVDQU64    (DX)(R10*1), Z6
+	VMOVDQU64    (DX)(BX*4), Z7
+	VMOVDQU64    (DX)(R11*1), Z8
+	VMOVDQU64    (DX)(R10*2), Z9
+	VMOVDQU64    (DX)(R12*1), Z10
+	VPBROADCASTQ 80(AX), Z26
+	VPSUBQ       Z3, Z26, Z3
+	VPBROADCASTQ 64(AX), Z27
+	VPSUBQ       Z6, Z27, Z6
+	VPBROADCASTQ 64(AX), Z28
+	VPSUBQ       Z8, Z28, Z8
+	VPBROADCASTQ 72(AX), Z29
+	VPSUBQ       Z9, Z29, Z9
+	VPADDQ       Z3, Z4, Z30
+	VPSUBQ       Z4, Z3, Z3
+	VPBROADCASTQ inverse8ReduceStarts<>+8(SB), Z31
+	VPMADD52HUQ  Z21, Z30, Z31
+	VPXORQ       Z4, Z4, Z4
+	VPMADD52LUQ  Z14, Z30, Z4
+	VPMADD52LUQ  Z0, Z31, Z4
+	VPADDQ       Z5, Z6, Z25
+	VPSUBQ       Z6, Z5, Z5
+	VPXORQ       Z26, Z26, Z26
+	VPMADD52HUQ  Z22, Z25, Z26
+	VPXORQ       Z6, Z6, Z6
+	VPMADD52LUQ  Z15, Z25, Z6
+	VPMADD52LUQ  Z0, Z26, Z6
+	VPADDQ       Z7, Z8, Z27
+	VPSUBQ       Z8, Z7, Z7
+	VPXORQ       Z28, Z28, Z28
+	VPMADD52HUQ  Z23, Z27, Z28
+	VPXORQ       Z8, Z8, Z8
+	VPMADD52LUQ  Z16, Z27, Z8
+	VPMADD52LUQ  Z0, Z28, Z8
+	VPADDQ       Z9, Z10, Z29
+	VPSUBQ       Z10, Z9, Z9
+	VPXORQ       Z30, Z30, Z30
+	VPMADD52HUQ  Z24, Z29, Z30
+	VPXORQ       Z10, Z10, Z10
+	VPMADD52LUQ  Z17, Z29, Z10
+	VPMADD52LUQ  Z0, Z30, Z10
+	VPADDQ       Z3, Z5, Z31
+	VPSUBQ       Z5, Z3, Z3
+	VPBROADCASTQ inverse8ReduceStarts<>+0(SB), Z25
+	VPMADD52HUQ  Z19, Z31, Z25
+	VPXORQ       Z5, Z5, Z5
+	VPMADD52LUQ  Z12, Z31, Z5
+	VPMADD52LUQ  Z0, Z25, Z5
+	VPADDQ       Z4, Z6, Z26
+	VPSUBQ       Z6, Z4, Z4
+	VPBROADCASTQ inverse8ReduceStarts<>+0(SB), Z27
+	VPMADD52HUQ  Z19, Z26, Z27
+	VPXORQ       Z6, Z6, Z6
+	VPMADD52LUQ  Z12, Z26, Z6
+	VPMADD52LUQ  Z0, Z27, Z6
+	VPADDQ       Z7, Z9, Z28
+	VPSUBQ       Z9, Z7, Z7
+	VPXORQ       Z29, Z29, Z29
+	VPMADD52HUQ  Z20, Z28, Z29
+	VPXORQ       Z9, Z9, Z9
+	VPMADD52LUQ  Z13, Z28, Z9
+	VPMADD52LUQ  Z0, Z29, Z9
+	VPADDQ       Z8, Z10, Z30
+	VPSUBQ       Z10, Z8, Z8
+	VPXORQ       Z31, Z31, Z31
+	VPMADD52HUQ  Z20, Z30, Z31
+	VPXORQ       Z10, Z10, Z10
+	VPMADD52LUQ  Z13, Z30, Z10
+	VPMADD52LUQ  Z0, Z31, Z10
+	VPADDQ       Z3, Z7, Z25
+	VPSUBQ       Z7, Z3, Z3
+	VPXORQ       Z26, Z26, Z26
+	VPMADD52HUQ  Z18, Z25, Z26
+	VPXORQ       Z7, Z7, Z7
+	VPMADD52LUQ  Z11, Z25, Z7
+	VPMADD52LUQ  Z0, Z26, Z7
+	VPADDQ       Z4, Z8, Z27
+	VPSUBQ       Z8, Z4, Z4
+	VPXORQ       Z28, Z28, Z28
+	VPMADD52HUQ  Z18, Z27, Z28
+	VPXORQ       Z8, Z8, Z8
+	VPMADD52LUQ  Z11, Z27, Z8
+	VPMADD52LUQ  Z0, Z28, Z8
+	VPADDQ       Z5, Z9, Z29
+	VPSUBQ       Z9, Z5, Z5
+	VPXORQ       Z30, Z30, Z30
+	VPMADD52HUQ  Z18, Z29, Z30
+	VPXORQ       Z9, Z9, Z9
+	VPMADD52LUQ  Z11, Z29, Z9
+	VPMADD52LUQ  Z0, Z30, Z9
+	VPADDQ       Z6, Z10, Z31
+	VPSUBQ       Z10, Z6, Z6
+	VPXORQ       Z25, Z25, Z25
+	VPMADD52HUQ  Z18, Z31, Z25
+	VPXORQ       Z10, Z10, Z10
+	VPMADD52LUQ  Z11, Z31, Z10
+	VPMADD52LUQ  Z0, Z25, Z10
+	VMOVDQA64    Z2, Z26
+	VPMADD52HUQ  Z1, Z3, Z26
+	VPMADD52LUQ  Z0, Z26, Z3
+	VMOVDQA64    Z2, Z27
+	VPMADD52HUQ  Z1, Z4, Z27
+	VPMADD52LUQ  Z0, Z27, Z4
+	VMOVDQA64    Z2, Z28
+	VPMADD52HUQ  Z1, Z5, Z28
+	VPMADD52LUQ  Z0, Z28, Z5
+	VMOVDQA64    Z2, Z29
+	VPMADD52HUQ  Z1, Z6, Z29
+	VPMADD52LUQ  Z0, Z29, Z6
+	VMOVDQU64    Z3, (CX)
+	VMOVDQU64    Z4, (CX)(BX*1)
+	VMOVDQU64    Z5, (CX)(BX*2)
+	VMOVDQU64    Z6, (CX)(R10*1)
+	VMOVDQU64    Z7, (CX)(BX*4)
+	VMOVDQU64    Z8, (CX)(R11*1)
+	VMOVDQU64    Z9, (CX)(R10*2)
+	VMOVDQU64    Z10, (CX)(R12*1)
+	ADDQ         $0x40, DX
+	ADDQ         $0x40, CX
+	DECQ         R13
+	JNZ          column
+
+	// to the next block
+	IMUL3Q $0x07, BX, R13
+	ADDQ   R13, DX
+	ADDQ   R13, CX
+	INCQ   DI
+	DECQ   SI
+	JNZ    block
+	VZEROUPPER
+	RET
+
+DATA inverse8ReduceStarts<>+0(SB)/8, $-2
+DATA inverse8ReduceStarts<>+8(SB)/8, $-4
+DATA inverse8ReduceStarts<>+16(SB)/8, $-4
+DATA inverse8ReduceStarts<>+24(SB)/8, $+0
+DATA inverse8ReduceStarts<>+32(SB)/8, $+0
+DATA inverse8ReduceStarts<>+40(SB)/8, $+0
+DATA inverse8ReduceStarts<>+48(SB)/8, $-4
+DATA inverse8ReduceStarts<>+56(SB)/8, $+0
+DATA inverse8ReduceStarts<>+64(SB)/8, $+0
+DATA inverse8ReduceStarts<>+72(SB)/8, $+0
+DATA inverse8ReduceStarts<>+80(SB)/8, $-2
+DATA inverse8ReduceStarts<>+88(SB)/8, $+0
+DATA inverse8ReduceStarts<>+96(SB)/8, $-2
+DATA inverse8ReduceStarts<>+104(SB)/8, $+0
+DATA inverse8ReduceStarts<>+112(SB)/8, $-2
+DATA inverse8ReduceStarts<>+120(SB)/8, $+0
+DATA inverse8ReduceStarts<>+128(SB)/8, $-2
+DATA inverse8ReduceStarts<>+136(SB)/8, $+0
+GLOBL inverse8ReduceStarts<>(SB), RODATA|NOPTR, $144
+
+// func inverse8ReduceLast(dst *uint64, src *uint64, part uint64, blocks uint64, root uint64, table *uint64, tableSize uint64, c *[28]uint64)
+// Requires: AVX, AVX512F, AVX512IFMA
+TEXT ·inverse8ReduceLast(SB), NOSPLIT, $0-64
+	MOVQ         c+56(FP), AX
+	VPBROADCASTQ 8(AX), Z0
+	VPBROADCASTQ 16(AX), Z1
+	VPXORQ       Z2, Z2, Z2
+	MOVQ         dst+0(FP), CX
+	MOVQ         src+8(FP), DX
+	MOVQ         part+16(FP), BX
+	MOVQ         blocks+24(FP), SI
+	MOVQ         root+32(FP), DI
+	MOVQ         table+40(FP), R8
+	MOVQ         tableSize+48(FP), R9
+	SHLQ         $0x03, BX
+	SHLQ         $0x03, R9
+	LEAQ         (BX)(BX*2), R10
+	LEAQ         (BX)(BX*4), R11
+	LEAQ         (R10)(BX*4), R12
+
+block:
+	LEAQ         (R8)(DI*8), R13
+	VPBROADCASTQ (R13), Z11
+	VPBROADCASTQ (R13)(R9*1), Z18
+
+	// next stage
+	SUBQ         R8, R13
+	LEAQ         (R8)(R13*2), R13
+	VPBROADCASTQ (R13), Z12
+	VPBROADCASTQ (R13)(R9*1), Z19
+	VPBROADCASTQ 8(R13), Z13
+	VPBROADCASTQ 8(R13)(R9*1), Z20
+
+	// next stage
+	SUBQ         R8, R13
+	LEAQ         (R8)(R13*2), R13
+	VPBROADCASTQ (R13), Z14
+	VPBROADCASTQ (R13)(R9*1), Z21
+	VPBROADCASTQ 8(R13), Z15
+	VPBROADCASTQ 8(R13)(R9*1), Z22
+	VPBROADCASTQ 16(R13), Z16
+	VPBROADCASTQ 16(R13)(R9*1), Z23
+	VPBROADCASTQ 24(R13), Z17
+	VPBROADCASTQ 24(R13)(R9*1), Z24
+	MOVQ         BX, R13
+	SHRQ         $0x06, R13
+
+column:
+	VMOVDQU64        (DX), Z3
+	VMOVDQU64        (DX)(BX*1), Z4
+	VMOVDQU64        (DX)(BX*2), Z5
+	VMOVDQU64        (DX)(R10*1), Z6
+	VMOVDQU64        (DX)(BX*4), Z7
+	VMOVDQU64        (DX)(R11*1), Z8
+	VMOVDQU64        (DX)(R10*2), Z9
+	VMOVDQU64        (DX)(R12*1), Z10
+	VPBROADCASTQ     80(AX), Z26
+	VPSUBQ           Z3, Z26, Z3
+	VPBROADCASTQ     64(AX), Z27
+	VPSUBQ           Z6, Z27, Z6
+	VPBROADCASTQ     64(AX), Z28
+	VPSUBQ           Z8, Z28, Z8
+	VPBROADCASTQ     72(AX), Z29
+	VPSUBQ           Z9, Z29, Z9
+	VPADDQ           Z3, Z4, Z30
+	VPSUBQ           Z4, Z3, Z3
+	VPBROADCASTQ     inverse8ReduceLastStarts<>+8(SB), Z31
+	VPMADD52HUQ      Z21, Z30, Z31
+	VPXORQ           Z4, Z4, Z4
+	VPMADD52LUQ      Z14, Z30, Z4
+	VPMADD52LUQ      Z0, Z31, Z4
+	VPADDQ           Z5, Z6, Z25
+	VPSUBQ           Z6, Z5, Z5
+	VPXORQ           Z26, Z26, Z26
+	VPMADD52HUQ      Z22, Z25, Z26
+	VPXORQ           Z6, Z6, Z6
+	VPMADD52LUQ      Z15, Z25, Z6
+	VPMADD52LUQ      Z0, Z26, Z6
+	VPADDQ           Z7, Z8, Z27
+	VPSUBQ           Z8, Z7, Z7
+	VPXORQ           Z28, Z28, Z28
+	VPMADD52HUQ      Z23, Z27, Z28
+	VPXORQ           Z8, Z8, Z8
+	VPMADD52LUQ      Z16, Z27, Z8
+	VPMADD52LUQ      Z0, Z28, Z8
+	VPADDQ           Z9, Z10, Z29
+	VPSUBQ           Z10, Z9, Z9
+	VPXORQ           Z30, Z30, Z30
+	VPMADD52HUQ      Z24, Z29, Z30
+	VPXORQ           Z10, Z10, Z10
+	VPMADD52LUQ      Z17, Z29, Z10
+	VPMADD52LUQ      Z0, Z30, Z10
+	VPADDQ           Z3, Z5, Z31
+	VPSUBQ           Z5, Z3, Z3
+	VPBROADCASTQ     inverse8ReduceLastStarts<>+0(SB), Z25
+	VPMADD52HUQ      Z19, Z31, Z25
+	VPXORQ           Z5, Z5, Z5
+	VPMADD52LUQ      Z12, Z31, Z5
+	VPMADD52LUQ      Z0, Z25, Z5
+	VPADDQ           Z4, Z6, Z26
+	VPSUBQ           Z6, Z4, Z4
+	VPBROADCASTQ     inverse8ReduceLastStarts<>+0(SB), Z27
+	VPMADD52HUQ      Z19, Z26, Z27
+	VPXORQ           Z6, Z6, Z6
+	VPMADD52LUQ      Z12, Z26, Z6
+	VPMADD52LUQ      Z0, Z27, Z6
+	VPADDQ           Z7, Z9, Z28
+	VPSUBQ           Z9, Z7, Z7
+	VPXORQ           Z29, Z29, Z29
+	VPMADD52HUQ      Z20, Z28, Z29
+	VPXORQ           Z9, Z9, Z9
+	VPMADD52LUQ      Z13, Z28, Z9
+	VPMADD52LUQ      Z0, Z29, Z9
+	VPADDQ           Z8, Z10, Z30
+	VPSUBQ           Z10, Z8, Z8
+	VPXORQ           Z31, Z31, Z31
+	VPMADD52HUQ      Z20, Z30, Z31
+	VPXORQ           Z10, Z10, Z10
+	VPMADD52LUQ      Z13, Z30, Z10
+	VPMADD52LUQ      Z0, Z31, Z10
+	VPADDQ           Z3, Z7, Z25
+	VPSUBQ           Z7, Z3, Z3
+	VMOVDQA64        Z25, Z7
+	VPADDQ           Z4, Z8, Z26
+	VPSUBQ           Z8, Z4, Z4
+	VMOVDQA64        Z26, Z8
+	VPADDQ           Z5, Z9, Z27
+	VPSUBQ           Z9, Z5, Z5
+	VMOVDQA64        Z27, Z9
+	VPADDQ           Z6, Z10, Z28
+	VPSUBQ           Z10, Z6, Z6
+	VMOVDQA64        Z28, Z10
+	VPXORQ           Z31, Z31, Z31
+	VPMADD52HUQ.BCST 96(AX), Z3, Z31
+	VPXORQ           Z29, Z29, Z29
+	VPMADD52LUQ.BCST 88(AX), Z3, Z29
+	VPMADD52LUQ      Z0, Z31, Z29
+	VPANDQ.BCST      32(AX), Z29, Z29
+	VPSUBQ.BCST      (AX), Z29, Z30
+	VPMINUQ          Z30, Z29, Z3
+	VMOVDQU64        Z3, (CX)
+	VPXORQ           Z27, Z27, Z27
+	VPMADD52HUQ.BCST 96(AX), Z4, Z27
+	VPXORQ           Z25, Z25, Z25
+	VPMADD52LUQ.BCST 88(AX), Z4, Z25
+	VPMADD52LUQ      Z0, Z27, Z25
+	VPANDQ.BCST      32(AX), Z25, Z25
+	VPSUBQ.BCST      (AX), Z25, Z26
+	VPMINUQ          Z26, Z25, Z4
+	VMOVDQU64        Z4, (CX)(BX*1)
+	VPXORQ           Z30, Z30, Z30
+	VPMADD52HUQ.BCST 96(AX), Z5, Z30
+	VPXORQ           Z28, Z28, Z28
+	VPMADD52LUQ.BCST 88(AX), Z5, Z28
+	VPMADD52LUQ      Z0, Z30, Z28
+	VPANDQ.BCST      32(AX), Z28, Z28
+	VPSUBQ.BCST      (AX), Z28, Z29
+	VPMINUQ          Z29, Z28, Z5
+	VMOVDQU64        Z5, (CX)(BX*2)
+	VPXORQ           Z26, Z26, Z26
+	VPMADD52HUQ.BCST 96(AX), Z6, Z26
+	VPXORQ           Z31, Z31, Z31
+	VPMADD52LUQ.BCST 88(AX), Z6, Z31
+	VPMADD52LUQ      Z0, Z26, Z31
+	VPANDQ.BCST      32(AX), Z31, Z31
+	VPSUBQ.BCST      (AX), Z31, Z25
+	VPMINUQ          Z25, Z31, Z6
+	VMOVDQU64        Z6, (CX)(R10*1)
+	VPXORQ           Z29, Z29, Z29
+	VPMADD52HUQ.BCST 112(AX), Z7, Z29
+	VPXORQ           Z27, Z27, Z27
+	VPMADD52LUQ.BCST 104(AX), Z7, Z27
+	VPMADD52LUQ      Z0, Z29, Z27
+	VPANDQ.BCST      32(AX), Z27, Z27
+	VPSUBQ.BCST      (AX), Z27, Z28
+	VPMINUQ          Z28, Z27, Z7
+	VMOVDQU64        Z7, (CX)(BX*4)
+	VPXORQ           Z25, Z25, Z25
+	VPMADD52HUQ.BCST 112(AX), Z8, Z25
+	VPXORQ           Z30, Z30, Z30
+	VPMADD52LUQ.BCST 104(AX), Z8, Z30
+	VPMADD52LUQ      Z0, Z25, Z30
+	VPANDQ.BCST      32(AX), Z30, Z30
+	VPSUBQ.BCST      (AX), Z30, Z31
+	VPMINUQ          Z31, Z30, Z8
+	VMOVDQU64        Z8, (CX)(R11*1)
+	VPXORQ           Z28, Z28, Z28
+	VPMADD52HUQ.BCST 112(AX), Z9, Z28
+	VPXORQ           Z26, Z26, Z26
+	VPMADD52LUQ.BCST 104(AX), Z9, Z26
+	VPMADD52LUQ      Z0, Z28, Z26
+	VPANDQ.BCST      32(AX), Z26, Z26
+	VPSUBQ.BCST      (AX), Z26, Z27
+	VPMINUQ          Z27, Z26, Z9
+	VMOVDQU64        Z9, (CX)(R10*2)
+	VPXORQ           Z31, Z31, Z31
+	VPMADD52HUQ.BCST 112(AX), Z10, Z31
+	VPXORQ           Z29, Z29, Z29
+	VPMADD52LUQ.BCST 104(AX), Z10, Z29
+	VPMADD52LUQ      Z0, Z31, Z29
+	VPANDQ.BCST      32(AX), Z29, Z29
+	VPSUBQ.BCST      (AX), Z29, Z30
+	VPMINUQ          Z30, Z29, Z10
+	VMOVDQU64        Z10, (CX)(R12*1)
+	ADDQ             $0x40, DX
+	ADDQ             $0x40, CX
+	DECQ             R13
+	JNZ              column
+
+	// to the next block
+	IMUL3Q $0x07, BX, R13
+	ADDQ   R13, DX
+	ADDQ   R13, CX
+	INCQ   DI
+	DECQ   SI
+	JNZ    block
+	VZEROUPPER
+	RET
+
+DATA inverse8ReduceLastStarts<>+0(SB)/8, $-2
+DATA inverse8ReduceLastStarts<>+8(SB)/8, $-4
+DATA inverse8ReduceLastStarts<>+16(SB)/8, $-4
+DATA inverse8ReduceLastStarts<>+24(SB)/8, $+0
+DATA inverse8ReduceLastStarts<>+32(SB)/8, $+0
+DATA inverse8ReduceLastStarts<>+40(SB)/8, $+0
+DATA inverse8ReduceLastStarts<>+48(SB)/8, $-4
+DATA inverse8ReduceLastStarts<>+56(SB)/8, $+0
+DATA inverse8ReduceLastStarts<>+64(SB)/8, $+0
+DATA inverse8ReduceLastStarts<>+72(SB)/8, $+0
+DATA inverse8ReduceLastStarts<>+80(SB)/8, $-2
+DATA inverse8ReduceLastStarts<>+88(SB)/8, $+0
+DATA inverse8ReduceLastStarts<>+96(SB)/8, $-2
+DATA inverse8ReduceLastStarts<>+104(SB)/8, $+0
+DATA inverse8ReduceLastStarts<>+112(SB)/8, $-2
+DATA inverse8ReduceLastStarts<>+120(SB)/8, $+0
+DATA inverse8ReduceLastStarts<>+128(SB)/8, $-2
+DATA inverse8ReduceLastStarts<>+136(SB)/8, $+0
+GLOBL inverse8ReduceLastStarts<>(SB), RODATA|NOPTR, $144
+
+// func inverse4Reduce(dst *uint64, src *uint64, part uint64, blocks uint64, root uint64, table *uint64, tableSize uint64, c *[28]uint64)
+// Requires: AVX, AVX512F, AVX512IFMA
+TEXT ·inverse4Reduce(SB), NOSPLIT, $0-64
+	MOVQ         c+56(FP), AX
+	VPBROADCASTQ 8(AX), Z0
+	VPBROADCASTQ 16(AX), Z1
+	VPXORQ       Z2, Z2, Z2
+	MOVQ         dst+0(FP), CX
+	MOVQ         src+8(FP), DX
+	MOVQ         part+16(FP), BX
+	MOVQ         blocks+24(FP), SI
+	MOVQ         root+32(FP), DI
+	MOVQ         table+40(FP), R8
+	MOVQ         tableSize+48(FP), R9
+	SHLQ         $0x03, BX
+	SHLQ         $0x03, R9
+	LEAQ         (BX)(BX*2), R10
+
+block:
+	LEAQ         (R8)(DI*8), R11
+	VPBROADCASTQ (R11), Z7
+	VPBROADCASTQ (R11)(R9*1), Z10
+
+	// next stage
+	SUBQ         R8, R11
+	LEAQ         (R8)(R11*2), R11
+	VPBROADCASTQ (R11), Z8
+	VPBROADCASTQ (R11)(R9*1), Z11
+	VPBROADCASTQ 8(R11), Z9
+	VPBROADCASTQ 8(R11)(R9*1), Z12
+	MOVQ         BX, R11
+	SHRQ         $0x06, R11
+
+column:
+	VMOVDQU64    (DX), Z3
+	VMOVDQU64    (DX)(BX*1), Z4
+	VMOVDQU64    (DX)(BX*2), Z5
+	VMOVDQU64    (DX)(R10*1), Z6
+	VPBROADCASTQ 72(AX), Z14
+	VPSUBQ       Z3, Z14, Z3
+	VPBROADCASTQ 64(AX), Z15
+	VPSUBQ       Z6, Z15, Z6
+	VPADDQ       Z3, Z4, Z16
+	VPSUBQ       Z4, Z3, Z3
+	VPBROADCASTQ inverse4ReduceStarts<>+0(SB), Z17
+	VPMADD52HUQ  Z11, Z16, Z17
+	VPXORQ       Z4, Z4, Z4
+	VPMADD52LUQ  Z8, Z16, Z4
+	VPMADD52LUQ  Z0, Z17, Z4
+	VPADDQ       Z5, Z6, Z18
+	VPSUBQ       Z6, Z5, Z5
+	VPXORQ       Z19, Z19, Z19
+	VPMADD52HUQ  Z12, Z18, Z19
+	VPXORQ       Z6, Z6, Z6
+	VPMADD52LUQ  Z9, Z18, Z6
+	VPMADD52LUQ  Z0, Z19, Z6
+	VPADDQ       Z3, Z5, Z20
+	VPSUBQ       Z5, Z3, Z3
+	VPXORQ       Z21, Z21, Z21
+	VPMADD52HUQ  Z10, Z20, Z21
+	VPXORQ       Z5, Z5, Z5
+	VPMADD52LUQ  Z7, Z20, Z5
+	VPMADD52LUQ  Z0, Z21, Z5
+	VPADDQ       Z4, Z6, Z22
+	VPSUBQ       Z6, Z4, Z4
+	VPXORQ       Z23, Z23, Z23
+	VPMADD52HUQ  Z10, Z22, Z23
+	VPXORQ       Z6, Z6, Z6
+	VPMADD52LUQ  Z7, Z22, Z6
+	VPMADD52LUQ  Z0, Z23, Z6
+	VMOVDQA64    Z2, Z24
+	VPMADD52HUQ  Z1, Z3, Z24
+	VPMADD52LUQ  Z0, Z24, Z3
+	VMOVDQA64    Z2, Z25
+	VPMADD52HUQ  Z1, Z4, Z25
+	VPMADD52LUQ  Z0, Z25, Z4
+	VMOVDQA64    Z2, Z26
+	VPMADD52HUQ  Z1, Z5, Z26
+	VPMADD52LUQ  Z0, Z26, Z5
+	VMOVDQA64    Z2, Z27
+	VPMADD52HUQ  Z1, Z6, Z27
+	VPMADD52LUQ  Z0, Z27, Z6
+	VMOVDQU64    Z3, (CX)
+	VMOVDQU64    Z4, (CX)(BX*1)
+	VMOVDQU64    Z5, (CX)(BX*2)
+	VMOVDQU64    Z6, (CX)(R10*1)
+	ADDQ         $0x40, DX
+	ADDQ         $0x40, CX
+	DECQ         R11
+	JNZ          column
+
+	// to the next block
+	IMUL3Q $0x03, BX, R11
+	ADDQ   R11, DX
+	ADDQ   R11, CX
+	INCQ   DI
+	DECQ   SI
+	JNZ    block
+	VZEROUPPER
+	RET
+
+DATA inverse4ReduceStarts<>+0(SB)/8, $-2
+DATA inverse4ReduceStarts<>+8(SB)/8, $-4
+DATA inverse4ReduceStarts<>+16(SB)/8, $-4
+DATA inverse4ReduceStarts<>+24(SB)/8, $+0
+DATA inverse4ReduceStarts<>+32(SB)/8, $+0
+DATA inverse4ReduceStarts<>+40(SB)/8, $+0
+DATA inverse4ReduceStarts<>+48(SB)/8, $-4
+DATA inverse4ReduceStarts<>+56(SB)/8, $+0
+DATA inverse4ReduceStarts<>+64(SB)/8, $+0
+DATA inverse4ReduceStarts<>+72(SB)/8, $+0
+DATA inverse4ReduceStarts<>+80(SB)/8, $-2
+DATA inverse4ReduceStarts<>+88(SB)/8, $+0
+DATA inverse4ReduceStarts<>+96(SB)/8, $-2
+DATA inverse4ReduceStarts<>+104(SB)/8, $+0
+DATA inverse4ReduceStarts<>+112(SB)/8, $-2
+DATA inverse4ReduceStarts<>+120(SB)/8, $+0
+DATA inverse4ReduceStarts<>+128(SB)/8, $-2
+DATA inverse4ReduceStarts<>+136(SB)/8, $+0
+GLOBL inverse4ReduceStarts<>(SB), RODATA|NOPTR, $144
+
+// func inverse4ReduceLast(dst *uint64, src *uint64, part uint64, blocks uint64, root uint64, table *uint64, tableSize uint64, c *[28]uint64)
+// Requires: AVX, AVX512F, AVX512IFMA
+TEXT ·inverse4ReduceLast(SB), NOSPLIT, $0-64
+	MOVQ         c+56(FP), AX
+	VPBROADCASTQ 8(AX), Z0
+	VPBROADCASTQ 16(AX), Z1
+	VPXORQ       Z2, Z2, Z2
+	MOVQ         dst+0(FP), CX
+	MOVQ         src+8(FP), DX
+	MOVQ         part+16(FP), BX
+	MOVQ         blocks+24(FP), SI
+	MOVQ         root+32(FP), DI
+	MOVQ         table+40(FP), R8
+	MOVQ         tableSize+48(FP), R9
+	SHLQ         $0x03, BX
+	SHLQ         $0x03, R9
+	LEAQ         (BX)(BX*2), R10
+
+block:
+	LEAQ         (R8)(DI*8), R11
+	VPBROADCASTQ (R11), Z7
+	VPBROADCASTQ (R11)(R9*1), Z10
+
+	// next stage
+	SUBQ         R8, R11
+	LEAQ         (R8)(R11*2), R11
+	VPBROADCASTQ (R11), Z8
+	VPBROADCASTQ (R11)(R9*1), Z11
+	VPBROADCASTQ 8(R11), Z9
+	VPBROADCASTQ 8(R11)(R9*1), Z12
+	MOVQ         BX, R11
+	SHRQ         $0x06, R11
+
+column:
+	VMOVDQU64        (DX), Z3
+	VMOVDQU64        (DX)(BX*1), Z4
+	VMOVDQU64        (DX)(BX*2), Z5
+	VMOVDQU64        (DX)(R10*1), Z6
+	VPBROADCASTQ     72(AX), Z14
+	VPSUBQ           Z3, Z14, Z3
+	VPBROADCASTQ     64(AX), Z15
+	VPSUBQ           Z6, Z15, Z6
+	VPADDQ           Z3, Z4, Z16
+	VPSUBQ           Z4, Z3, Z3
+	VPBROADCASTQ     inverse4ReduceLastStarts<>+0(SB), Z17
+	VPMADD52HUQ      Z11, Z16, Z17
+	VPXORQ           Z4, Z4, Z4
+	VPMADD52LUQ      Z8, Z16, Z4
+	VPMADD52LUQ      Z0, Z17, Z4
+	VPADDQ           Z5, Z6, Z18
+	VPSUBQ           Z6, Z5, Z5
+	VPXORQ           Z19, Z19, Z19
+	VPMADD52HUQ      Z12, Z18, Z19
+	VPXORQ           Z6, Z6, Z6
+	VPMADD52LUQ      Z9, Z18, Z6
+	VPMADD52LUQ      Z0, Z19, Z6
+	VPADDQ           Z3, Z5, Z20
+	VPSUBQ           Z5, Z3, Z3
+	VMOVDQA64        Z20, Z5
+	VPADDQ           Z4, Z6, Z21
+	VPSUBQ           Z6, Z4, Z4
+	VMOVDQA64        Z21, Z6
+	VPXORQ           Z24, Z24, Z24
+	VPMADD52HUQ.BCST 96(AX), Z3, Z24
+	VPXORQ           Z22, Z22, Z22
+	VPMADD52LUQ.BCST 88(AX), Z3, Z22
+	VPMADD52LUQ      Z0, Z24, Z22
+	VPANDQ.BCST      32(AX), Z22, Z22
+	VPSUBQ.BCST      (AX), Z22, Z23
+	VPMINUQ          Z23, Z22, Z3
+	VMOVDQU64        Z3, (CX)
+	VPXORQ           Z27, Z27, Z27
+	VPMADD52HUQ.BCST 96(AX), Z4, Z27
+	VPXORQ           Z25, Z25, Z25
+	VPMADD52LUQ.BCST 88(AX), Z4, Z25
+	VPMADD52LUQ      Z0, Z27, Z25
+	VPANDQ.BCST      32(AX), Z25, Z25
+	VPSUBQ.BCST      (AX), Z25, Z26
+	VPMINUQ          Z26, Z25, Z4
+	VMOVDQU64        Z4, (CX)(BX*1)
+	VPXORQ           Z30, Z30, Z30
+	VPMADD52HUQ.BCST 112(AX), Z5, Z30
+	VPXORQ           Z28, Z28, Z28
+	VPMADD52LUQ.BCST 104(AX), Z5, Z28
+	VPMADD52LUQ      Z0, Z30, Z28
+	VPANDQ.BCST      32(AX), Z28, Z28
+	VPSUBQ.BCST      (AX), Z28, Z29
+	VPMINUQ          Z29, Z28, Z5
+	VMOVDQU64        Z5, (CX)(BX*2)
+	VPXORQ           Z14, Z14, Z14
+	VPMADD52HUQ.BCST 112(AX), Z6, Z14
+	VPXORQ           Z31, Z31, Z31
+	VPMADD52LUQ.BCST 104(AX), Z6, Z31
+	VPMADD52LUQ      Z0, Z14, Z31
+	VPANDQ.BCST      32(AX), Z31, Z31
+	VPSUBQ.BCST      (AX), Z31, Z13
+	VPMINUQ          Z13, Z31, Z6
+	VMOVDQU64        Z6, (CX)(R10*1)
+	ADDQ             $0x40, DX
+	ADDQ             $0x40, CX
+	DECQ             R11
+	JNZ              column
+
+	// to the next block
+	IMUL3Q $0x03, BX, R11
+	ADDQ   R11, DX
+	ADDQ   R11, CX
+	INCQ   DI
+	DECQ   SI
+	JNZ    block
+	VZEROUPPER
+	RET
+
+DATA inverse4ReduceLastStarts<>+0(SB)/8, $-2
+DATA inverse4ReduceLastStarts<>+8(SB)/8, $-4
+DATA inverse4ReduceLastStarts<>+16(SB)/8, $-4
+DATA inverse4ReduceLastStarts<>+24(SB)/8, $+0
+DATA inverse4ReduceLastStarts<>+32(SB)/8, $+0
+DATA inverse4ReduceLastStarts<>+40(SB)/8, $+0
+DATA inverse4ReduceLastStarts<>+48(SB)/8, $-4
+DATA inverse4ReduceLastStarts<>+56(SB)/8, $+0
+DATA inverse4ReduceLastStarts<>+64(SB)/8, $+0
+DATA inverse4ReduceLastStarts<>+72(SB)/8, $+0
+DATA inverse4ReduceLastStarts<>+80(SB)/8, $-2
+DATA inverse4ReduceLastStarts<>+88(SB)/8, $+0
+DATA inverse4ReduceLastStarts<>+96(SB)/8, $-2
+DATA inverse4ReduceLastStarts<>+104(SB)/8, $+0
+DATA inverse4ReduceLastStarts<>+112(SB)/8, $-2
+DATA inverse4ReduceLastStarts<>+120(SB)/8, $+0
+DATA inverse4ReduceLastStarts<>+128(SB)/8, $-2
+DATA inverse4ReduceLastStarts<>+136(SB)/8, $+0
+GLOBL inverse4ReduceLastStarts<>(SB), RODATA|NOPTR, $144
+
+// func inverseFirstEvery(dst *uint64, src *uint64, blocks uint64, root uint64, table *uint64, tableSize uint64, c *[28]uint64)
+// Requires: AVX, AVX512DQ, AVX512F, AVX512IFMA
+TEXT ·inverseFirstEvery(SB), NOSPLIT, $0-56
+	MOVQ         c+48(FP), AX
+	VPBROADCASTQ 8(AX), Z0
+	VPBROADCASTQ 16(AX), Z1
+	VPXORQ       Z2, Z2, Z2
+	MOVQ         dst+0(FP), CX
+	MOVQ         src+8(FP), DX
+	MOVQ         blocks+16(FP), BX
+	MOVQ         table+32(FP), SI
+	MOVQ         tableSize+40(FP), DI
+	MOVQ         root+24(FP), R8
+	SHLQ         $0x03, DI
+	SHLQ         $0x03, R8
+	LEAQ         (SI)(R8*1), R9
+	SHLQ         $0x01, R8
+	LEAQ         (SI)(R8*1), R10
+	SHLQ         $0x01, R8
+	LEAQ         (SI)(R8*1), R11
+	SHLQ         $0x01, R8
+	LEAQ         (SI)(R8*1), R12
+	SHLQ         $0x01, R8
+	LEAQ         (SI)(R8*1), R13
+	SHLQ         $0x01, R8
+	LEAQ         (SI)(R8*1), SI
+	VMOVDQU64    inverseFirstEveryShuffles<>+0(SB), Z3
+	VMOVDQU64    inverseFirstEveryShuffles<>+64(SB), Z4
+	VMOVDQU64    inverseFirstEveryShuffles<>+128(SB), Z5
+	VMOVDQU64    inverseFirstEveryShuffles<>+192(SB), Z6
+	VMOVDQU64    inverseFirstEveryShuffles<>+256(SB), Z7
+	VMOVDQU64    inverseFirstEveryShuffles<>+320(SB), Z8
+	VMOVDQU64    inverseFirstEveryShuffles<>+384(SB), Z9
+	VMOVDQU64    inverseFirstEveryShuffles<>+448(SB), Z10
+	VPBROADCASTQ (AX), Z11
+
+block:
+	VMOVDQU64        (DX), Z13
+	VMOVDQU64        64(DX), Z14
+	VMOVDQA64        Z13, Z21
+	VPERMT2Q         Z14, Z3, Z13
+	VPERMT2Q         Z14, Z4, Z21
+	VPSUBQ           Z21, Z13, Z23
+	VPADDQ.BCST      56(AX), Z23, Z23
+	VPADDQ           Z13, Z21, Z13
+	VPXORQ           Z24, Z24, Z24
+	VPMADD52HUQ      (SI)(DI*1), Z23, Z24
+	VPXORQ           Z21, Z21, Z21
+	VPMADD52LUQ      (SI), Z23, Z21
+	VPMADD52LUQ      Z0, Z24, Z21
+	VMOVDQA64        Z2, Z25
+	VPMADD52HUQ      Z1, Z13, Z25
+	VPMADD52LUQ      Z0, Z25, Z13
+	VMOVDQA64        Z13, Z14
+	VPERMT2Q         Z21, Z5, Z13
+	VPERMT2Q         Z21, Z6, Z14
+	VBROADCASTI64X4  (R13), Z26
+	VBROADCASTI64X4  (R13)(DI*1), Z27
+	VPSUBQ           Z14, Z13, Z28
+	VPADDQ.BCST      56(AX), Z28, Z28
+	VPADDQ           Z13, Z14, Z13
+	VPXORQ           Z29, Z29, Z29
+	VPMADD52HUQ      Z27, Z28, Z29
+	VPXORQ           Z14, Z14, Z14
+	VPMADD52LUQ      Z26, Z28, Z14
+	VPMADD52LUQ      Z0, Z29, Z14
+	VMOVDQA64        Z2, Z30
+	VPMADD52HUQ      Z1, Z13, Z30
+	VPMADD52LUQ      Z0, Z30, Z13
+	VMOVDQA64        Z13, Z21
+	VPERMT2Q         Z14, Z7, Z13
+	VPERMT2Q         Z14, Z8, Z21
+	VBROADCASTI64X2  (R12), Z31
+	VBROADCASTI64X2  (R12)(DI*1), Z22
+	VPSUBQ           Z21, Z13, Z23
+	VPADDQ.BCST      56(AX), Z23, Z23
+	VPADDQ           Z13, Z21, Z13
+	VPXORQ           Z24, Z24, Z24
+	VPMADD52HUQ      Z22, Z23, Z24
+	VPXORQ           Z21, Z21, Z21
+	VPMADD52LUQ      Z31, Z23, Z21
+	VPMADD52LUQ      Z0, Z24, Z21
+	VMOVDQA64        Z2, Z25
+	VPMADD52HUQ      Z1, Z13, Z25
+	VPMADD52LUQ      Z0, Z25, Z13
+	VMOVDQA64        Z13, Z14
+	VPERMT2Q         Z21, Z9, Z13
+	VPERMT2Q         Z21, Z10, Z14
+	VMOVDQU64        128(DX), Z15
+	VMOVDQU64        192(DX), Z16
+	VMOVDQA64        Z15, Z21
+	VPERMT2Q         Z16, Z3, Z15
+	VPERMT2Q         Z16, Z4, Z21
+	VPSUBQ           Z21, Z15, Z26
+	VPADDQ.BCST      56(AX), Z26, Z26
+	VPADDQ           Z15, Z21, Z15
+	VPXORQ           Z27, Z27, Z27
+	VPMADD52HUQ      64(SI)(DI*1), Z26, Z27
+	VPXORQ           Z21, Z21, Z21
+	VPMADD52LUQ      64(SI), Z26, Z21
+	VPMADD52LUQ      Z0, Z27, Z21
+	VMOVDQA64        Z2, Z28
+	VPMADD52HUQ      Z1, Z15, Z28
+	VPMADD52LUQ      Z0, Z28, Z15
+	VMOVDQA64        Z15, Z16
+	VPERMT2Q         Z21, Z5, Z15
+	VPERMT2Q         Z21, Z6, Z16
+	VBROADCASTI64X4  32(R13), Z29
+	VBROADCASTI64X4  32(R13)(DI*1), Z30
+	VPSUBQ           Z16, Z15, Z31
+	VPADDQ.BCST      56(AX), Z31, Z31
+	VPADDQ           Z15, Z16, Z15
+	VPXORQ           Z22, Z22, Z22
+	VPMADD52HUQ      Z30, Z31, Z22
+	VPXORQ           Z16, Z16, Z16
+	VPMADD52LUQ      Z29, Z31, Z16
+	VPMADD52LUQ      Z0, Z22, Z16
+	VMOVDQA64        Z2, Z23
+	VPMADD52HUQ      Z1, Z15, Z23
+	VPMADD52LUQ      Z0, Z23, Z15
+	VMOVDQA64        Z15, Z21
+	VPERMT2Q         Z16, Z7, Z15
+	VPERMT2Q         Z16, Z8, Z21
+	VBROADCASTI64X2  16(R12), Z24
+	VBROADCASTI64X2  16(R12)(DI*1), Z25
+	VPSUBQ           Z21, Z15, Z26
+	VPADDQ.BCST      56(AX), Z26, Z26
+	VPADDQ           Z15, Z21, Z15
+	VPXORQ           Z27, Z27, Z27
+	VPMADD52HUQ      Z25, Z26, Z27
+	VPXORQ           Z21, Z21, Z21
+	VPMADD52LUQ      Z24, Z26, Z21
+	VPMADD52LUQ      Z0, Z27, Z21
+	VMOVDQA64        Z2, Z28
+	VPMADD52HUQ      Z1, Z15, Z28
+	VPMADD52LUQ      Z0, Z28, Z15
+	VMOVDQA64        Z15, Z16
+	VPERMT2Q         Z21, Z9, Z15
+	VPERMT2Q         Z21, Z10, Z16
+	VMOVDQU64        256(DX), Z17
+	VMOVDQU64        320(DX), Z18
+	VMOVDQA64        Z17, Z21
+	VPERMT2Q         Z18, Z3, Z17
+	VPERMT2Q         Z18, Z4, Z21
+	VPSUBQ           Z21, Z17, Z29
+	VPADDQ.BCST      56(AX), Z29, Z29
+	VPADDQ           Z17, Z21, Z17
+	VPXORQ           Z30, Z30, Z30
+	VPMADD52HUQ      128(SI)(DI*1), Z29, Z30
+	VPXORQ           Z21, Z21, Z21
+	VPMADD52LUQ      128(SI), Z29, Z21
+	VPMADD52LUQ      Z0, Z30, Z21
+	VMOVDQA64        Z2, Z31
+	VPMADD52HUQ      Z1, Z17, Z31
+	VPMADD52LUQ      Z0, Z31, Z17
+	VMOVDQA64        Z17, Z18
+	VPERMT2Q         Z21, Z5, Z17
+	VPERMT2Q         Z21, Z6, Z18
+	VBROADCASTI64X4  64(R13), Z22
+	VBROADCASTI64X4  64(R13)(DI*1), Z23
+	VPSUBQ           Z18, Z17, Z24
+	VPADDQ.BCST      56(AX), Z24, Z24
+	VPADDQ           Z17, Z18, Z17
+	VPXORQ           Z25, Z25, Z25
+	VPMADD52HUQ      Z23, Z24, Z25
+	VPXORQ           Z18, Z18, Z18
+	VPMADD52LUQ      Z22, Z24, Z18
+	VPMADD52LUQ      Z0, Z25, Z18
+	VMOVDQA64        Z2, Z26
+	VPMADD52HUQ      Z1, Z17, Z26
+	VPMADD52LUQ      Z0, Z26, Z17
+	VMOVDQA64        Z17, Z21
+	VPERMT2Q         Z18, Z7, Z17
+	VPERMT2Q         Z18, Z8, Z21
+	VBROADCASTI64X2  32(R12), Z27
+	VBROADCASTI64X2  32(R12)(DI*1), Z28
+	VPSUBQ           Z21, Z17, Z29
+	VPADDQ.BCST      56(AX), Z29, Z29
+	VPADDQ           Z17, Z21, Z17
+	VPXORQ           Z30, Z30, Z30
+	VPMADD52HUQ      Z28, Z29, Z30
+	VPXORQ           Z21, Z21, Z21
+	VPMADD52LUQ      Z27, Z29, Z21
+	VPMADD52LUQ      Z0, Z30, Z21
+	VMOVDQA64        Z2, Z31
+	VPMADD52HUQ      Z1, Z17, Z31
+	VPMADD52LUQ      Z0, Z31, Z17
+	VMOVDQA64        Z17, Z18
+	VPERMT2Q         Z21, Z9, Z17
+	VPERMT2Q         Z21, Z10, Z18
+	VMOVDQU64        384(DX), Z19
+	VMOVDQU64        448(DX), Z20
+	VMOVDQA64        Z19, Z21
+	VPERMT2Q         Z20, Z3, Z19
+	VPERMT2Q         Z20, Z4, Z21
+	VPSUBQ           Z21, Z19, Z22
+	VPADDQ.BCST      56(AX), Z22, Z22
+	VPADDQ           Z19, Z21, Z19
+	VPXORQ           Z23, Z23, Z23
+	VPMADD52HUQ      192(SI)(DI*1), Z22, Z23
+	VPXORQ           Z21, Z21, Z21
+	VPMADD52LUQ      192(SI), Z22, Z21
+	VPMADD52LUQ      Z0, Z23, Z21
+	VMOVDQA64        Z2, Z24
+	VPMADD52HUQ      Z1, Z19, Z24
+	VPMADD52LUQ      Z0, Z24, Z19
+	VMOVDQA64        Z19, Z20
+	VPERMT2Q         Z21, Z5, Z19
+	VPERMT2Q         Z21, Z6, Z20
+	VBROADCASTI64X4  96(R13), Z25
+	VBROADCASTI64X4  96(R13)(DI*1), Z26
+	VPSUBQ           Z20, Z19, Z27
+	VPADDQ.BCST      56(AX), Z27, Z27
+	VPADDQ           Z19, Z20, Z19
+	VPXORQ           Z28, Z28, Z28
+	VPMADD52HUQ      Z26, Z27, Z28
+	VPXORQ           Z20, Z20, Z20
+	VPMADD52LUQ      Z25, Z27, Z20
+	VPMADD52LUQ      Z0, Z28, Z20
+	VMOVDQA64        Z2, Z29
+	VPMADD52HUQ      Z1, Z19, Z29
+	VPMADD52LUQ      Z0, Z29, Z19
+	VMOVDQA64        Z19, Z21
+	VPERMT2Q         Z20, Z7, Z19
+	VPERMT2Q         Z20, Z8, Z21
+	VBROADCASTI64X2  48(R12), Z30
+	VBROADCASTI64X2  48(R12)(DI*1), Z31
+	VPSUBQ           Z21, Z19, Z22
+	VPADDQ.BCST      56(AX), Z22, Z22
+	VPADDQ           Z19, Z21, Z19
+	VPXORQ           Z23, Z23, Z23
+	VPMADD52HUQ      Z31, Z22, Z23
+	VPXORQ           Z21, Z21, Z21
+	VPMADD52LUQ      Z30, Z22, Z21
+	VPMADD52LUQ      Z0, Z23, Z21
+	VMOVDQA64        Z2, Z24
+	VPMADD52HUQ      Z1, Z19, Z24
+	VPMADD52LUQ      Z0, Z24, Z19
+	VMOVDQA64        Z19, Z20
+	VPERMT2Q         Z21, Z9, Z19
+	VPERMT2Q         Z21, Z10, Z20
+	VPSUBQ           Z14, Z13, Z25
+	VPADDQ.BCST      56(AX), Z25, Z25
+	VPADDQ           Z13, Z14, Z13
+	VPXORQ           Z26, Z26, Z26
+	VPMADD52HUQ.BCST (R11)(DI*1), Z25, Z26
+	VPXORQ           Z14, Z14, Z14
+	VPMADD52LUQ.BCST (R11), Z25, Z14
+	VPMADD52LUQ      Z0, Z26, Z14
+	VPSUBQ           Z16, Z15, Z27
+	VPADDQ.BCST      56(AX), Z27, Z27
+	VPADDQ           Z15, Z16, Z15
+	VPXORQ           Z28, Z28, Z28
+	VPMADD52HUQ.BCST 8(R11)(DI*1), Z27, Z28
+	VPXORQ           Z16, Z16, Z16
+	VPMADD52LUQ.BCST 8(R11), Z27, Z16
+	VPMADD52LUQ      Z0, Z28, Z16
+	VPSUBQ           Z18, Z17, Z29
+	VPADDQ.BCST      56(AX), Z29, Z29
+	VPADDQ           Z17, Z18, Z17
+	VPXORQ           Z30, Z30, Z30
+	VPMADD52HUQ.BCST 16(R11)(DI*1), Z29, Z30
+	VPXORQ           Z18, Z18, Z18
+	VPMADD52LUQ.BCST 16(R11), Z29, Z18
+	VPMADD52LUQ      Z0, Z30, Z18
+	VPSUBQ           Z20, Z19, Z31
+	VPADDQ.BCST      56(AX), Z31, Z31
+	VPADDQ           Z19, Z20, Z19
+	VPXORQ           Z22, Z22, Z22
+	VPMADD52HUQ.BCST 24(R11)(DI*1), Z31, Z22
+	VPXORQ           Z20, Z20, Z20
+	VPMADD52LUQ.BCST 24(R11), Z31, Z20
+	VPMADD52LUQ      Z0, Z22, Z20
+	VMOVDQA64        Z2, Z23
+	VPMADD52HUQ      Z1, Z13, Z23
+	VPMADD52LUQ      Z0, Z23, Z13
+	VMOVDQA64        Z2, Z24
+	VPMADD52HUQ      Z1, Z15, Z24
+	VPMADD52LUQ      Z0, Z24, Z15
+	VMOVDQA64        Z2, Z25
+	VPMADD52HUQ      Z1, Z17, Z25
+	VPMADD52LUQ      Z0, Z25, Z17
+	VMOVDQA64        Z2, Z26
+	VPMADD52HUQ      Z1, Z19, Z26
+	VPMADD52LUQ      Z0, Z26, Z19
+	VPSUBQ           Z15, Z13, Z27
+	VPADDQ.BCST      56(AX), Z27, Z27
+	VPADDQ           Z13, Z15, Z13
+	VPXORQ           Z28, Z28, Z28
+	VPMADD52HUQ.BCST (R10)(DI*1), Z27, Z28
+	VPXORQ           Z15, Z15, Z15
+	VPMADD52LUQ.BCST (R10), Z27, Z15
+	VPMADD52LUQ      Z0, Z28, Z15
+	VPSUBQ           Z16, Z14, Z29
+	VPADDQ.BCST      56(AX), Z29, Z29
+	VPADDQ           Z14, Z16, Z14
+	VPXORQ           Z30, Z30, Z30
+	VPMADD52HUQ.BCST (R10)(DI*1), Z29, Z30
+	VPXORQ           Z16, Z16, Z16
+	VPMADD52LUQ.BCST (R10), Z29, Z16
+	VPMADD52LUQ      Z0, Z30, Z16
+	VPSUBQ           Z19, Z17, Z31
+	VPADDQ.BCST      56(AX), Z31, Z31
+	VPADDQ           Z17, Z19, Z17
+	VPXORQ           Z22, Z22, Z22
+	VPMADD52HUQ.BCST 8(R10)(DI*1), Z31, Z22
+	VPXORQ           Z19, Z19, Z19
+	VPMADD52LUQ.BCST 8(R10), Z31, Z19
+	VPMADD52LUQ      Z0, Z22, Z19
+	VPSUBQ           Z20, Z18, Z23
+	VPADDQ.BCST      56(AX), Z23, Z23
+	VPADDQ           Z18, Z20, Z18
+	VPXORQ           Z24, Z24, Z24
+	VPMADD52HUQ.BCST 8(R10)(DI*1), Z23, Z24
+	VPXORQ           Z20, Z20, Z20
+	VPMADD52LUQ.BCST 8(R10), Z23, Z20
+	VPMADD52LUQ      Z0, Z24, Z20
+	VMOVDQA64        Z2, Z25
+	VPMADD52HUQ      Z1, Z13, Z25
+	VPMADD52LUQ      Z0, Z25, Z13
+	VMOVDQA64        Z2, Z26
+	VPMADD52HUQ      Z1, Z14, Z26
+	VPMADD52LUQ      Z0, Z26, Z14
+	VMOVDQA64        Z2, Z27
+	VPMADD52HUQ      Z1, Z17, Z27
+	VPMADD52LUQ      Z0, Z27, Z17
+	VMOVDQA64        Z2, Z28
+	VPMADD52HUQ      Z1, Z18, Z28
+	VPMADD52LUQ      Z0, Z28, Z18
+	VPSUBQ           Z17, Z13, Z29
+	VPADDQ.BCST      56(AX), Z29, Z29
+	VPADDQ           Z13, Z17, Z13
+	VPXORQ           Z30, Z30, Z30
+	VPMADD52HUQ.BCST (R9)(DI*1), Z29, Z30
+	VPXORQ           Z17, Z17, Z17
+	VPMADD52LUQ.BCST (R9), Z29, Z17
+	VPMADD52LUQ      Z0, Z30, Z17
+	VPSUBQ           Z18, Z14, Z31
+	VPADDQ.BCST      56(AX), Z31, Z31
+	VPADDQ           Z14, Z18, Z14
+	VPXORQ           Z22, Z22, Z22
+	VPMADD52HUQ.BCST (R9)(DI*1), Z31, Z22
+	VPXORQ           Z18, Z18, Z18
+	VPMADD52LUQ.BCST (R9), Z31, Z18
+	VPMADD52LUQ      Z0, Z22, Z18
+	VPSUBQ           Z19, Z15, Z23
+	VPADDQ.BCST      56(AX), Z23, Z23
+	VPADDQ           Z15, Z19, Z15
+	VPXORQ           Z24, Z24, Z24
+	VPMADD52HUQ.BCST (R9)(DI*1), Z23, Z24
+	VPXORQ           Z19, Z19, Z19
+	VPMADD52LUQ.BCST (R9), Z23, Z19
+	VPMADD52LUQ      Z0, Z24, Z19
+	VPSUBQ           Z20, Z16, Z25
+	VPADDQ.BCST      56(AX), Z25, Z25
+	VPADDQ           Z16, Z20, Z16
+	VPXORQ           Z26, Z26, Z26
+	VPMADD52HUQ.BCST (R9)(DI*1), Z25, Z26
+	VPXORQ           Z20, Z20, Z20
+	VPMADD52LUQ.BCST (R9), Z25, Z20
+	VPMADD52LUQ      Z0, Z26, Z20
+	VMOVDQA64        Z2, Z27
+	VPMADD52HUQ      Z1, Z13, Z27
+	VPMADD52LUQ      Z0, Z27, Z13
+	VMOVDQA64        Z2, Z28
+	VPMADD52HUQ      Z1, Z14, Z28
+	VPMADD52LUQ      Z0, Z28, Z14
+	VMOVDQA64        Z2, Z29
+	VPMADD52HUQ      Z1, Z15, Z29
+	VPMADD52LUQ      Z0, Z29, Z15
+	VMOVDQA64        Z2, Z30
+	VPMADD52HUQ      Z1, Z16, Z30
+	VPMADD52LUQ      Z0, Z30, Z16
+	VMOVDQU64        Z13, (CX)
+	VMOVDQU64        Z14, 64(CX)
+	VMOVDQU64        Z15, 128(CX)
+	VMOVDQU64        Z16, 192(CX)
+	VMOVDQU64        Z17, 256(CX)
+	VMOVDQU64        Z18, 320(CX)
+	VMOVDQU64        Z19, 384(CX)
+	VMOVDQU64        Z20, 448(CX)
+	ADDQ             $0x00000200, DX
+	ADDQ             $0x00000200, CX
+	ADDQ             $0x00000008, R9
+	ADDQ             $0x00000010, R10
+	ADDQ             $0x00000020, R11
+	ADDQ             $0x00000040, R12
+	ADDQ             $0x00000080, R13
+	ADDQ             $0x00000100, SI
+	DECQ             BX
+	JNZ              block
+	VZEROUPPER
+	RET
+
+DATA inverseFirstEveryStarts<>+0(SB)/8, $-2
+DATA inverseFirstEveryStarts<>+8(SB)/8, $-4
+DATA inverseFirstEveryStarts<>+16(SB)/8, $-4
+DATA inverseFirstEveryStarts<>+24(SB)/8, $+0
+DATA inverseFirstEveryStarts<>+32(SB)/8, $+0
+DATA inverseFirstEveryStarts<>+40(SB)/8, $+0
+DATA inverseFirstEveryStarts<>+48(SB)/8, $-4
+DATA inverseFirstEveryStarts<>+56(SB)/8, $+0
+DATA inverseFirstEveryStarts<>+64(SB)/8, $+0
+DATA inverseFirstEveryStarts<>+72(SB)/8, $+0
+DATA inverseFirstEveryStarts<>+80(SB)/8, $-2
+DATA inverseFirstEveryStarts<>+88(SB)/8, $+0
+DATA inverseFirstEveryStarts<>+96(SB)/8, $-2
+DATA inverseFirstEveryStarts<>+104(SB)/8, $+0
+DATA inverseFirstEveryStarts<>+112(SB)/8, $-2
+DATA inverseFirstEveryStarts<>+120(SB)/8, $+0
+DATA inverseFirstEveryStarts<>+128(SB)/8, $-2
+DATA inverseFirstEveryStarts<>+136(SB)/8, $+0
+GLOBL inverseFirstEveryStarts<>(SB), RODATA|NOPTR, $144
+
+DATA inverseFirstEveryShuffles<>+0(SB)/8, $0x0000000000000000
+DATA inverseFirstEveryShuffles<>+8(SB)/8, $0x0000000000000002
+DATA inverseFirstEveryShuffles<>+16(SB)/8, $0x0000000000000004
+DATA inverseFirstEveryShuffles<>+24(SB)/8, $0x0000000000000006
+DATA inverseFirstEveryShuffles<>+32(SB)/8, $0x0000000000000008
+DATA inverseFirstEveryShuffles<>+40(SB)/8, $0x000000000000000a
+DATA inverseFirstEveryShuffles<>+48(SB)/8, $0x000000000000000c
+DATA inverseFirstEveryShuffles<>+56(SB)/8, $0x000000000000000e
+DATA inverseFirstEveryShuffles<>+64(SB)/8, $0x0000000000000001
+DATA inverseFirstEveryShuffles<>+72(SB)/8, $0x0000000000000003
+DATA inverseFirstEveryShuffles<>+80(SB)/8, $0x0000000000000005
+DATA inverseFirstEveryShuffles<>+88(SB)/8, $0x0000000000000007
+DATA inverseFirstEveryShuffles<>+96(SB)/8, $0x0000000000000009
+DATA inverseFirstEveryShuffles<>+104(SB)/8, $0x000000000000000b
+DATA inverseFirstEveryShuffles<>+112(SB)/8, $0x000000000000000d
+DATA inverseFirstEveryShuffles<>+120(SB)/8, $0x000000000000000f
+DATA inverseFirstEveryShuffles<>+128(SB)/8, $0x0000000000000000
+DATA inverseFirstEveryShuffles<>+136(SB)/8, $0x0000000000000002
+DATA inverseFirstEveryShuffles<>+144(SB)/8, $0x0000000000000004
+DATA inverseFirstEveryShuffles<>+152(SB)/8, $0x0000000000000006
+DATA inverseFirstEveryShuffles<>+160(SB)/8, $0x0000000000000008
+DATA inverseFirstEveryShuffles<>+168(SB)/8, $0x000000000000000a
+DATA inverseFirstEveryShuffles<>+176(SB)/8, $0x000000000000000c
+DATA inverseFirstEveryShuffles<>+184(SB)/8, $0x000000000000000e
+DATA inverseFirstEveryShuffles<>+192(SB)/8, $0x0000000000000001
+DATA inverseFirstEveryShuffles<>+200(SB)/8, $0x0000000000000003
+DATA inverseFirstEveryShuffles<>+208(SB)/8, $0x0000000000000005
+DATA inverseFirstEveryShuffles<>+216(SB)/8, $0x0000000000000007
+DATA inverseFirstEveryShuffles<>+224(SB)/8, $0x0000000000000009
+DATA inverseFirstEveryShuffles<>+232(SB)/8, $0x000000000000000b
+DATA inverseFirstEveryShuffles<>+240(SB)/8, $0x000000000000000d
+DATA inverseFirstEveryShuffles<>+248(SB)/8, $0x000000000000000f
+DATA inverseFirstEveryShuffles<>+256(SB)/8, $0x0000000000000000
+DATA inverseFirstEveryShuffles<>+264(SB)/8, $0x0000000000000002
+DATA inverseFirstEveryShuffles<>+272(SB)/8, $0x0000000000000004
+DATA inverseFirstEveryShuffles<>+280(SB)/8, $0x0000000000000006
+DATA inverseFirstEveryShuffles<>+288(SB)/8, $0x0000000000000008
+DATA inverseFirstEveryShuffles<>+296(SB)/8, $0x000000000000000a
+DATA inverseFirstEveryShuffles<>+304(SB)/8, $0x000000000000000c
+DATA inverseFirstEveryShuffles<>+312(SB)/8, $0x000000000000000e
+DATA inverseFirstEveryShuffles<>+320(SB)/8, $0x0000000000000001
+DATA inverseFirstEveryShuffles<>+328(SB)/8, $0x0000000000000003
+DATA inverseFirstEveryShuffles<>+336(SB)/8, $0x0000000000000005
+DATA inverseFirstEveryShuffles<>+344(SB)/8, $0x0000000000000007
+DATA inverseFirstEveryShuffles<>+352(SB)/8, $0x0000000000000009
+DATA inverseFirstEveryShuffles<>+360(SB)/8, $0x000000000000000b
+DATA inverseFirstEveryShuffles<>+368(SB)/8, $0x000000000000000d
+DATA inverseFirstEveryShuffles<>+376(SB)/8, $0x000000000000000f
+DATA inverseFirstEveryShuffles<>+384(SB)/8, $0x0000000000000000
+DATA inverseFirstEveryShuffles<>+392(SB)/8, $0x0000000000000002
+DATA inverseFirstEveryShuffles<>+400(SB)/8, $0x0000000000000004
+DATA inverseFirstEveryShuffles<>+408(SB)/8, $0x0000000000000006
+DATA inverseFirstEveryShuffles<>+416(SB)/8, $0x0000000000000008
+DATA inverseFirstEveryShuffles<>+424(SB)/8, $0x000000000000000a
+DATA inverseFirstEveryShuffles<>+432(SB)/8, $0x000000000000000c
+DATA inverseFirstEveryShuffles<>+440(SB)/8, $0x000000000000000e
+DATA inverseFirstEveryShuffles<>+448(SB)/8, $0x0000000000000001
+DATA inverseFirstEveryShuffles<>+456(SB)/8, $0x0000000000000003
+DATA inverseFirstEveryShuffles<>+464(SB)/8, $0x0000000000000005
+DATA inverseFirstEveryShuffles<>+472(SB)/8, $0x0000000000000007
+DATA inverseFirstEveryShuffles<>+480(SB)/8, $0x0000000000000009
+DATA inverseFirstEveryShuffles<>+488(SB)/8, $0x000000000000000b
+DATA inverseFirstEveryShuffles<>+496(SB)/8, $0x000000000000000d
+DATA inverseFirstEveryShuffles<>+504(SB)/8, $0x000000000000000f
+GLOBL inverseFirstEveryShuffles<>(SB), RODATA|NOPTR, $512
+
+// func inverse8Every(dst *uint64, src *uint64, part uint64, blocks uint64, root uint64, table *uint64, tableSize uint64, c *[28]uint64)
 // Requires: AVX, AVX512F, AVX512IFMA
 TEXT ·inverse8Every(SB), NOSPLIT, $0-64
 	MOVQ         c+56(FP), AX
@@ -4551,33 +5776,33 @@ column:
 	VPSUBQ      Z4, Z3, Z26
 	VPADDQ.BCST 56(AX), Z26, Z26
 	VPADDQ      Z3, Z4, Z3
-	VMOVDQA64   Z2, Z27
+	VPXORQ      Z27, Z27, Z27
 	VPMADD52HUQ Z21, Z26, Z27
-	VMOVDQA64   Z2, Z4
+	VPXORQ      Z4, Z4, Z4
 	VPMADD52LUQ Z14, Z26, Z4
 	VPMADD52LUQ Z0, Z27, Z4
 	VPSUBQ      Z6, Z5, Z28
 	VPADDQ.BCST 56(AX), Z28, Z28
 	VPADDQ      Z5, Z6, Z5
-	VMOVDQA64   Z2, Z29
+	VPXORQ      Z29, Z29, Z29
 	VPMADD52HUQ Z22, Z28, Z29
-	VMOVDQA64   Z2, Z6
+	VPXORQ      Z6, Z6, Z6
 	VPMADD52LUQ Z15, Z28, Z6
 	VPMADD52LUQ Z0, Z29, Z6
 	VPSUBQ      Z8, Z7, Z30
 	VPADDQ.BCST 56(AX), Z30, Z30
 	VPADDQ      Z7, Z8, Z7
-	VMOVDQA64   Z2, Z31
+	VPXORQ      Z31, Z31, Z31
 	VPMADD52HUQ Z23, Z30, Z31
-	VMOVDQA64   Z2, Z8
+	VPXORQ      Z8, Z8, Z8
 	VPMADD52LUQ Z16, Z30, Z8
 	VPMADD52LUQ Z0, Z31, Z8
 	VPSUBQ      Z10, Z9, Z25
 	VPADDQ.BCST 56(AX), Z25, Z25
 	VPADDQ      Z9, Z10, Z9
-	VMOVDQA64   Z2, Z26
+	VPXORQ      Z26, Z26, Z26
 	VPMADD52HUQ Z24, Z25, Z26
-	VMOVDQA64   Z2, Z10
+	VPXORQ      Z10, Z10, Z10
 	VPMADD52LUQ Z17, Z25, Z10
 	VPMADD52LUQ Z0, Z26, Z10
 	VMOVDQA64   Z2, Z27
@@ -4595,33 +5820,33 @@ column:
 	VPSUBQ      Z5, Z3, Z31
 	VPADDQ.BCST 56(AX), Z31, Z31
 	VPADDQ      Z3, Z5, Z3
-	VMOVDQA64   Z2, Z25
+	VPXORQ      Z25, Z25, Z25
 	VPMADD52HUQ Z19, Z31, Z25
-	VMOVDQA64   Z2, Z5
+	VPXORQ      Z5, Z5, Z5
 	VPMADD52LUQ Z12, Z31, Z5
 	VPMADD52LUQ Z0, Z25, Z5
 	VPSUBQ      Z6, Z4, Z26
 	VPADDQ.BCST 56(AX), Z26, Z26
 	VPADDQ      Z4, Z6, Z4
-	VMOVDQA64   Z2, Z27
+	VPXORQ      Z27, Z27, Z27
 	VPMADD52HUQ Z19, Z26, Z27
-	VMOVDQA64   Z2, Z6
+	VPXORQ      Z6, Z6, Z6
 	VPMADD52LUQ Z12, Z26, Z6
 	VPMADD52LUQ Z0, Z27, Z6
 	VPSUBQ      Z9, Z7, Z28
 	VPADDQ.BCST 56(AX), Z28, Z28
 	VPADDQ      Z7, Z9, Z7
-	VMOVDQA64   Z2, Z29
+	VPXORQ      Z29, Z29, Z29
 	VPMADD52HUQ Z20, Z28, Z29
-	VMOVDQA64   Z2, Z9
+	VPXORQ      Z9, Z9, Z9
 	VPMADD52LUQ Z13, Z28, Z9
 	VPMADD52LUQ Z0, Z29, Z9
 	VPSUBQ      Z10, Z8, Z30
 	VPADDQ.BCST 56(AX), Z30, Z30
 	VPADDQ      Z8, Z10, Z8
-	VMOVDQA64   Z2, Z31
+	VPXORQ      Z31, Z31, Z31
 	VPMADD52HUQ Z20, Z30, Z31
-	VMOVDQA64   Z2, Z10
+	VPXORQ      Z10, Z10, Z10
 	VPMADD52LUQ Z13, Z30, Z10
 	VPMADD52LUQ Z0, Z31, Z10
 	VMOVDQA64   Z2, Z25
@@ -4639,33 +5864,33 @@ column:
 	VPSUBQ      Z7, Z3, Z29
 	VPADDQ.BCST 56(AX), Z29, Z29
 	VPADDQ      Z3, Z7, Z3
-	VMOVDQA64   Z2, Z30
+	VPXORQ      Z30, Z30, Z30
 	VPMADD52HUQ Z18, Z29, Z30
-	VMOVDQA64   Z2, Z7
+	VPXORQ      Z7, Z7, Z7
 	VPMADD52LUQ Z11, Z29, Z7
 	VPMADD52LUQ Z0, Z30, Z7
 	VPSUBQ      Z8, Z4, Z31
 	VPADDQ.BCST 56(AX), Z31, Z31
 	VPADDQ      Z4, Z8, Z4
-	VMOVDQA64   Z2, Z25
+	VPXORQ      Z25, Z25, Z25
 	VPMADD52HUQ Z18, Z31, Z25
-	VMOVDQA64   Z2, Z8
+	VPXORQ      Z8, Z8, Z8
 	VPMADD52LUQ Z11, Z31, Z8
 	VPMADD52LUQ Z0, Z25, Z8
 	VPSUBQ      Z9, Z5, Z26
 	VPADDQ.BCST 56(AX), Z26, Z26
 	VPADDQ      Z5, Z9, Z5
-	VMOVDQA64   Z2, Z27
+	VPXORQ      Z27, Z27, Z27
 	VPMADD52HUQ Z18, Z26, Z27
-	VMOVDQA64   Z2, Z9
+	VPXORQ      Z9, Z9, Z9
 	VPMADD52LUQ Z11, Z26, Z9
 	VPMADD52LUQ Z0, Z27, Z9
 	VPSUBQ      Z10, Z6, Z28
 	VPADDQ.BCST 56(AX), Z28, Z28
 	VPADDQ      Z6, Z10, Z6
-	VMOVDQA64   Z2, Z29
+	VPXORQ      Z29, Z29, Z29
 	VPMADD52HUQ Z18, Z28, Z29
-	VMOVDQA64   Z2, Z10
+	VPXORQ      Z10, Z10, Z10
 	VPMADD52LUQ Z11, Z28, Z10
 	VPMADD52LUQ Z0, Z29, Z10
 	VMOVDQA64   Z2, Z30
@@ -4703,7 +5928,27 @@ column:
 	VZEROUPPER
 	RET
 
-// func inverse8EveryLast(dst *uint64, src *uint64, part uint64, blocks uint64, root uint64, table *uint64, tableSize uint64, c *[23]uint64)
+DATA inverse8EveryStarts<>+0(SB)/8, $-2
+DATA inverse8EveryStarts<>+8(SB)/8, $-4
+DATA inverse8EveryStarts<>+16(SB)/8, $-4
+DATA inverse8EveryStarts<>+24(SB)/8, $+0
+DATA inverse8EveryStarts<>+32(SB)/8, $+0
+DATA inverse8EveryStarts<>+40(SB)/8, $+0
+DATA inverse8EveryStarts<>+48(SB)/8, $-4
+DATA inverse8EveryStarts<>+56(SB)/8, $+0
+DATA inverse8EveryStarts<>+64(SB)/8, $+0
+DATA inverse8EveryStarts<>+72(SB)/8, $+0
+DATA inverse8EveryStarts<>+80(SB)/8, $-2
+DATA inverse8EveryStarts<>+88(SB)/8, $+0
+DATA inverse8EveryStarts<>+96(SB)/8, $-2
+DATA inverse8EveryStarts<>+104(SB)/8, $+0
+DATA inverse8EveryStarts<>+112(SB)/8, $-2
+DATA inverse8EveryStarts<>+120(SB)/8, $+0
+DATA inverse8EveryStarts<>+128(SB)/8, $-2
+DATA inverse8EveryStarts<>+136(SB)/8, $+0
+GLOBL inverse8EveryStarts<>(SB), RODATA|NOPTR, $144
+
+// func inverse8EveryLast(dst *uint64, src *uint64, part uint64, blocks uint64, root uint64, table *uint64, tableSize uint64, c *[28]uint64)
 // Requires: AVX, AVX512F, AVX512IFMA
 TEXT ·inverse8EveryLast(SB), NOSPLIT, $0-64
 	MOVQ         c+56(FP), AX
@@ -4762,33 +6007,33 @@ column:
 	VPSUBQ           Z4, Z3, Z26
 	VPADDQ.BCST      56(AX), Z26, Z26
 	VPADDQ           Z3, Z4, Z3
-	VMOVDQA64        Z2, Z27
+	VPXORQ           Z27, Z27, Z27
 	VPMADD52HUQ      Z21, Z26, Z27
-	VMOVDQA64        Z2, Z4
+	VPXORQ           Z4, Z4, Z4
 	VPMADD52LUQ      Z14, Z26, Z4
 	VPMADD52LUQ      Z0, Z27, Z4
 	VPSUBQ           Z6, Z5, Z28
 	VPADDQ.BCST      56(AX), Z28, Z28
 	VPADDQ           Z5, Z6, Z5
-	VMOVDQA64        Z2, Z29
+	VPXORQ           Z29, Z29, Z29
 	VPMADD52HUQ      Z22, Z28, Z29
-	VMOVDQA64        Z2, Z6
+	VPXORQ           Z6, Z6, Z6
 	VPMADD52LUQ      Z15, Z28, Z6
 	VPMADD52LUQ      Z0, Z29, Z6
 	VPSUBQ           Z8, Z7, Z30
 	VPADDQ.BCST      56(AX), Z30, Z30
 	VPADDQ           Z7, Z8, Z7
-	VMOVDQA64        Z2, Z31
+	VPXORQ           Z31, Z31, Z31
 	VPMADD52HUQ      Z23, Z30, Z31
-	VMOVDQA64        Z2, Z8
+	VPXORQ           Z8, Z8, Z8
 	VPMADD52LUQ      Z16, Z30, Z8
 	VPMADD52LUQ      Z0, Z31, Z8
 	VPSUBQ           Z10, Z9, Z25
 	VPADDQ.BCST      56(AX), Z25, Z25
 	VPADDQ           Z9, Z10, Z9
-	VMOVDQA64        Z2, Z26
+	VPXORQ           Z26, Z26, Z26
 	VPMADD52HUQ      Z24, Z25, Z26
-	VMOVDQA64        Z2, Z10
+	VPXORQ           Z10, Z10, Z10
 	VPMADD52LUQ      Z17, Z25, Z10
 	VPMADD52LUQ      Z0, Z26, Z10
 	VMOVDQA64        Z2, Z27
@@ -4806,33 +6051,33 @@ column:
 	VPSUBQ           Z5, Z3, Z31
 	VPADDQ.BCST      56(AX), Z31, Z31
 	VPADDQ           Z3, Z5, Z3
-	VMOVDQA64        Z2, Z25
+	VPXORQ           Z25, Z25, Z25
 	VPMADD52HUQ      Z19, Z31, Z25
-	VMOVDQA64        Z2, Z5
+	VPXORQ           Z5, Z5, Z5
 	VPMADD52LUQ      Z12, Z31, Z5
 	VPMADD52LUQ      Z0, Z25, Z5
 	VPSUBQ           Z6, Z4, Z26
 	VPADDQ.BCST      56(AX), Z26, Z26
 	VPADDQ           Z4, Z6, Z4
-	VMOVDQA64        Z2, Z27
+	VPXORQ           Z27, Z27, Z27
 	VPMADD52HUQ      Z19, Z26, Z27
-	VMOVDQA64        Z2, Z6
+	VPXORQ           Z6, Z6, Z6
 	VPMADD52LUQ      Z12, Z26, Z6
 	VPMADD52LUQ      Z0, Z27, Z6
 	VPSUBQ           Z9, Z7, Z28
 	VPADDQ.BCST      56(AX), Z28, Z28
 	VPADDQ           Z7, Z9, Z7
-	VMOVDQA64        Z2, Z29
+	VPXORQ           Z29, Z29, Z29
 	VPMADD52HUQ      Z20, Z28, Z29
-	VMOVDQA64        Z2, Z9
+	VPXORQ           Z9, Z9, Z9
 	VPMADD52LUQ      Z13, Z28, Z9
 	VPMADD52LUQ      Z0, Z29, Z9
 	VPSUBQ           Z10, Z8, Z30
 	VPADDQ.BCST      56(AX), Z30, Z30
 	VPADDQ           Z8, Z10, Z8
-	VMOVDQA64        Z2, Z31
+	VPXORQ           Z31, Z31, Z31
 	VPMADD52HUQ      Z20, Z30, Z31
-	VMOVDQA64        Z2, Z10
+	VPXORQ           Z10, Z10, Z10
 	VPMADD52LUQ      Z13, Z30, Z10
 	VPMADD52LUQ      Z0, Z31, Z10
 	VMOVDQA64        Z2, Z25
@@ -4850,90 +6095,90 @@ column:
 	VPSUBQ           Z7, Z3, Z29
 	VPADDQ.BCST      56(AX), Z29, Z29
 	VPADDQ           Z3, Z7, Z3
-	VMOVDQA64        Z2, Z30
-	VPMADD52HUQ.BCST 104(AX), Z29, Z30
-	VMOVDQA64        Z2, Z7
-	VPMADD52LUQ.BCST 96(AX), Z29, Z7
-	VPMADD52LUQ      Z0, Z30, Z7
-	VPSUBQ           Z8, Z4, Z31
-	VPADDQ.BCST      56(AX), Z31, Z31
+	VMOVDQA64        Z29, Z7
+	VPSUBQ           Z8, Z4, Z30
+	VPADDQ.BCST      56(AX), Z30, Z30
 	VPADDQ           Z4, Z8, Z4
-	VMOVDQA64        Z2, Z25
-	VPMADD52HUQ.BCST 104(AX), Z31, Z25
-	VMOVDQA64        Z2, Z8
-	VPMADD52LUQ.BCST 96(AX), Z31, Z8
-	VPMADD52LUQ      Z0, Z25, Z8
-	VPSUBQ           Z9, Z5, Z26
-	VPADDQ.BCST      56(AX), Z26, Z26
+	VMOVDQA64        Z30, Z8
+	VPSUBQ           Z9, Z5, Z31
+	VPADDQ.BCST      56(AX), Z31, Z31
 	VPADDQ           Z5, Z9, Z5
-	VMOVDQA64        Z2, Z27
-	VPMADD52HUQ.BCST 104(AX), Z26, Z27
-	VMOVDQA64        Z2, Z9
-	VPMADD52LUQ.BCST 96(AX), Z26, Z9
-	VPMADD52LUQ      Z0, Z27, Z9
-	VPSUBQ           Z10, Z6, Z28
-	VPADDQ.BCST      56(AX), Z28, Z28
+	VMOVDQA64        Z31, Z9
+	VPSUBQ           Z10, Z6, Z25
+	VPADDQ.BCST      56(AX), Z25, Z25
 	VPADDQ           Z6, Z10, Z6
-	VMOVDQA64        Z2, Z29
-	VPMADD52HUQ.BCST 104(AX), Z28, Z29
-	VMOVDQA64        Z2, Z10
-	VPMADD52LUQ.BCST 96(AX), Z28, Z10
-	VPMADD52LUQ      Z0, Z29, Z10
-	VMOVDQA64        Z2, Z31
-	VPMADD52HUQ.BCST 88(AX), Z3, Z31
-	VMOVDQA64        Z2, Z30
-	VPMADD52LUQ.BCST 80(AX), Z3, Z30
-	VPMADD52LUQ      Z0, Z31, Z30
-	VMOVDQA64        Z30, Z3
-	VPANDQ.BCST      32(AX), Z3, Z3
-	VPSUBQ.BCST      (AX), Z3, Z25
-	VPMINUQ          Z25, Z3, Z3
+	VMOVDQA64        Z25, Z10
+	VPXORQ           Z28, Z28, Z28
+	VPMADD52HUQ.BCST 96(AX), Z3, Z28
+	VPXORQ           Z26, Z26, Z26
+	VPMADD52LUQ.BCST 88(AX), Z3, Z26
+	VPMADD52LUQ      Z0, Z28, Z26
+	VPANDQ.BCST      32(AX), Z26, Z26
+	VPSUBQ.BCST      (AX), Z26, Z27
+	VPMINUQ          Z27, Z26, Z3
 	VMOVDQU64        Z3, (CX)
-	VMOVDQA64        Z2, Z27
-	VPMADD52HUQ.BCST 88(AX), Z4, Z27
-	VMOVDQA64        Z2, Z26
-	VPMADD52LUQ.BCST 80(AX), Z4, Z26
-	VPMADD52LUQ      Z0, Z27, Z26
-	VMOVDQA64        Z26, Z4
-	VPANDQ.BCST      32(AX), Z4, Z4
-	VPSUBQ.BCST      (AX), Z4, Z28
-	VPMINUQ          Z28, Z4, Z4
+	VPXORQ           Z31, Z31, Z31
+	VPMADD52HUQ.BCST 96(AX), Z4, Z31
+	VPXORQ           Z29, Z29, Z29
+	VPMADD52LUQ.BCST 88(AX), Z4, Z29
+	VPMADD52LUQ      Z0, Z31, Z29
+	VPANDQ.BCST      32(AX), Z29, Z29
+	VPSUBQ.BCST      (AX), Z29, Z30
+	VPMINUQ          Z30, Z29, Z4
 	VMOVDQU64        Z4, (CX)(BX*1)
-	VMOVDQA64        Z2, Z30
-	VPMADD52HUQ.BCST 88(AX), Z5, Z30
-	VMOVDQA64        Z2, Z29
-	VPMADD52LUQ.BCST 80(AX), Z5, Z29
-	VPMADD52LUQ      Z0, Z30, Z29
-	VMOVDQA64        Z29, Z5
-	VPANDQ.BCST      32(AX), Z5, Z5
-	VPSUBQ.BCST      (AX), Z5, Z31
-	VPMINUQ          Z31, Z5, Z5
+	VPXORQ           Z27, Z27, Z27
+	VPMADD52HUQ.BCST 96(AX), Z5, Z27
+	VPXORQ           Z25, Z25, Z25
+	VPMADD52LUQ.BCST 88(AX), Z5, Z25
+	VPMADD52LUQ      Z0, Z27, Z25
+	VPANDQ.BCST      32(AX), Z25, Z25
+	VPSUBQ.BCST      (AX), Z25, Z26
+	VPMINUQ          Z26, Z25, Z5
 	VMOVDQU64        Z5, (CX)(BX*2)
-	VMOVDQA64        Z2, Z26
-	VPMADD52HUQ.BCST 88(AX), Z6, Z26
-	VMOVDQA64        Z2, Z25
-	VPMADD52LUQ.BCST 80(AX), Z6, Z25
-	VPMADD52LUQ      Z0, Z26, Z25
-	VMOVDQA64        Z25, Z6
-	VPANDQ.BCST      32(AX), Z6, Z6
-	VPSUBQ.BCST      (AX), Z6, Z27
-	VPMINUQ          Z27, Z6, Z6
+	VPXORQ           Z30, Z30, Z30
+	VPMADD52HUQ.BCST 96(AX), Z6, Z30
+	VPXORQ           Z28, Z28, Z28
+	VPMADD52LUQ.BCST 88(AX), Z6, Z28
+	VPMADD52LUQ      Z0, Z30, Z28
+	VPANDQ.BCST      32(AX), Z28, Z28
+	VPSUBQ.BCST      (AX), Z28, Z29
+	VPMINUQ          Z29, Z28, Z6
 	VMOVDQU64        Z6, (CX)(R10*1)
-	VPANDQ.BCST      32(AX), Z7, Z7
-	VPSUBQ.BCST      (AX), Z7, Z28
-	VPMINUQ          Z28, Z7, Z7
+	VPXORQ           Z26, Z26, Z26
+	VPMADD52HUQ.BCST 112(AX), Z7, Z26
+	VPXORQ           Z31, Z31, Z31
+	VPMADD52LUQ.BCST 104(AX), Z7, Z31
+	VPMADD52LUQ      Z0, Z26, Z31
+	VPANDQ.BCST      32(AX), Z31, Z31
+	VPSUBQ.BCST      (AX), Z31, Z25
+	VPMINUQ          Z25, Z31, Z7
 	VMOVDQU64        Z7, (CX)(BX*4)
-	VPANDQ.BCST      32(AX), Z8, Z8
-	VPSUBQ.BCST      (AX), Z8, Z29
-	VPMINUQ          Z29, Z8, Z8
+	VPXORQ           Z29, Z29, Z29
+	VPMADD52HUQ.BCST 112(AX), Z8, Z29
+	VPXORQ           Z27, Z27, Z27
+	VPMADD52LUQ.BCST 104(AX), Z8, Z27
+	VPMADD52LUQ      Z0, Z29, Z27
+	VPANDQ.BCST      32(AX), Z27, Z27
+	VPSUBQ.BCST      (AX), Z27, Z28
+	VPMINUQ          Z28, Z27, Z8
 	VMOVDQU64        Z8, (CX)(R11*1)
-	VPANDQ.BCST      32(AX), Z9, Z9
-	VPSUBQ.BCST      (AX), Z9, Z30
-	VPMINUQ          Z30, Z9, Z9
+	VPXORQ           Z25, Z25, Z25
+	VPMADD52HUQ.BCST 112(AX), Z9, Z25
+	VPXORQ           Z30, Z30, Z30
+	VPMADD52LUQ.BCST 104(AX), Z9, Z30
+	VPMADD52LUQ      Z0, Z25, Z30
+	VPANDQ.BCST      32(AX), Z30, Z30
+	VPSUBQ.BCST      (AX), Z30, Z31
+	VPMINUQ          Z31, Z30, Z9
 	VMOVDQU64        Z9, (CX)(R10*2)
-	VPANDQ.BCST      32(AX), Z10, Z10
-	VPSUBQ.BCST      (AX), Z10, Z31
-	VPMINUQ          Z31, Z10, Z10
+	VPXORQ           Z28, Z28, Z28
+	VPMADD52HUQ.BCST 112(AX), Z10, Z28
+	VPXORQ           Z26, Z26, Z26
+	VPMADD52LUQ.BCST 104(AX), Z10, Z26
+	VPMADD52LUQ      Z0, Z28, Z26
+	VPANDQ.BCST      32(AX), Z26, Z26
+	VPSUBQ.BCST      (AX), Z26, Z27
+	VPMINUQ          Z27, Z26, Z10
 	VMOVDQU64        Z10, (CX)(R12*1)
 	ADDQ             $0x40, DX
 	ADDQ             $0x40, CX
@@ -4950,7 +6195,27 @@ column:
 	VZEROUPPER
 	RET
 
-// func inverse4Every(dst *uint64, src *uint64, part uint64, blocks uint64, root uint64, table *uint64, tableSize uint64, c *[23]uint64)
+DATA inverse8EveryLastStarts<>+0(SB)/8, $-2
+DATA inverse8EveryLastStarts<>+8(SB)/8, $-4
+DATA inverse8EveryLastStarts<>+16(SB)/8, $-4
+DATA inverse8EveryLastStarts<>+24(SB)/8, $+0
+DATA inverse8EveryLastStarts<>+32(SB)/8, $+0
+DATA inverse8EveryLastStarts<>+40(SB)/8, $+0
+DATA inverse8EveryLastStarts<>+48(SB)/8, $-4
+DATA inverse8EveryLastStarts<>+56(SB)/8, $+0
+DATA inverse8EveryLastStarts<>+64(SB)/8, $+0
+DATA inverse8EveryLastStarts<>+72(SB)/8, $+0
+DATA inverse8EveryLastStarts<>+80(SB)/8, $-2
+DATA inverse8EveryLastStarts<>+88(SB)/8, $+0
+DATA inverse8EveryLastStarts<>+96(SB)/8, $-2
+DATA inverse8EveryLastStarts<>+104(SB)/8, $+0
+DATA inverse8EveryLastStarts<>+112(SB)/8, $-2
+DATA inverse8EveryLastStarts<>+120(SB)/8, $+0
+DATA inverse8EveryLastStarts<>+128(SB)/8, $-2
+DATA inverse8EveryLastStarts<>+136(SB)/8, $+0
+GLOBL inverse8EveryLastStarts<>(SB), RODATA|NOPTR, $144
+
+// func inverse4Every(dst *uint64, src *uint64, part uint64, blocks uint64, root uint64, table *uint64, tableSize uint64, c *[28]uint64)
 // Requires: AVX, AVX512F, AVX512IFMA
 TEXT ·inverse4Every(SB), NOSPLIT, $0-64
 	MOVQ         c+56(FP), AX
@@ -4991,17 +6256,17 @@ column:
 	VPSUBQ      Z4, Z3, Z14
 	VPADDQ.BCST 56(AX), Z14, Z14
 	VPADDQ      Z3, Z4, Z3
-	VMOVDQA64   Z2, Z15
+	VPXORQ      Z15, Z15, Z15
 	VPMADD52HUQ Z11, Z14, Z15
-	VMOVDQA64   Z2, Z4
+	VPXORQ      Z4, Z4, Z4
 	VPMADD52LUQ Z8, Z14, Z4
 	VPMADD52LUQ Z0, Z15, Z4
 	VPSUBQ      Z6, Z5, Z16
 	VPADDQ.BCST 56(AX), Z16, Z16
 	VPADDQ      Z5, Z6, Z5
-	VMOVDQA64   Z2, Z17
+	VPXORQ      Z17, Z17, Z17
 	VPMADD52HUQ Z12, Z16, Z17
-	VMOVDQA64   Z2, Z6
+	VPXORQ      Z6, Z6, Z6
 	VPMADD52LUQ Z9, Z16, Z6
 	VPMADD52LUQ Z0, Z17, Z6
 	VMOVDQA64   Z2, Z18
@@ -5013,17 +6278,17 @@ column:
 	VPSUBQ      Z5, Z3, Z20
 	VPADDQ.BCST 56(AX), Z20, Z20
 	VPADDQ      Z3, Z5, Z3
-	VMOVDQA64   Z2, Z21
+	VPXORQ      Z21, Z21, Z21
 	VPMADD52HUQ Z10, Z20, Z21
-	VMOVDQA64   Z2, Z5
+	VPXORQ      Z5, Z5, Z5
 	VPMADD52LUQ Z7, Z20, Z5
 	VPMADD52LUQ Z0, Z21, Z5
 	VPSUBQ      Z6, Z4, Z22
 	VPADDQ.BCST 56(AX), Z22, Z22
 	VPADDQ      Z4, Z6, Z4
-	VMOVDQA64   Z2, Z23
+	VPXORQ      Z23, Z23, Z23
 	VPMADD52HUQ Z10, Z22, Z23
-	VMOVDQA64   Z2, Z6
+	VPXORQ      Z6, Z6, Z6
 	VPMADD52LUQ Z7, Z22, Z6
 	VPMADD52LUQ Z0, Z23, Z6
 	VMOVDQA64   Z2, Z24
@@ -5051,7 +6316,27 @@ column:
 	VZEROUPPER
 	RET
 
-// func inverse4EveryLast(dst *uint64, src *uint64, part uint64, blocks uint64, root uint64, table *uint64, tableSize uint64, c *[23]uint64)
+DATA inverse4EveryStarts<>+0(SB)/8, $-2
+DATA inverse4EveryStarts<>+8(SB)/8, $-4
+DATA inverse4EveryStarts<>+16(SB)/8, $-4
+DATA inverse4EveryStarts<>+24(SB)/8, $+0
+DATA inverse4EveryStarts<>+32(SB)/8, $+0
+DATA inverse4EveryStarts<>+40(SB)/8, $+0
+DATA inverse4EveryStarts<>+48(SB)/8, $-4
+DATA inverse4EveryStarts<>+56(SB)/8, $+0
+DATA inverse4EveryStarts<>+64(SB)/8, $+0
+DATA inverse4EveryStarts<>+72(SB)/8, $+0
+DATA inverse4EveryStarts<>+80(SB)/8, $-2
+DATA inverse4EveryStarts<>+88(SB)/8, $+0
+DATA inverse4EveryStarts<>+96(SB)/8, $-2
+DATA inverse4EveryStarts<>+104(SB)/8, $+0
+DATA inverse4EveryStarts<>+112(SB)/8, $-2
+DATA inverse4EveryStarts<>+120(SB)/8, $+0
+DATA inverse4EveryStarts<>+128(SB)/8, $-2
+DATA inverse4EveryStarts<>+136(SB)/8, $+0
+GLOBL inverse4EveryStarts<>(SB), RODATA|NOPTR, $144
+
+// func inverse4EveryLast(dst *uint64, src *uint64, part uint64, blocks uint64, root uint64, table *uint64, tableSize uint64, c *[28]uint64)
 // Requires: AVX, AVX512F, AVX512IFMA
 TEXT ·inverse4EveryLast(SB), NOSPLIT, $0-64
 	MOVQ         c+56(FP), AX
@@ -5092,17 +6377,17 @@ column:
 	VPSUBQ           Z4, Z3, Z14
 	VPADDQ.BCST      56(AX), Z14, Z14
 	VPADDQ           Z3, Z4, Z3
-	VMOVDQA64        Z2, Z15
+	VPXORQ           Z15, Z15, Z15
 	VPMADD52HUQ      Z11, Z14, Z15
-	VMOVDQA64        Z2, Z4
+	VPXORQ           Z4, Z4, Z4
 	VPMADD52LUQ      Z8, Z14, Z4
 	VPMADD52LUQ      Z0, Z15, Z4
 	VPSUBQ           Z6, Z5, Z16
 	VPADDQ.BCST      56(AX), Z16, Z16
 	VPADDQ           Z5, Z6, Z5
-	VMOVDQA64        Z2, Z17
+	VPXORQ           Z17, Z17, Z17
 	VPMADD52HUQ      Z12, Z16, Z17
-	VMOVDQA64        Z2, Z6
+	VPXORQ           Z6, Z6, Z6
 	VPMADD52LUQ      Z9, Z16, Z6
 	VPMADD52LUQ      Z0, Z17, Z6
 	VMOVDQA64        Z2, Z18
@@ -5114,46 +6399,46 @@ column:
 	VPSUBQ           Z5, Z3, Z20
 	VPADDQ.BCST      56(AX), Z20, Z20
 	VPADDQ           Z3, Z5, Z3
-	VMOVDQA64        Z2, Z21
-	VPMADD52HUQ.BCST 104(AX), Z20, Z21
-	VMOVDQA64        Z2, Z5
-	VPMADD52LUQ.BCST 96(AX), Z20, Z5
-	VPMADD52LUQ      Z0, Z21, Z5
-	VPSUBQ           Z6, Z4, Z22
-	VPADDQ.BCST      56(AX), Z22, Z22
+	VMOVDQA64        Z20, Z5
+	VPSUBQ           Z6, Z4, Z21
+	VPADDQ.BCST      56(AX), Z21, Z21
 	VPADDQ           Z4, Z6, Z4
-	VMOVDQA64        Z2, Z23
-	VPMADD52HUQ.BCST 104(AX), Z22, Z23
-	VMOVDQA64        Z2, Z6
-	VPMADD52LUQ.BCST 96(AX), Z22, Z6
-	VPMADD52LUQ      Z0, Z23, Z6
-	VMOVDQA64        Z2, Z25
-	VPMADD52HUQ.BCST 88(AX), Z3, Z25
-	VMOVDQA64        Z2, Z24
-	VPMADD52LUQ.BCST 80(AX), Z3, Z24
-	VPMADD52LUQ      Z0, Z25, Z24
-	VMOVDQA64        Z24, Z3
-	VPANDQ.BCST      32(AX), Z3, Z3
-	VPSUBQ.BCST      (AX), Z3, Z26
-	VPMINUQ          Z26, Z3, Z3
+	VMOVDQA64        Z21, Z6
+	VPXORQ           Z24, Z24, Z24
+	VPMADD52HUQ.BCST 96(AX), Z3, Z24
+	VPXORQ           Z22, Z22, Z22
+	VPMADD52LUQ.BCST 88(AX), Z3, Z22
+	VPMADD52LUQ      Z0, Z24, Z22
+	VPANDQ.BCST      32(AX), Z22, Z22
+	VPSUBQ.BCST      (AX), Z22, Z23
+	VPMINUQ          Z23, Z22, Z3
 	VMOVDQU64        Z3, (CX)
-	VMOVDQA64        Z2, Z28
-	VPMADD52HUQ.BCST 88(AX), Z4, Z28
-	VMOVDQA64        Z2, Z27
-	VPMADD52LUQ.BCST 80(AX), Z4, Z27
-	VPMADD52LUQ      Z0, Z28, Z27
-	VMOVDQA64        Z27, Z4
-	VPANDQ.BCST      32(AX), Z4, Z4
-	VPSUBQ.BCST      (AX), Z4, Z29
-	VPMINUQ          Z29, Z4, Z4
+	VPXORQ           Z27, Z27, Z27
+	VPMADD52HUQ.BCST 96(AX), Z4, Z27
+	VPXORQ           Z25, Z25, Z25
+	VPMADD52LUQ.BCST 88(AX), Z4, Z25
+	VPMADD52LUQ      Z0, Z27, Z25
+	VPANDQ.BCST      32(AX), Z25, Z25
+	VPSUBQ.BCST      (AX), Z25, Z26
+	VPMINUQ          Z26, Z25, Z4
 	VMOVDQU64        Z4, (CX)(BX*1)
-	VPANDQ.BCST      32(AX), Z5, Z5
-	VPSUBQ.BCST      (AX), Z5, Z30
-	VPMINUQ          Z30, Z5, Z5
+	VPXORQ           Z30, Z30, Z30
+	VPMADD52HUQ.BCST 112(AX), Z5, Z30
+	VPXORQ           Z28, Z28, Z28
+	VPMADD52LUQ.BCST 104(AX), Z5, Z28
+	VPMADD52LUQ      Z0, Z30, Z28
+	VPANDQ.BCST      32(AX), Z28, Z28
+	VPSUBQ.BCST      (AX), Z28, Z29
+	VPMINUQ          Z29, Z28, Z5
 	VMOVDQU64        Z5, (CX)(BX*2)
-	VPANDQ.BCST      32(AX), Z6, Z6
-	VPSUBQ.BCST      (AX), Z6, Z31
-	VPMINUQ          Z31, Z6, Z6
+	VPXORQ           Z14, Z14, Z14
+	VPMADD52HUQ.BCST 112(AX), Z6, Z14
+	VPXORQ           Z31, Z31, Z31
+	VPMADD52LUQ.BCST 104(AX), Z6, Z31
+	VPMADD52LUQ      Z0, Z14, Z31
+	VPANDQ.BCST      32(AX), Z31, Z31
+	VPSUBQ.BCST      (AX), Z31, Z13
+	VPMINUQ          Z13, Z31, Z6
 	VMOVDQU64        Z6, (CX)(R10*1)
 	ADDQ             $0x40, DX
 	ADDQ             $0x40, CX
@@ -5170,7 +6455,27 @@ column:
 	VZEROUPPER
 	RET
 
-// func foldForward(dst *uint64, src *uint64, n uint64, c *[23]uint64)
+DATA inverse4EveryLastStarts<>+0(SB)/8, $-2
+DATA inverse4EveryLastStarts<>+8(SB)/8, $-4
+DATA inverse4EveryLastStarts<>+16(SB)/8, $-4
+DATA inverse4EveryLastStarts<>+24(SB)/8, $+0
+DATA inverse4EveryLastStarts<>+32(SB)/8, $+0
+DATA inverse4EveryLastStarts<>+40(SB)/8, $+0
+DATA inverse4EveryLastStarts<>+48(SB)/8, $-4
+DATA inverse4EveryLastStarts<>+56(SB)/8, $+0
+DATA inverse4EveryLastStarts<>+64(SB)/8, $+0
+DATA inverse4EveryLastStarts<>+72(SB)/8, $+0
+DATA inverse4EveryLastStarts<>+80(SB)/8, $-2
+DATA inverse4EveryLastStarts<>+88(SB)/8, $+0
+DATA inverse4EveryLastStarts<>+96(SB)/8, $-2
+DATA inverse4EveryLastStarts<>+104(SB)/8, $+0
+DATA inverse4EveryLastStarts<>+112(SB)/8, $-2
+DATA inverse4EveryLastStarts<>+120(SB)/8, $+0
+DATA inverse4EveryLastStarts<>+128(SB)/8, $-2
+DATA inverse4EveryLastStarts<>+136(SB)/8, $+0
+GLOBL inverse4EveryLastStarts<>(SB), RODATA|NOPTR, $144
+
+// func foldForward(dst *uint64, src *uint64, n uint64, c *[28]uint64)
 // Requires: AVX, AVX512F, AVX512IFMA
 TEXT ·foldForward(SB), NOSPLIT, $0-32
 	MOVQ         dst+0(FP), AX
@@ -5181,8 +6486,8 @@ TEXT ·foldForward(SB), NOSPLIT, $0-32
 	VPBROADCASTQ (BX), Z1
 	VPBROADCASTQ 32(BX), Z2
 	VPBROADCASTQ 56(BX), Z3
-	VPBROADCASTQ 112(BX), Z4
-	VPBROADCASTQ 120(BX), Z5
+	VPBROADCASTQ 120(BX), Z4
+	VPBROADCASTQ 128(BX), Z5
 	VMOVDQU64    foldForwardReversed<>+0(SB), Z6
 	LEAQ         -120(CX)(DX*8), SI
 	LEAQ         -120(AX)(DX*8), BX
@@ -5226,7 +6531,7 @@ DATA foldForwardReversed<>+48(SB)/8, $0x0000000000000001
 DATA foldForwardReversed<>+56(SB)/8, $0x0000000000000000
 GLOBL foldForwardReversed<>(SB), RODATA|NOPTR, $64
 
-// func foldInverse(dst *uint64, src *uint64, n uint64, c *[23]uint64)
+// func foldInverse(dst *uint64, src *uint64, n uint64, c *[28]uint64)
 // Requires: AVX, AVX512F, AVX512IFMA
 TEXT ·foldInverse(SB), NOSPLIT, $0-32
 	MOVQ         dst+0(FP), AX
@@ -5237,8 +6542,8 @@ TEXT ·foldInverse(SB), NOSPLIT, $0-32
 	VPBROADCASTQ (BX), Z1
 	VPBROADCASTQ 32(BX), Z2
 	VPBROADCASTQ 56(BX), Z3
-	VPBROADCASTQ 128(BX), Z4
-	VPBROADCASTQ 136(BX), Z5
+	VPBROADCASTQ 136(BX), Z4
+	VPBROADCASTQ 144(BX), Z5
 	VMOVDQU64    foldInverseReversed<>+0(SB), Z6
 	LEAQ         -120(CX)(DX*8), SI
 	LEAQ         -120(AX)(DX*8), BX
@@ -5294,7 +6599,7 @@ DATA foldInverseReversed<>+48(SB)/8, $0x0000000000000001
 DATA foldInverseReversed<>+56(SB)/8, $0x0000000000000000
 GLOBL foldInverseReversed<>(SB), RODATA|NOPTR, $64
 
-// func addVector(dst *uint64, a *uint64, b *uint64, count uint64, c *[23]uint64)
+// func addVector(dst *uint64, a *uint64, b *uint64, count uint64, c *[28]uint64)
 // Requires: AVX, AVX512F
 TEXT ·addVector(SB), NOSPLIT, $0-40
 	MOVQ         dst+0(FP), AX
@@ -5318,7 +6623,7 @@ loop:
 	VZEROUPPER
 	RET
 
-// func subVector(dst *uint64, a *uint64, b *uint64, count uint64, c *[23]uint64)
+// func subVector(dst *uint64, a *uint64, b *uint64, count uint64, c *[28]uint64)
 // Requires: AVX, AVX512F
 TEXT ·subVector(SB), NOSPLIT, $0-40
 	MOVQ         dst+0(FP), AX
@@ -5342,7 +6647,7 @@ loop:
 	VZEROUPPER
 	RET
 
-// func negVector(dst *uint64, a *uint64, count uint64, c *[23]uint64)
+// func negVector(dst *uint64, a *uint64, count uint64, c *[28]uint64)
 // Requires: AVX, AVX512F
 TEXT ·negVector(SB), NOSPLIT, $0-32
 	MOVQ         dst+0(FP), AX
@@ -5364,7 +6669,7 @@ loop:
 	VZEROUPPER
 	RET
 
-// func addScalarVector(dst *uint64, a *uint64, count uint64, value uint64, c *[23]uint64)
+// func addScalarVector(dst *uint64, a *uint64, count uint64, value uint64, c *[28]uint64)
 // Requires: AVX, AVX512F
 TEXT ·addScalarVector(SB), NOSPLIT, $0-40
 	MOVQ         dst+0(FP), AX
@@ -5388,7 +6693,7 @@ loop:
 	VZEROUPPER
 	RET
 
-// func mulScalarVector(dst *uint64, a *uint64, count uint64, value uint64, shoup uint64, c *[23]uint64)
+// func mulScalarVector(dst *uint64, a *uint64, count uint64, value uint64, shoup uint64, c *[28]uint64)
 // Requires: AVX, AVX512F, AVX512IFMA
 TEXT ·mulScalarVector(SB), NOSPLIT, $0-48
 	MOVQ         dst+0(FP), AX
@@ -5406,9 +6711,9 @@ TEXT ·mulScalarVector(SB), NOSPLIT, $0-48
 
 loop:
 	VMOVDQU64   (CX), Z7
-	VMOVDQA64   Z3, Z9
+	VPXORQ      Z9, Z9, Z9
 	VPMADD52HUQ Z5, Z7, Z9
-	VMOVDQA64   Z3, Z8
+	VPXORQ      Z8, Z8, Z8
 	VPMADD52LUQ Z4, Z7, Z8
 	VPMADD52LUQ Z1, Z9, Z8
 	VPANDQ      Z2, Z8, Z8
@@ -5422,7 +6727,7 @@ loop:
 	VZEROUPPER
 	RET
 
-// func mulScalarAddVector(dst *uint64, a *uint64, count uint64, value uint64, shoup uint64, c *[23]uint64)
+// func mulScalarAddVector(dst *uint64, a *uint64, count uint64, value uint64, shoup uint64, c *[28]uint64)
 // Requires: AVX, AVX512F, AVX512IFMA
 TEXT ·mulScalarAddVector(SB), NOSPLIT, $0-48
 	MOVQ         dst+0(FP), AX
@@ -5440,9 +6745,9 @@ TEXT ·mulScalarAddVector(SB), NOSPLIT, $0-48
 
 loop:
 	VMOVDQU64   (CX), Z7
-	VMOVDQA64   Z3, Z9
+	VPXORQ      Z9, Z9, Z9
 	VPMADD52HUQ Z5, Z7, Z9
-	VMOVDQA64   Z3, Z8
+	VPXORQ      Z8, Z8, Z8
 	VPMADD52LUQ Z4, Z7, Z8
 	VPMADD52LUQ Z1, Z9, Z8
 	VPANDQ      Z2, Z8, Z8
@@ -5459,7 +6764,7 @@ loop:
 	VZEROUPPER
 	RET
 
-// func subMulScalarVector(dst *uint64, a *uint64, b *uint64, count uint64, value uint64, shoup uint64, c *[23]uint64)
+// func subMulScalarVector(dst *uint64, a *uint64, b *uint64, count uint64, value uint64, shoup uint64, c *[28]uint64)
 // Requires: AVX, AVX512F, AVX512IFMA
 TEXT ·subMulScalarVector(SB), NOSPLIT, $0-56
 	MOVQ         dst+0(FP), AX
@@ -5475,15 +6780,15 @@ TEXT ·subMulScalarVector(SB), NOSPLIT, $0-56
 	VPBROADCASTQ DI, Z4
 	MOVQ         shoup+40(FP), DI
 	VPBROADCASTQ DI, Z5
-	VPBROADCASTQ 176(SI), Z6
+	VPBROADCASTQ 216(SI), Z6
 
 loop:
 	VMOVDQU64   (CX), Z8
 	VPADDQ      Z6, Z8, Z8
 	VPSUBQ      (DX), Z8, Z8
-	VMOVDQA64   Z3, Z10
+	VPXORQ      Z10, Z10, Z10
 	VPMADD52HUQ Z5, Z8, Z10
-	VMOVDQA64   Z3, Z9
+	VPXORQ      Z9, Z9, Z9
 	VPMADD52LUQ Z4, Z8, Z9
 	VPMADD52LUQ Z1, Z10, Z9
 	VPANDQ      Z2, Z9, Z9
@@ -5498,7 +6803,7 @@ loop:
 	VZEROUPPER
 	RET
 
-// func mulVector(dst *uint64, a *uint64, b *uint64, count uint64, c *[23]uint64)
+// func mulVector(dst *uint64, a *uint64, b *uint64, count uint64, c *[28]uint64)
 // Requires: AVX, AVX512F, AVX512IFMA
 TEXT ·mulVector(SB), NOSPLIT, $0-40
 	MOVQ         dst+0(FP), AX
@@ -5510,8 +6815,8 @@ TEXT ·mulVector(SB), NOSPLIT, $0-40
 	VPBROADCASTQ 8(SI), Z1
 	VPBROADCASTQ 32(SI), Z2
 	VPXORQ       Z3, Z3, Z3
-	VPBROADCASTQ 160(SI), Z4
-	VPBROADCASTQ 168(SI), Z5
+	VPBROADCASTQ 200(SI), Z4
+	VPBROADCASTQ 208(SI), Z5
 	VPBROADCASTQ 56(SI), Z6
 
 loop:
@@ -5540,7 +6845,7 @@ loop:
 	VZEROUPPER
 	RET
 
-// func tensorVector(d0 *uint64, d1 *uint64, d2 *uint64, a0 *uint64, a1 *uint64, b0 *uint64, b1 *uint64, count uint64, c *[23]uint64)
+// func tensorVector(d0 *uint64, d1 *uint64, d2 *uint64, a0 *uint64, a1 *uint64, b0 *uint64, b1 *uint64, count uint64, c *[28]uint64)
 // Requires: AVX, AVX512F, AVX512IFMA
 TEXT ·tensorVector(SB), NOSPLIT, $0-72
 	MOVQ         d0+0(FP), AX
@@ -5556,8 +6861,8 @@ TEXT ·tensorVector(SB), NOSPLIT, $0-72
 	VPBROADCASTQ 8(R10), Z1
 	VPBROADCASTQ 32(R10), Z2
 	VPXORQ       Z3, Z3, Z3
-	VPBROADCASTQ 160(R10), Z4
-	VPBROADCASTQ 168(R10), Z5
+	VPBROADCASTQ 200(R10), Z4
+	VPBROADCASTQ 208(R10), Z5
 	VPBROADCASTQ 56(R10), Z6
 
 loop:
@@ -5626,7 +6931,7 @@ loop:
 	VZEROUPPER
 	RET
 
-// func liftVector(dst *uint64, src *uint64, count uint64, half uint64, wrap uint64, c *[23]uint64)
+// func liftVector(dst *uint64, src *uint64, count uint64, half uint64, wrap uint64, c *[28]uint64)
 // Requires: AVX, AVX512F, AVX512IFMA
 TEXT ·liftVector(SB), NOSPLIT, $0-48
 	MOVQ         dst+0(FP), AX
@@ -5690,7 +6995,7 @@ loop:
 	VZEROUPPER
 	RET
 
-// func sumProducts2(dst0 *uint64, dst1 *uint64, a0 *[]uint64, a1 *[]uint64, b *[]uint64, terms uint64, offset uint64, count uint64, start uint64, end uint64, running *uint64, c *[23]uint64)
+// func sumProducts2(dst0 *uint64, dst1 *uint64, a0 *[]uint64, a1 *[]uint64, b *[]uint64, terms uint64, offset uint64, count uint64, start uint64, end uint64, running *uint64, c *[28]uint64)
 // Requires: AVX, AVX512F, AVX512IFMA
 TEXT ·sumProducts2(SB), NOSPLIT, $0-96
 	MOVQ         dst0+0(FP), AX
@@ -5794,8 +7099,8 @@ wideTerm:
 	VPMADD52HUQ.BCST 16(SI), Z1, Z30
 	VPMADD52LUQ.BCST 8(SI), Z30, Z1
 	VPXORQ           Z17, Z17, Z17
-	VPMADD52HUQ.BCST 152(SI), Z2, Z17
-	VPMADD52LUQ.BCST 144(SI), Z2, Z1
+	VPMADD52HUQ.BCST 192(SI), Z2, Z17
+	VPMADD52LUQ.BCST 184(SI), Z2, Z1
 	VPMADD52LUQ.BCST 8(SI), Z17, Z1
 	VPANDQ           Z0, Z1, Z1
 	VPSUBQ.BCST      56(SI), Z1, Z31
@@ -5808,8 +7113,8 @@ wideTerm:
 	VPMADD52HUQ.BCST 16(SI), Z3, Z18
 	VPMADD52LUQ.BCST 8(SI), Z18, Z3
 	VPXORQ           Z20, Z20, Z20
-	VPMADD52HUQ.BCST 152(SI), Z4, Z20
-	VPMADD52LUQ.BCST 144(SI), Z4, Z3
+	VPMADD52HUQ.BCST 192(SI), Z4, Z20
+	VPMADD52LUQ.BCST 184(SI), Z4, Z3
 	VPMADD52LUQ.BCST 8(SI), Z20, Z3
 	VPANDQ           Z0, Z3, Z3
 	VPSUBQ.BCST      56(SI), Z3, Z19
@@ -5822,8 +7127,8 @@ wideTerm:
 	VPMADD52HUQ.BCST 16(SI), Z5, Z21
 	VPMADD52LUQ.BCST 8(SI), Z21, Z5
 	VPXORQ           Z23, Z23, Z23
-	VPMADD52HUQ.BCST 152(SI), Z6, Z23
-	VPMADD52LUQ.BCST 144(SI), Z6, Z5
+	VPMADD52HUQ.BCST 192(SI), Z6, Z23
+	VPMADD52LUQ.BCST 184(SI), Z6, Z5
 	VPMADD52LUQ.BCST 8(SI), Z23, Z5
 	VPANDQ           Z0, Z5, Z5
 	VPSUBQ.BCST      56(SI), Z5, Z22
@@ -5836,8 +7141,8 @@ wideTerm:
 	VPMADD52HUQ.BCST 16(SI), Z7, Z24
 	VPMADD52LUQ.BCST 8(SI), Z24, Z7
 	VPXORQ           Z26, Z26, Z26
-	VPMADD52HUQ.BCST 152(SI), Z8, Z26
-	VPMADD52LUQ.BCST 144(SI), Z8, Z7
+	VPMADD52HUQ.BCST 192(SI), Z8, Z26
+	VPMADD52LUQ.BCST 184(SI), Z8, Z7
 	VPMADD52LUQ.BCST 8(SI), Z26, Z7
 	VPANDQ           Z0, Z7, Z7
 	VPSUBQ.BCST      56(SI), Z7, Z25
@@ -5850,8 +7155,8 @@ wideTerm:
 	VPMADD52HUQ.BCST 16(SI), Z9, Z27
 	VPMADD52LUQ.BCST 8(SI), Z27, Z9
 	VPXORQ           Z29, Z29, Z29
-	VPMADD52HUQ.BCST 152(SI), Z10, Z29
-	VPMADD52LUQ.BCST 144(SI), Z10, Z9
+	VPMADD52HUQ.BCST 192(SI), Z10, Z29
+	VPMADD52LUQ.BCST 184(SI), Z10, Z9
 	VPMADD52LUQ.BCST 8(SI), Z29, Z9
 	VPANDQ           Z0, Z9, Z9
 	VPSUBQ.BCST      56(SI), Z9, Z28
@@ -5864,8 +7169,8 @@ wideTerm:
 	VPMADD52HUQ.BCST 16(SI), Z11, Z30
 	VPMADD52LUQ.BCST 8(SI), Z30, Z11
 	VPXORQ           Z17, Z17, Z17
-	VPMADD52HUQ.BCST 152(SI), Z12, Z17
-	VPMADD52LUQ.BCST 144(SI), Z12, Z11
+	VPMADD52HUQ.BCST 192(SI), Z12, Z17
+	VPMADD52LUQ.BCST 184(SI), Z12, Z11
 	VPMADD52LUQ.BCST 8(SI), Z17, Z11
 	VPANDQ           Z0, Z11, Z11
 	VPSUBQ.BCST      56(SI), Z11, Z31
@@ -5878,8 +7183,8 @@ wideTerm:
 	VPMADD52HUQ.BCST 16(SI), Z13, Z18
 	VPMADD52LUQ.BCST 8(SI), Z18, Z13
 	VPXORQ           Z20, Z20, Z20
-	VPMADD52HUQ.BCST 152(SI), Z14, Z20
-	VPMADD52LUQ.BCST 144(SI), Z14, Z13
+	VPMADD52HUQ.BCST 192(SI), Z14, Z20
+	VPMADD52LUQ.BCST 184(SI), Z14, Z13
 	VPMADD52LUQ.BCST 8(SI), Z20, Z13
 	VPANDQ           Z0, Z13, Z13
 	VPSUBQ.BCST      56(SI), Z13, Z19
@@ -5892,8 +7197,8 @@ wideTerm:
 	VPMADD52HUQ.BCST 16(SI), Z15, Z21
 	VPMADD52LUQ.BCST 8(SI), Z21, Z15
 	VPXORQ           Z23, Z23, Z23
-	VPMADD52HUQ.BCST 152(SI), Z16, Z23
-	VPMADD52LUQ.BCST 144(SI), Z16, Z15
+	VPMADD52HUQ.BCST 192(SI), Z16, Z23
+	VPMADD52LUQ.BCST 184(SI), Z16, Z15
 	VPMADD52LUQ.BCST 8(SI), Z23, Z15
 	VPANDQ           Z0, Z15, Z15
 	VPSUBQ.BCST      56(SI), Z15, Z22
@@ -5997,8 +7302,8 @@ narrowTerm:
 	VPMADD52HUQ.BCST 16(SI), Z1, Z9
 	VPMADD52LUQ.BCST 8(SI), Z9, Z1
 	VPXORQ           Z11, Z11, Z11
-	VPMADD52HUQ.BCST 152(SI), Z2, Z11
-	VPMADD52LUQ.BCST 144(SI), Z2, Z1
+	VPMADD52HUQ.BCST 192(SI), Z2, Z11
+	VPMADD52LUQ.BCST 184(SI), Z2, Z1
 	VPMADD52LUQ.BCST 8(SI), Z11, Z1
 	VPANDQ           Z0, Z1, Z1
 	VPSUBQ.BCST      56(SI), Z1, Z10
@@ -6011,8 +7316,8 @@ narrowTerm:
 	VPMADD52HUQ.BCST 16(SI), Z3, Z12
 	VPMADD52LUQ.BCST 8(SI), Z12, Z3
 	VPXORQ           Z14, Z14, Z14
-	VPMADD52HUQ.BCST 152(SI), Z4, Z14
-	VPMADD52LUQ.BCST 144(SI), Z4, Z3
+	VPMADD52HUQ.BCST 192(SI), Z4, Z14
+	VPMADD52LUQ.BCST 184(SI), Z4, Z3
 	VPMADD52LUQ.BCST 8(SI), Z14, Z3
 	VPANDQ           Z0, Z3, Z3
 	VPSUBQ.BCST      56(SI), Z3, Z13
@@ -6047,7 +7352,7 @@ narrowDone:
 	VZEROUPPER
 	RET
 
-// func sumPacked2Products(dst0 *uint64, dst1 *uint64, a0 *[]uint64, a1 *[]uint64, b *[]uint64, terms uint64, offset uint64, count uint64, start uint64, end uint64, running *uint64, c *[23]uint64, position uint64, width uint64, mask uint64)
+// func sumPacked2Products(dst0 *uint64, dst1 *uint64, a0 *[]uint64, a1 *[]uint64, b *[]uint64, terms uint64, offset uint64, count uint64, start uint64, end uint64, running *uint64, c *[28]uint64, position uint64, width uint64, mask uint64)
 // Requires: AVX, AVX512F, AVX512IFMA, AVX512VBMI2
 TEXT ·sumPacked2Products(SB), NOSPLIT, $0-120
 	MOVQ         dst0+0(FP), AX
@@ -6206,8 +7511,8 @@ wideTerm:
 	VPMADD52HUQ.BCST 16(SI), Z2, Z29
 	VPMADD52LUQ.BCST 8(SI), Z29, Z2
 	VPXORQ           Z31, Z31, Z31
-	VPMADD52HUQ.BCST 152(SI), Z3, Z31
-	VPMADD52LUQ.BCST 144(SI), Z3, Z2
+	VPMADD52HUQ.BCST 192(SI), Z3, Z31
+	VPMADD52LUQ.BCST 184(SI), Z3, Z2
 	VPMADD52LUQ.BCST 8(SI), Z31, Z2
 	VPANDQ           Z0, Z2, Z2
 	VPSUBQ.BCST      56(SI), Z2, Z30
@@ -6220,8 +7525,8 @@ wideTerm:
 	VPMADD52HUQ.BCST 16(SI), Z4, Z24
 	VPMADD52LUQ.BCST 8(SI), Z24, Z4
 	VPXORQ           Z26, Z26, Z26
-	VPMADD52HUQ.BCST 152(SI), Z5, Z26
-	VPMADD52LUQ.BCST 144(SI), Z5, Z4
+	VPMADD52HUQ.BCST 192(SI), Z5, Z26
+	VPMADD52LUQ.BCST 184(SI), Z5, Z4
 	VPMADD52LUQ.BCST 8(SI), Z26, Z4
 	VPANDQ           Z0, Z4, Z4
 	VPSUBQ.BCST      56(SI), Z4, Z25
@@ -6234,8 +7539,8 @@ wideTerm:
 	VPMADD52HUQ.BCST 16(SI), Z6, Z27
 	VPMADD52LUQ.BCST 8(SI), Z27, Z6
 	VPXORQ           Z29, Z29, Z29
-	VPMADD52HUQ.BCST 152(SI), Z7, Z29
-	VPMADD52LUQ.BCST 144(SI), Z7, Z6
+	VPMADD52HUQ.BCST 192(SI), Z7, Z29
+	VPMADD52LUQ.BCST 184(SI), Z7, Z6
 	VPMADD52LUQ.BCST 8(SI), Z29, Z6
 	VPANDQ           Z0, Z6, Z6
 	VPSUBQ.BCST      56(SI), Z6, Z28
@@ -6248,8 +7553,8 @@ wideTerm:
 	VPMADD52HUQ.BCST 16(SI), Z8, Z30
 	VPMADD52LUQ.BCST 8(SI), Z30, Z8
 	VPXORQ           Z24, Z24, Z24
-	VPMADD52HUQ.BCST 152(SI), Z9, Z24
-	VPMADD52LUQ.BCST 144(SI), Z9, Z8
+	VPMADD52HUQ.BCST 192(SI), Z9, Z24
+	VPMADD52LUQ.BCST 184(SI), Z9, Z8
 	VPMADD52LUQ.BCST 8(SI), Z24, Z8
 	VPANDQ           Z0, Z8, Z8
 	VPSUBQ.BCST      56(SI), Z8, Z31
@@ -6262,8 +7567,8 @@ wideTerm:
 	VPMADD52HUQ.BCST 16(SI), Z10, Z25
 	VPMADD52LUQ.BCST 8(SI), Z25, Z10
 	VPXORQ           Z27, Z27, Z27
-	VPMADD52HUQ.BCST 152(SI), Z11, Z27
-	VPMADD52LUQ.BCST 144(SI), Z11, Z10
+	VPMADD52HUQ.BCST 192(SI), Z11, Z27
+	VPMADD52LUQ.BCST 184(SI), Z11, Z10
 	VPMADD52LUQ.BCST 8(SI), Z27, Z10
 	VPANDQ           Z0, Z10, Z10
 	VPSUBQ.BCST      56(SI), Z10, Z26
@@ -6276,8 +7581,8 @@ wideTerm:
 	VPMADD52HUQ.BCST 16(SI), Z12, Z28
 	VPMADD52LUQ.BCST 8(SI), Z28, Z12
 	VPXORQ           Z30, Z30, Z30
-	VPMADD52HUQ.BCST 152(SI), Z13, Z30
-	VPMADD52LUQ.BCST 144(SI), Z13, Z12
+	VPMADD52HUQ.BCST 192(SI), Z13, Z30
+	VPMADD52LUQ.BCST 184(SI), Z13, Z12
 	VPMADD52LUQ.BCST 8(SI), Z30, Z12
 	VPANDQ           Z0, Z12, Z12
 	VPSUBQ.BCST      56(SI), Z12, Z29
@@ -6290,8 +7595,8 @@ wideTerm:
 	VPMADD52HUQ.BCST 16(SI), Z14, Z31
 	VPMADD52LUQ.BCST 8(SI), Z31, Z14
 	VPXORQ           Z25, Z25, Z25
-	VPMADD52HUQ.BCST 152(SI), Z15, Z25
-	VPMADD52LUQ.BCST 144(SI), Z15, Z14
+	VPMADD52HUQ.BCST 192(SI), Z15, Z25
+	VPMADD52LUQ.BCST 184(SI), Z15, Z14
 	VPMADD52LUQ.BCST 8(SI), Z25, Z14
 	VPANDQ           Z0, Z14, Z14
 	VPSUBQ.BCST      56(SI), Z14, Z24
@@ -6304,8 +7609,8 @@ wideTerm:
 	VPMADD52HUQ.BCST 16(SI), Z16, Z26
 	VPMADD52LUQ.BCST 8(SI), Z26, Z16
 	VPXORQ           Z28, Z28, Z28
-	VPMADD52HUQ.BCST 152(SI), Z17, Z28
-	VPMADD52LUQ.BCST 144(SI), Z17, Z16
+	VPMADD52HUQ.BCST 192(SI), Z17, Z28
+	VPMADD52LUQ.BCST 184(SI), Z17, Z16
 	VPMADD52LUQ.BCST 8(SI), Z28, Z16
 	VPANDQ           Z0, Z16, Z16
 	VPSUBQ.BCST      56(SI), Z16, Z27
@@ -6423,8 +7728,8 @@ narrowTerm:
 	VPMADD52HUQ.BCST 16(SI), Z2, Z11
 	VPMADD52LUQ.BCST 8(SI), Z11, Z2
 	VPXORQ           Z13, Z13, Z13
-	VPMADD52HUQ.BCST 152(SI), Z3, Z13
-	VPMADD52LUQ.BCST 144(SI), Z3, Z2
+	VPMADD52HUQ.BCST 192(SI), Z3, Z13
+	VPMADD52LUQ.BCST 184(SI), Z3, Z2
 	VPMADD52LUQ.BCST 8(SI), Z13, Z2
 	VPANDQ           Z0, Z2, Z2
 	VPSUBQ.BCST      56(SI), Z2, Z12
@@ -6437,8 +7742,8 @@ narrowTerm:
 	VPMADD52HUQ.BCST 16(SI), Z4, Z14
 	VPMADD52LUQ.BCST 8(SI), Z14, Z4
 	VPXORQ           Z16, Z16, Z16
-	VPMADD52HUQ.BCST 152(SI), Z5, Z16
-	VPMADD52LUQ.BCST 144(SI), Z5, Z4
+	VPMADD52HUQ.BCST 192(SI), Z5, Z16
+	VPMADD52LUQ.BCST 184(SI), Z5, Z4
 	VPMADD52LUQ.BCST 8(SI), Z16, Z4
 	VPANDQ           Z0, Z4, Z4
 	VPSUBQ.BCST      56(SI), Z4, Z15
@@ -6474,7 +7779,7 @@ narrowDone:
 	VZEROUPPER
 	RET
 
-// func sumRows1Packed(dst0 *[]uint64, dst1 *[]uint64, a0 *[]uint64, a1 *[]uint64, terms uint64, to uint64, from uint64, vectors uint64, position uint64, shift uint64, step uint64, factors *uint64, start uint64, c *[23]uint64, size uint64, width uint64, mask uint64)
+// func sumRows1Packed(dst0 *[]uint64, dst1 *[]uint64, a0 *[]uint64, a1 *[]uint64, terms uint64, to uint64, from uint64, vectors uint64, position uint64, shift uint64, step uint64, factors *uint64, start uint64, c *[28]uint64, size uint64, width uint64, mask uint64)
 // Requires: AVX, AVX512F, AVX512IFMA, AVX512VBMI2, BMI2
 TEXT ·sumRows1Packed(SB), NOSPLIT, $0-136
 	MOVQ         a0+16(FP), AX
@@ -6552,8 +7857,8 @@ term:
 	VPMADD52HUQ.BCST 16(R10), Z3, Z12
 	VPMADD52LUQ.BCST 8(R10), Z12, Z3
 	VPXORQ           Z14, Z14, Z14
-	VPMADD52HUQ.BCST 152(R10), Z4, Z14
-	VPMADD52LUQ.BCST 144(R10), Z4, Z3
+	VPMADD52HUQ.BCST 192(R10), Z4, Z14
+	VPMADD52LUQ.BCST 184(R10), Z4, Z3
 	VPMADD52LUQ.BCST 8(R10), Z14, Z3
 	VPANDQ           Z0, Z3, Z3
 	VPSUBQ.BCST      56(R10), Z3, Z13
@@ -6569,8 +7874,8 @@ term:
 	VPMADD52HUQ.BCST 16(R10), Z5, Z15
 	VPMADD52LUQ.BCST 8(R10), Z15, Z5
 	VPXORQ           Z17, Z17, Z17
-	VPMADD52HUQ.BCST 152(R10), Z6, Z17
-	VPMADD52LUQ.BCST 144(R10), Z6, Z5
+	VPMADD52HUQ.BCST 192(R10), Z6, Z17
+	VPMADD52LUQ.BCST 184(R10), Z6, Z5
 	VPMADD52LUQ.BCST 8(R10), Z17, Z5
 	VPANDQ           Z0, Z5, Z5
 	VPSUBQ.BCST      56(R10), Z5, Z16
@@ -6588,7 +7893,7 @@ term:
 	VZEROUPPER
 	RET
 
-// func sumRows1Runs(dst0 *[]uint64, dst1 *[]uint64, a0 *[]uint64, a1 *[]uint64, terms uint64, to uint64, from uint64, vectors uint64, position uint64, shift uint64, step uint64, factors *uint64, start uint64, c *[23]uint64)
+// func sumRows1Runs(dst0 *[]uint64, dst1 *[]uint64, a0 *[]uint64, a1 *[]uint64, terms uint64, to uint64, from uint64, vectors uint64, position uint64, shift uint64, step uint64, factors *uint64, start uint64, c *[28]uint64)
 // Requires: AVX, AVX512F, AVX512IFMA, BMI2
 TEXT ·sumRows1Runs(SB), NOSPLIT, $0-112
 	MOVQ         a0+16(FP), AX
@@ -6644,8 +7949,8 @@ term:
 	VPMADD52HUQ.BCST 16(R10), Z1, Z9
 	VPMADD52LUQ.BCST 8(R10), Z9, Z1
 	VPXORQ           Z11, Z11, Z11
-	VPMADD52HUQ.BCST 152(R10), Z2, Z11
-	VPMADD52LUQ.BCST 144(R10), Z2, Z1
+	VPMADD52HUQ.BCST 192(R10), Z2, Z11
+	VPMADD52LUQ.BCST 184(R10), Z2, Z1
 	VPMADD52LUQ.BCST 8(R10), Z11, Z1
 	VPANDQ           Z0, Z1, Z1
 	VPSUBQ.BCST      56(R10), Z1, Z10
@@ -6661,8 +7966,8 @@ term:
 	VPMADD52HUQ.BCST 16(R10), Z3, Z12
 	VPMADD52LUQ.BCST 8(R10), Z12, Z3
 	VPXORQ           Z14, Z14, Z14
-	VPMADD52HUQ.BCST 152(R10), Z4, Z14
-	VPMADD52LUQ.BCST 144(R10), Z4, Z3
+	VPMADD52HUQ.BCST 192(R10), Z4, Z14
+	VPMADD52LUQ.BCST 184(R10), Z4, Z3
 	VPMADD52LUQ.BCST 8(R10), Z14, Z3
 	VPANDQ           Z0, Z3, Z3
 	VPSUBQ.BCST      56(R10), Z3, Z13
@@ -6680,7 +7985,7 @@ term:
 	VZEROUPPER
 	RET
 
-// func sumRows2Packed(dst0 *[]uint64, dst1 *[]uint64, a0 *[]uint64, a1 *[]uint64, terms uint64, to uint64, from uint64, vectors uint64, position uint64, shift uint64, step uint64, factors *uint64, start uint64, c *[23]uint64, size uint64, width uint64, mask uint64)
+// func sumRows2Packed(dst0 *[]uint64, dst1 *[]uint64, a0 *[]uint64, a1 *[]uint64, terms uint64, to uint64, from uint64, vectors uint64, position uint64, shift uint64, step uint64, factors *uint64, start uint64, c *[28]uint64, size uint64, width uint64, mask uint64)
 // Requires: AVX, AVX512F, AVX512IFMA, AVX512VBMI2, BMI2
 TEXT ·sumRows2Packed(SB), NOSPLIT, $0-136
 	MOVQ         a0+16(FP), AX
@@ -6776,8 +8081,8 @@ term:
 	VPMADD52HUQ.BCST 16(R10), Z3, Z18
 	VPMADD52LUQ.BCST 8(R10), Z18, Z3
 	VPXORQ           Z20, Z20, Z20
-	VPMADD52HUQ.BCST 152(R10), Z4, Z20
-	VPMADD52LUQ.BCST 144(R10), Z4, Z3
+	VPMADD52HUQ.BCST 192(R10), Z4, Z20
+	VPMADD52LUQ.BCST 184(R10), Z4, Z3
 	VPMADD52LUQ.BCST 8(R10), Z20, Z3
 	VPANDQ           Z0, Z3, Z3
 	VPSUBQ.BCST      56(R10), Z3, Z19
@@ -6793,8 +8098,8 @@ term:
 	VPMADD52HUQ.BCST 16(R10), Z5, Z21
 	VPMADD52LUQ.BCST 8(R10), Z21, Z5
 	VPXORQ           Z23, Z23, Z23
-	VPMADD52HUQ.BCST 152(R10), Z6, Z23
-	VPMADD52LUQ.BCST 144(R10), Z6, Z5
+	VPMADD52HUQ.BCST 192(R10), Z6, Z23
+	VPMADD52LUQ.BCST 184(R10), Z6, Z5
 	VPMADD52LUQ.BCST 8(R10), Z23, Z5
 	VPANDQ           Z0, Z5, Z5
 	VPSUBQ.BCST      56(R10), Z5, Z22
@@ -6810,8 +8115,8 @@ term:
 	VPMADD52HUQ.BCST 16(R10), Z7, Z24
 	VPMADD52LUQ.BCST 8(R10), Z24, Z7
 	VPXORQ           Z26, Z26, Z26
-	VPMADD52HUQ.BCST 152(R10), Z8, Z26
-	VPMADD52LUQ.BCST 144(R10), Z8, Z7
+	VPMADD52HUQ.BCST 192(R10), Z8, Z26
+	VPMADD52LUQ.BCST 184(R10), Z8, Z7
 	VPMADD52LUQ.BCST 8(R10), Z26, Z7
 	VPANDQ           Z0, Z7, Z7
 	VPSUBQ.BCST      56(R10), Z7, Z25
@@ -6827,8 +8132,8 @@ term:
 	VPMADD52HUQ.BCST 16(R10), Z9, Z27
 	VPMADD52LUQ.BCST 8(R10), Z27, Z9
 	VPXORQ           Z29, Z29, Z29
-	VPMADD52HUQ.BCST 152(R10), Z10, Z29
-	VPMADD52LUQ.BCST 144(R10), Z10, Z9
+	VPMADD52HUQ.BCST 192(R10), Z10, Z29
+	VPMADD52LUQ.BCST 184(R10), Z10, Z9
 	VPMADD52LUQ.BCST 8(R10), Z29, Z9
 	VPANDQ           Z0, Z9, Z9
 	VPSUBQ.BCST      56(R10), Z9, Z28
@@ -6846,7 +8151,7 @@ term:
 	VZEROUPPER
 	RET
 
-// func sumRows2Runs(dst0 *[]uint64, dst1 *[]uint64, a0 *[]uint64, a1 *[]uint64, terms uint64, to uint64, from uint64, vectors uint64, position uint64, shift uint64, step uint64, factors *uint64, start uint64, c *[23]uint64)
+// func sumRows2Runs(dst0 *[]uint64, dst1 *[]uint64, a0 *[]uint64, a1 *[]uint64, terms uint64, to uint64, from uint64, vectors uint64, position uint64, shift uint64, step uint64, factors *uint64, start uint64, c *[28]uint64)
 // Requires: AVX, AVX512F, AVX512IFMA, BMI2
 TEXT ·sumRows2Runs(SB), NOSPLIT, $0-112
 	MOVQ         a0+16(FP), AX
@@ -6917,8 +8222,8 @@ term:
 	VPMADD52HUQ.BCST 16(R10), Z1, Z14
 	VPMADD52LUQ.BCST 8(R10), Z14, Z1
 	VPXORQ           Z16, Z16, Z16
-	VPMADD52HUQ.BCST 152(R10), Z2, Z16
-	VPMADD52LUQ.BCST 144(R10), Z2, Z1
+	VPMADD52HUQ.BCST 192(R10), Z2, Z16
+	VPMADD52LUQ.BCST 184(R10), Z2, Z1
 	VPMADD52LUQ.BCST 8(R10), Z16, Z1
 	VPANDQ           Z0, Z1, Z1
 	VPSUBQ.BCST      56(R10), Z1, Z15
@@ -6934,8 +8239,8 @@ term:
 	VPMADD52HUQ.BCST 16(R10), Z3, Z17
 	VPMADD52LUQ.BCST 8(R10), Z17, Z3
 	VPXORQ           Z19, Z19, Z19
-	VPMADD52HUQ.BCST 152(R10), Z4, Z19
-	VPMADD52LUQ.BCST 144(R10), Z4, Z3
+	VPMADD52HUQ.BCST 192(R10), Z4, Z19
+	VPMADD52LUQ.BCST 184(R10), Z4, Z3
 	VPMADD52LUQ.BCST 8(R10), Z19, Z3
 	VPANDQ           Z0, Z3, Z3
 	VPSUBQ.BCST      56(R10), Z3, Z18
@@ -6951,8 +8256,8 @@ term:
 	VPMADD52HUQ.BCST 16(R10), Z5, Z20
 	VPMADD52LUQ.BCST 8(R10), Z20, Z5
 	VPXORQ           Z22, Z22, Z22
-	VPMADD52HUQ.BCST 152(R10), Z6, Z22
-	VPMADD52LUQ.BCST 144(R10), Z6, Z5
+	VPMADD52HUQ.BCST 192(R10), Z6, Z22
+	VPMADD52LUQ.BCST 184(R10), Z6, Z5
 	VPMADD52LUQ.BCST 8(R10), Z22, Z5
 	VPANDQ           Z0, Z5, Z5
 	VPSUBQ.BCST      56(R10), Z5, Z21
@@ -6968,8 +8273,8 @@ term:
 	VPMADD52HUQ.BCST 16(R10), Z7, Z23
 	VPMADD52LUQ.BCST 8(R10), Z23, Z7
 	VPXORQ           Z25, Z25, Z25
-	VPMADD52HUQ.BCST 152(R10), Z8, Z25
-	VPMADD52LUQ.BCST 144(R10), Z8, Z7
+	VPMADD52HUQ.BCST 192(R10), Z8, Z25
+	VPMADD52LUQ.BCST 184(R10), Z8, Z7
 	VPMADD52LUQ.BCST 8(R10), Z25, Z7
 	VPANDQ           Z0, Z7, Z7
 	VPSUBQ.BCST      56(R10), Z7, Z24
@@ -6987,7 +8292,7 @@ term:
 	VZEROUPPER
 	RET
 
-// func sumRows3Packed(dst0 *[]uint64, dst1 *[]uint64, a0 *[]uint64, a1 *[]uint64, terms uint64, to uint64, from uint64, vectors uint64, position uint64, shift uint64, step uint64, factors *uint64, start uint64, c *[23]uint64, size uint64, width uint64, mask uint64)
+// func sumRows3Packed(dst0 *[]uint64, dst1 *[]uint64, a0 *[]uint64, a1 *[]uint64, terms uint64, to uint64, from uint64, vectors uint64, position uint64, shift uint64, step uint64, factors *uint64, start uint64, c *[28]uint64, size uint64, width uint64, mask uint64)
 // Requires: AVX, AVX512F, AVX512IFMA, AVX512VBMI2, BMI2
 TEXT ·sumRows3Packed(SB), NOSPLIT, $0-136
 	MOVQ         a0+16(FP), AX
@@ -7101,8 +8406,8 @@ term:
 	VPMADD52HUQ.BCST 16(R10), Z3, Z24
 	VPMADD52LUQ.BCST 8(R10), Z24, Z3
 	VPXORQ           Z26, Z26, Z26
-	VPMADD52HUQ.BCST 152(R10), Z4, Z26
-	VPMADD52LUQ.BCST 144(R10), Z4, Z3
+	VPMADD52HUQ.BCST 192(R10), Z4, Z26
+	VPMADD52LUQ.BCST 184(R10), Z4, Z3
 	VPMADD52LUQ.BCST 8(R10), Z26, Z3
 	VPANDQ           Z0, Z3, Z3
 	VPSUBQ.BCST      56(R10), Z3, Z25
@@ -7118,8 +8423,8 @@ term:
 	VPMADD52HUQ.BCST 16(R10), Z5, Z27
 	VPMADD52LUQ.BCST 8(R10), Z27, Z5
 	VPXORQ           Z29, Z29, Z29
-	VPMADD52HUQ.BCST 152(R10), Z6, Z29
-	VPMADD52LUQ.BCST 144(R10), Z6, Z5
+	VPMADD52HUQ.BCST 192(R10), Z6, Z29
+	VPMADD52LUQ.BCST 184(R10), Z6, Z5
 	VPMADD52LUQ.BCST 8(R10), Z29, Z5
 	VPANDQ           Z0, Z5, Z5
 	VPSUBQ.BCST      56(R10), Z5, Z28
@@ -7135,8 +8440,8 @@ term:
 	VPMADD52HUQ.BCST 16(R10), Z7, Z30
 	VPMADD52LUQ.BCST 8(R10), Z30, Z7
 	VPXORQ           Z20, Z20, Z20
-	VPMADD52HUQ.BCST 152(R10), Z8, Z20
-	VPMADD52LUQ.BCST 144(R10), Z8, Z7
+	VPMADD52HUQ.BCST 192(R10), Z8, Z20
+	VPMADD52LUQ.BCST 184(R10), Z8, Z7
 	VPMADD52LUQ.BCST 8(R10), Z20, Z7
 	VPANDQ           Z0, Z7, Z7
 	VPSUBQ.BCST      56(R10), Z7, Z31
@@ -7152,8 +8457,8 @@ term:
 	VPMADD52HUQ.BCST 16(R10), Z9, Z21
 	VPMADD52LUQ.BCST 8(R10), Z21, Z9
 	VPXORQ           Z23, Z23, Z23
-	VPMADD52HUQ.BCST 152(R10), Z10, Z23
-	VPMADD52LUQ.BCST 144(R10), Z10, Z9
+	VPMADD52HUQ.BCST 192(R10), Z10, Z23
+	VPMADD52LUQ.BCST 184(R10), Z10, Z9
 	VPMADD52LUQ.BCST 8(R10), Z23, Z9
 	VPANDQ           Z0, Z9, Z9
 	VPSUBQ.BCST      56(R10), Z9, Z22
@@ -7169,8 +8474,8 @@ term:
 	VPMADD52HUQ.BCST 16(R10), Z11, Z24
 	VPMADD52LUQ.BCST 8(R10), Z24, Z11
 	VPXORQ           Z26, Z26, Z26
-	VPMADD52HUQ.BCST 152(R10), Z12, Z26
-	VPMADD52LUQ.BCST 144(R10), Z12, Z11
+	VPMADD52HUQ.BCST 192(R10), Z12, Z26
+	VPMADD52LUQ.BCST 184(R10), Z12, Z11
 	VPMADD52LUQ.BCST 8(R10), Z26, Z11
 	VPANDQ           Z0, Z11, Z11
 	VPSUBQ.BCST      56(R10), Z11, Z25
@@ -7186,8 +8491,8 @@ term:
 	VPMADD52HUQ.BCST 16(R10), Z13, Z27
 	VPMADD52LUQ.BCST 8(R10), Z27, Z13
 	VPXORQ           Z29, Z29, Z29
-	VPMADD52HUQ.BCST 152(R10), Z14, Z29
-	VPMADD52LUQ.BCST 144(R10), Z14, Z13
+	VPMADD52HUQ.BCST 192(R10), Z14, Z29
+	VPMADD52LUQ.BCST 184(R10), Z14, Z13
 	VPMADD52LUQ.BCST 8(R10), Z29, Z13
 	VPANDQ           Z0, Z13, Z13
 	VPSUBQ.BCST      56(R10), Z13, Z28
@@ -7205,7 +8510,7 @@ term:
 	VZEROUPPER
 	RET
 
-// func sumRows3Runs(dst0 *[]uint64, dst1 *[]uint64, a0 *[]uint64, a1 *[]uint64, terms uint64, to uint64, from uint64, vectors uint64, position uint64, shift uint64, step uint64, factors *uint64, start uint64, c *[23]uint64)
+// func sumRows3Runs(dst0 *[]uint64, dst1 *[]uint64, a0 *[]uint64, a1 *[]uint64, terms uint64, to uint64, from uint64, vectors uint64, position uint64, shift uint64, step uint64, factors *uint64, start uint64, c *[28]uint64)
 // Requires: AVX, AVX512F, AVX512IFMA, BMI2
 TEXT ·sumRows3Runs(SB), NOSPLIT, $0-112
 	MOVQ         a0+16(FP), AX
@@ -7291,8 +8596,8 @@ term:
 	VPMADD52HUQ.BCST 16(R10), Z1, Z19
 	VPMADD52LUQ.BCST 8(R10), Z19, Z1
 	VPXORQ           Z21, Z21, Z21
-	VPMADD52HUQ.BCST 152(R10), Z2, Z21
-	VPMADD52LUQ.BCST 144(R10), Z2, Z1
+	VPMADD52HUQ.BCST 192(R10), Z2, Z21
+	VPMADD52LUQ.BCST 184(R10), Z2, Z1
 	VPMADD52LUQ.BCST 8(R10), Z21, Z1
 	VPANDQ           Z0, Z1, Z1
 	VPSUBQ.BCST      56(R10), Z1, Z20
@@ -7308,8 +8613,8 @@ term:
 	VPMADD52HUQ.BCST 16(R10), Z3, Z22
 	VPMADD52LUQ.BCST 8(R10), Z22, Z3
 	VPXORQ           Z24, Z24, Z24
-	VPMADD52HUQ.BCST 152(R10), Z4, Z24
-	VPMADD52LUQ.BCST 144(R10), Z4, Z3
+	VPMADD52HUQ.BCST 192(R10), Z4, Z24
+	VPMADD52LUQ.BCST 184(R10), Z4, Z3
 	VPMADD52LUQ.BCST 8(R10), Z24, Z3
 	VPANDQ           Z0, Z3, Z3
 	VPSUBQ.BCST      56(R10), Z3, Z23
@@ -7325,8 +8630,8 @@ term:
 	VPMADD52HUQ.BCST 16(R10), Z5, Z25
 	VPMADD52LUQ.BCST 8(R10), Z25, Z5
 	VPXORQ           Z27, Z27, Z27
-	VPMADD52HUQ.BCST 152(R10), Z6, Z27
-	VPMADD52LUQ.BCST 144(R10), Z6, Z5
+	VPMADD52HUQ.BCST 192(R10), Z6, Z27
+	VPMADD52LUQ.BCST 184(R10), Z6, Z5
 	VPMADD52LUQ.BCST 8(R10), Z27, Z5
 	VPANDQ           Z0, Z5, Z5
 	VPSUBQ.BCST      56(R10), Z5, Z26
@@ -7342,8 +8647,8 @@ term:
 	VPMADD52HUQ.BCST 16(R10), Z7, Z28
 	VPMADD52LUQ.BCST 8(R10), Z28, Z7
 	VPXORQ           Z30, Z30, Z30
-	VPMADD52HUQ.BCST 152(R10), Z8, Z30
-	VPMADD52LUQ.BCST 144(R10), Z8, Z7
+	VPMADD52HUQ.BCST 192(R10), Z8, Z30
+	VPMADD52LUQ.BCST 184(R10), Z8, Z7
 	VPMADD52LUQ.BCST 8(R10), Z30, Z7
 	VPANDQ           Z0, Z7, Z7
 	VPSUBQ.BCST      56(R10), Z7, Z29
@@ -7359,8 +8664,8 @@ term:
 	VPMADD52HUQ.BCST 16(R10), Z9, Z31
 	VPMADD52LUQ.BCST 8(R10), Z31, Z9
 	VPXORQ           Z19, Z19, Z19
-	VPMADD52HUQ.BCST 152(R10), Z10, Z19
-	VPMADD52LUQ.BCST 144(R10), Z10, Z9
+	VPMADD52HUQ.BCST 192(R10), Z10, Z19
+	VPMADD52LUQ.BCST 184(R10), Z10, Z9
 	VPMADD52LUQ.BCST 8(R10), Z19, Z9
 	VPANDQ           Z0, Z9, Z9
 	VPSUBQ.BCST      56(R10), Z9, Z18
@@ -7376,8 +8681,8 @@ term:
 	VPMADD52HUQ.BCST 16(R10), Z11, Z20
 	VPMADD52LUQ.BCST 8(R10), Z20, Z11
 	VPXORQ           Z22, Z22, Z22
-	VPMADD52HUQ.BCST 152(R10), Z12, Z22
-	VPMADD52LUQ.BCST 144(R10), Z12, Z11
+	VPMADD52HUQ.BCST 192(R10), Z12, Z22
+	VPMADD52LUQ.BCST 184(R10), Z12, Z11
 	VPMADD52LUQ.BCST 8(R10), Z22, Z11
 	VPANDQ           Z0, Z11, Z11
 	VPSUBQ.BCST      56(R10), Z11, Z21
@@ -7395,7 +8700,7 @@ term:
 	VZEROUPPER
 	RET
 
-// func sumRows4Packed(dst0 *[]uint64, dst1 *[]uint64, a0 *[]uint64, a1 *[]uint64, terms uint64, to uint64, from uint64, vectors uint64, position uint64, shift uint64, step uint64, factors *uint64, start uint64, c *[23]uint64, size uint64, width uint64, mask uint64)
+// func sumRows4Packed(dst0 *[]uint64, dst1 *[]uint64, a0 *[]uint64, a1 *[]uint64, terms uint64, to uint64, from uint64, vectors uint64, position uint64, shift uint64, step uint64, factors *uint64, start uint64, c *[28]uint64, size uint64, width uint64, mask uint64)
 // Requires: AVX, AVX512F, AVX512IFMA, AVX512VBMI2, BMI2
 TEXT ·sumRows4Packed(SB), NOSPLIT, $0-136
 	MOVQ         a0+16(FP), AX
@@ -7527,8 +8832,8 @@ term:
 	VPMADD52HUQ.BCST 16(R10), Z3, Z30
 	VPMADD52LUQ.BCST 8(R10), Z30, Z3
 	VPXORQ           Z25, Z25, Z25
-	VPMADD52HUQ.BCST 152(R10), Z4, Z25
-	VPMADD52LUQ.BCST 144(R10), Z4, Z3
+	VPMADD52HUQ.BCST 192(R10), Z4, Z25
+	VPMADD52LUQ.BCST 184(R10), Z4, Z3
 	VPMADD52LUQ.BCST 8(R10), Z25, Z3
 	VPANDQ           Z0, Z3, Z3
 	VPSUBQ.BCST      56(R10), Z3, Z31
@@ -7544,8 +8849,8 @@ term:
 	VPMADD52HUQ.BCST 16(R10), Z5, Z26
 	VPMADD52LUQ.BCST 8(R10), Z26, Z5
 	VPXORQ           Z28, Z28, Z28
-	VPMADD52HUQ.BCST 152(R10), Z6, Z28
-	VPMADD52LUQ.BCST 144(R10), Z6, Z5
+	VPMADD52HUQ.BCST 192(R10), Z6, Z28
+	VPMADD52LUQ.BCST 184(R10), Z6, Z5
 	VPMADD52LUQ.BCST 8(R10), Z28, Z5
 	VPANDQ           Z0, Z5, Z5
 	VPSUBQ.BCST      56(R10), Z5, Z27
@@ -7561,8 +8866,8 @@ term:
 	VPMADD52HUQ.BCST 16(R10), Z7, Z29
 	VPMADD52LUQ.BCST 8(R10), Z29, Z7
 	VPXORQ           Z31, Z31, Z31
-	VPMADD52HUQ.BCST 152(R10), Z8, Z31
-	VPMADD52LUQ.BCST 144(R10), Z8, Z7
+	VPMADD52HUQ.BCST 192(R10), Z8, Z31
+	VPMADD52LUQ.BCST 184(R10), Z8, Z7
 	VPMADD52LUQ.BCST 8(R10), Z31, Z7
 	VPANDQ           Z0, Z7, Z7
 	VPSUBQ.BCST      56(R10), Z7, Z30
@@ -7578,8 +8883,8 @@ term:
 	VPMADD52HUQ.BCST 16(R10), Z9, Z25
 	VPMADD52LUQ.BCST 8(R10), Z25, Z9
 	VPXORQ           Z27, Z27, Z27
-	VPMADD52HUQ.BCST 152(R10), Z10, Z27
-	VPMADD52LUQ.BCST 144(R10), Z10, Z9
+	VPMADD52HUQ.BCST 192(R10), Z10, Z27
+	VPMADD52LUQ.BCST 184(R10), Z10, Z9
 	VPMADD52LUQ.BCST 8(R10), Z27, Z9
 	VPANDQ           Z0, Z9, Z9
 	VPSUBQ.BCST      56(R10), Z9, Z26
@@ -7595,8 +8900,8 @@ term:
 	VPMADD52HUQ.BCST 16(R10), Z11, Z28
 	VPMADD52LUQ.BCST 8(R10), Z28, Z11
 	VPXORQ           Z30, Z30, Z30
-	VPMADD52HUQ.BCST 152(R10), Z12, Z30
-	VPMADD52LUQ.BCST 144(R10), Z12, Z11
+	VPMADD52HUQ.BCST 192(R10), Z12, Z30
+	VPMADD52LUQ.BCST 184(R10), Z12, Z11
 	VPMADD52LUQ.BCST 8(R10), Z30, Z11
 	VPANDQ           Z0, Z11, Z11
 	VPSUBQ.BCST      56(R10), Z11, Z29
@@ -7612,8 +8917,8 @@ term:
 	VPMADD52HUQ.BCST 16(R10), Z13, Z31
 	VPMADD52LUQ.BCST 8(R10), Z31, Z13
 	VPXORQ           Z26, Z26, Z26
-	VPMADD52HUQ.BCST 152(R10), Z14, Z26
-	VPMADD52LUQ.BCST 144(R10), Z14, Z13
+	VPMADD52HUQ.BCST 192(R10), Z14, Z26
+	VPMADD52LUQ.BCST 184(R10), Z14, Z13
 	VPMADD52LUQ.BCST 8(R10), Z26, Z13
 	VPANDQ           Z0, Z13, Z13
 	VPSUBQ.BCST      56(R10), Z13, Z25
@@ -7629,8 +8934,8 @@ term:
 	VPMADD52HUQ.BCST 16(R10), Z15, Z27
 	VPMADD52LUQ.BCST 8(R10), Z27, Z15
 	VPXORQ           Z29, Z29, Z29
-	VPMADD52HUQ.BCST 152(R10), Z16, Z29
-	VPMADD52LUQ.BCST 144(R10), Z16, Z15
+	VPMADD52HUQ.BCST 192(R10), Z16, Z29
+	VPMADD52LUQ.BCST 184(R10), Z16, Z15
 	VPMADD52LUQ.BCST 8(R10), Z29, Z15
 	VPANDQ           Z0, Z15, Z15
 	VPSUBQ.BCST      56(R10), Z15, Z28
@@ -7646,8 +8951,8 @@ term:
 	VPMADD52HUQ.BCST 16(R10), Z17, Z30
 	VPMADD52LUQ.BCST 8(R10), Z30, Z17
 	VPXORQ           Z25, Z25, Z25
-	VPMADD52HUQ.BCST 152(R10), Z18, Z25
-	VPMADD52LUQ.BCST 144(R10), Z18, Z17
+	VPMADD52HUQ.BCST 192(R10), Z18, Z25
+	VPMADD52LUQ.BCST 184(R10), Z18, Z17
 	VPMADD52LUQ.BCST 8(R10), Z25, Z17
 	VPANDQ           Z0, Z17, Z17
 	VPSUBQ.BCST      56(R10), Z17, Z31
@@ -7665,7 +8970,7 @@ term:
 	VZEROUPPER
 	RET
 
-// func sumRows4Runs(dst0 *[]uint64, dst1 *[]uint64, a0 *[]uint64, a1 *[]uint64, terms uint64, to uint64, from uint64, vectors uint64, position uint64, shift uint64, step uint64, factors *uint64, start uint64, c *[23]uint64)
+// func sumRows4Runs(dst0 *[]uint64, dst1 *[]uint64, a0 *[]uint64, a1 *[]uint64, terms uint64, to uint64, from uint64, vectors uint64, position uint64, shift uint64, step uint64, factors *uint64, start uint64, c *[28]uint64)
 // Requires: AVX, AVX512F, AVX512IFMA, BMI2
 TEXT ·sumRows4Runs(SB), NOSPLIT, $0-112
 	MOVQ         a0+16(FP), AX
@@ -7766,8 +9071,8 @@ term:
 	VPMADD52HUQ.BCST 16(R10), Z1, Z24
 	VPMADD52LUQ.BCST 8(R10), Z24, Z1
 	VPXORQ           Z26, Z26, Z26
-	VPMADD52HUQ.BCST 152(R10), Z2, Z26
-	VPMADD52LUQ.BCST 144(R10), Z2, Z1
+	VPMADD52HUQ.BCST 192(R10), Z2, Z26
+	VPMADD52LUQ.BCST 184(R10), Z2, Z1
 	VPMADD52LUQ.BCST 8(R10), Z26, Z1
 	VPANDQ           Z0, Z1, Z1
 	VPSUBQ.BCST      56(R10), Z1, Z25
@@ -7783,8 +9088,8 @@ term:
 	VPMADD52HUQ.BCST 16(R10), Z3, Z27
 	VPMADD52LUQ.BCST 8(R10), Z27, Z3
 	VPXORQ           Z29, Z29, Z29
-	VPMADD52HUQ.BCST 152(R10), Z4, Z29
-	VPMADD52LUQ.BCST 144(R10), Z4, Z3
+	VPMADD52HUQ.BCST 192(R10), Z4, Z29
+	VPMADD52LUQ.BCST 184(R10), Z4, Z3
 	VPMADD52LUQ.BCST 8(R10), Z29, Z3
 	VPANDQ           Z0, Z3, Z3
 	VPSUBQ.BCST      56(R10), Z3, Z28
@@ -7800,8 +9105,8 @@ term:
 	VPMADD52HUQ.BCST 16(R10), Z5, Z30
 	VPMADD52LUQ.BCST 8(R10), Z30, Z5
 	VPXORQ           Z23, Z23, Z23
-	VPMADD52HUQ.BCST 152(R10), Z6, Z23
-	VPMADD52LUQ.BCST 144(R10), Z6, Z5
+	VPMADD52HUQ.BCST 192(R10), Z6, Z23
+	VPMADD52LUQ.BCST 184(R10), Z6, Z5
 	VPMADD52LUQ.BCST 8(R10), Z23, Z5
 	VPANDQ           Z0, Z5, Z5
 	VPSUBQ.BCST      56(R10), Z5, Z31
@@ -7817,8 +9122,8 @@ term:
 	VPMADD52HUQ.BCST 16(R10), Z7, Z24
 	VPMADD52LUQ.BCST 8(R10), Z24, Z7
 	VPXORQ           Z26, Z26, Z26
-	VPMADD52HUQ.BCST 152(R10), Z8, Z26
-	VPMADD52LUQ.BCST 144(R10), Z8, Z7
+	VPMADD52HUQ.BCST 192(R10), Z8, Z26
+	VPMADD52LUQ.BCST 184(R10), Z8, Z7
 	VPMADD52LUQ.BCST 8(R10), Z26, Z7
 	VPANDQ           Z0, Z7, Z7
 	VPSUBQ.BCST      56(R10), Z7, Z25
@@ -7834,8 +9139,8 @@ term:
 	VPMADD52HUQ.BCST 16(R10), Z9, Z27
 	VPMADD52LUQ.BCST 8(R10), Z27, Z9
 	VPXORQ           Z29, Z29, Z29
-	VPMADD52HUQ.BCST 152(R10), Z10, Z29
-	VPMADD52LUQ.BCST 144(R10), Z10, Z9
+	VPMADD52HUQ.BCST 192(R10), Z10, Z29
+	VPMADD52LUQ.BCST 184(R10), Z10, Z9
 	VPMADD52LUQ.BCST 8(R10), Z29, Z9
 	VPANDQ           Z0, Z9, Z9
 	VPSUBQ.BCST      56(R10), Z9, Z28
@@ -7851,8 +9156,8 @@ term:
 	VPMADD52HUQ.BCST 16(R10), Z11, Z30
 	VPMADD52LUQ.BCST 8(R10), Z30, Z11
 	VPXORQ           Z23, Z23, Z23
-	VPMADD52HUQ.BCST 152(R10), Z12, Z23
-	VPMADD52LUQ.BCST 144(R10), Z12, Z11
+	VPMADD52HUQ.BCST 192(R10), Z12, Z23
+	VPMADD52LUQ.BCST 184(R10), Z12, Z11
 	VPMADD52LUQ.BCST 8(R10), Z23, Z11
 	VPANDQ           Z0, Z11, Z11
 	VPSUBQ.BCST      56(R10), Z11, Z31
@@ -7868,8 +9173,8 @@ term:
 	VPMADD52HUQ.BCST 16(R10), Z13, Z24
 	VPMADD52LUQ.BCST 8(R10), Z24, Z13
 	VPXORQ           Z26, Z26, Z26
-	VPMADD52HUQ.BCST 152(R10), Z14, Z26
-	VPMADD52LUQ.BCST 144(R10), Z14, Z13
+	VPMADD52HUQ.BCST 192(R10), Z14, Z26
+	VPMADD52LUQ.BCST 184(R10), Z14, Z13
 	VPMADD52LUQ.BCST 8(R10), Z26, Z13
 	VPANDQ           Z0, Z13, Z13
 	VPSUBQ.BCST      56(R10), Z13, Z25
@@ -7885,8 +9190,8 @@ term:
 	VPMADD52HUQ.BCST 16(R10), Z15, Z27
 	VPMADD52LUQ.BCST 8(R10), Z27, Z15
 	VPXORQ           Z29, Z29, Z29
-	VPMADD52HUQ.BCST 152(R10), Z16, Z29
-	VPMADD52LUQ.BCST 144(R10), Z16, Z15
+	VPMADD52HUQ.BCST 192(R10), Z16, Z29
+	VPMADD52LUQ.BCST 184(R10), Z16, Z15
 	VPMADD52LUQ.BCST 8(R10), Z29, Z15
 	VPANDQ           Z0, Z15, Z15
 	VPSUBQ.BCST      56(R10), Z15, Z28
@@ -7904,7 +9209,7 @@ term:
 	VZEROUPPER
 	RET
 
-// func keyProductsVector(dst0 *uint64, dst1 *uint64, a0 *[]uint64, a1 *[]uint64, b *[]uint64, terms uint64, position uint64, count uint64, blocks *uint32, inner *[8][8]uint64, add0 *uint64, add1 *uint64, scalar uint64, start uint64, ahead uint64, c *[23]uint64, width uint64, mask uint64)
+// func keyProductsVector(dst0 *uint64, dst1 *uint64, a0 *[]uint64, a1 *[]uint64, b *[]uint64, terms uint64, position uint64, count uint64, blocks *uint32, inner *[8][8]uint64, add0 *uint64, add1 *uint64, scalar uint64, start uint64, ahead uint64, c *[28]uint64, width uint64, mask uint64)
 // Requires: AVX, AVX512F, AVX512IFMA, AVX512VBMI2, MMX+
 TEXT ·keyProductsVector(SB), NOSPLIT, $0-144
 	MOVQ         c+120(FP), AX
@@ -8044,8 +9349,8 @@ width2Term:
 	VPMADD52HUQ.BCST 16(SI), Z7, Z30
 	VPMADD52LUQ.BCST 8(SI), Z30, Z7
 	VPXORQ           Z15, Z15, Z15
-	VPMADD52HUQ.BCST 152(SI), Z8, Z15
-	VPMADD52LUQ.BCST 144(SI), Z8, Z7
+	VPMADD52HUQ.BCST 192(SI), Z8, Z15
+	VPMADD52LUQ.BCST 184(SI), Z8, Z7
 	VPMADD52LUQ.BCST 8(SI), Z15, Z7
 	VPANDQ           Z0, Z7, Z7
 	VPSUBQ.BCST      56(SI), Z7, Z31
@@ -8060,8 +9365,8 @@ width2Term:
 	VPMADD52HUQ.BCST 16(SI), Z9, Z16
 	VPMADD52LUQ.BCST 8(SI), Z16, Z9
 	VPXORQ           Z18, Z18, Z18
-	VPMADD52HUQ.BCST 152(SI), Z10, Z18
-	VPMADD52LUQ.BCST 144(SI), Z10, Z9
+	VPMADD52HUQ.BCST 192(SI), Z10, Z18
+	VPMADD52LUQ.BCST 184(SI), Z10, Z9
 	VPMADD52LUQ.BCST 8(SI), Z18, Z9
 	VPANDQ           Z0, Z9, Z9
 	VPSUBQ.BCST      56(SI), Z9, Z17
@@ -8076,8 +9381,8 @@ width2Term:
 	VPMADD52HUQ.BCST 16(SI), Z11, Z19
 	VPMADD52LUQ.BCST 8(SI), Z19, Z11
 	VPXORQ           Z21, Z21, Z21
-	VPMADD52HUQ.BCST 152(SI), Z12, Z21
-	VPMADD52LUQ.BCST 144(SI), Z12, Z11
+	VPMADD52HUQ.BCST 192(SI), Z12, Z21
+	VPMADD52LUQ.BCST 184(SI), Z12, Z11
 	VPMADD52LUQ.BCST 8(SI), Z21, Z11
 	VPANDQ           Z0, Z11, Z11
 	VPSUBQ.BCST      56(SI), Z11, Z20
@@ -8092,8 +9397,8 @@ width2Term:
 	VPMADD52HUQ.BCST 16(SI), Z13, Z22
 	VPMADD52LUQ.BCST 8(SI), Z22, Z13
 	VPXORQ           Z24, Z24, Z24
-	VPMADD52HUQ.BCST 152(SI), Z14, Z24
-	VPMADD52LUQ.BCST 144(SI), Z14, Z13
+	VPMADD52HUQ.BCST 192(SI), Z14, Z24
+	VPMADD52LUQ.BCST 184(SI), Z14, Z13
 	VPMADD52LUQ.BCST 8(SI), Z24, Z13
 	VPANDQ           Z0, Z13, Z13
 	VPSUBQ.BCST      56(SI), Z13, Z23
@@ -8194,8 +9499,8 @@ width1Term:
 	VPMADD52HUQ.BCST 16(SI), Z5, Z17
 	VPMADD52LUQ.BCST 8(SI), Z17, Z5
 	VPXORQ           Z19, Z19, Z19
-	VPMADD52HUQ.BCST 152(SI), Z6, Z19
-	VPMADD52LUQ.BCST 144(SI), Z6, Z5
+	VPMADD52HUQ.BCST 192(SI), Z6, Z19
+	VPMADD52LUQ.BCST 184(SI), Z6, Z5
 	VPMADD52LUQ.BCST 8(SI), Z19, Z5
 	VPANDQ           Z0, Z5, Z5
 	VPSUBQ.BCST      56(SI), Z5, Z18
@@ -8210,8 +9515,8 @@ width1Term:
 	VPMADD52HUQ.BCST 16(SI), Z7, Z20
 	VPMADD52LUQ.BCST 8(SI), Z20, Z7
 	VPXORQ           Z22, Z22, Z22
-	VPMADD52HUQ.BCST 152(SI), Z8, Z22
-	VPMADD52LUQ.BCST 144(SI), Z8, Z7
+	VPMADD52HUQ.BCST 192(SI), Z8, Z22
+	VPMADD52LUQ.BCST 184(SI), Z8, Z7
 	VPMADD52LUQ.BCST 8(SI), Z22, Z7
 	VPANDQ           Z0, Z7, Z7
 	VPSUBQ.BCST      56(SI), Z7, Z21
@@ -8335,14 +9640,14 @@ term:
 	VZEROUPPER
 	RET
 
-// func forwardFolded(dst *uint64, src *uint64, part uint64, table *uint64, tableSize uint64, c *[23]uint64)
+// func forwardFolded(dst *uint64, src *uint64, part uint64, table *uint64, tableSize uint64, c *[28]uint64)
 // Requires: AVX, AVX512F, AVX512IFMA
 TEXT ·forwardFolded(SB), NOSPLIT, $0-48
 	MOVQ         c+40(FP), AX
 	VPBROADCASTQ 8(AX), Z0
 	VPBROADCASTQ 24(AX), Z1
-	VPBROADCASTQ 112(AX), Z2
-	VPBROADCASTQ 120(AX), Z3
+	VPBROADCASTQ 120(AX), Z2
+	VPBROADCASTQ 128(AX), Z3
 	VMOVDQU64    forwardFoldedMirror<>+0(SB), Z4
 	MOVQ         table+24(FP), CX
 	MOVQ         tableSize+32(FP), DX
@@ -8510,14 +9815,14 @@ DATA forwardFoldedMirror<>+48(SB)/8, $0x0000000000000002
 DATA forwardFoldedMirror<>+56(SB)/8, $0x0000000000000001
 GLOBL forwardFoldedMirror<>(SB), RODATA|NOPTR, $64
 
-// func forwardFoldedLift(dst *uint64, src *uint64, part uint64, table *uint64, tableSize uint64, c *[23]uint64, half uint64, wrap uint64)
+// func forwardFoldedLift(dst *uint64, src *uint64, part uint64, table *uint64, tableSize uint64, c *[28]uint64, half uint64, wrap uint64)
 // Requires: AVX, AVX512F, AVX512IFMA
 TEXT ·forwardFoldedLift(SB), NOSPLIT, $0-64
 	MOVQ             c+40(FP), AX
 	VPBROADCASTQ     8(AX), Z0
 	VPBROADCASTQ     24(AX), Z1
-	VPBROADCASTQ     112(AX), Z2
-	VPBROADCASTQ     120(AX), Z3
+	VPBROADCASTQ     120(AX), Z2
+	VPBROADCASTQ     128(AX), Z3
 	VMOVDQU64        forwardFoldedLiftMirror<>+0(SB), Z4
 	MOVQ             table+24(FP), CX
 	MOVQ             tableSize+32(FP), DX
@@ -8809,14 +10114,14 @@ DATA forwardFoldedLiftMirror<>+48(SB)/8, $0x0000000000000002
 DATA forwardFoldedLiftMirror<>+56(SB)/8, $0x0000000000000001
 GLOBL forwardFoldedLiftMirror<>(SB), RODATA|NOPTR, $64
 
-// func forwardFoldedShift(dst *uint64, src *uint64, part uint64, table *uint64, tableSize uint64, c *[23]uint64, half uint64, wrap uint64)
+// func forwardFoldedShift(dst *uint64, src *uint64, part uint64, table *uint64, tableSize uint64, c *[28]uint64, half uint64, wrap uint64)
 // Requires: AVX, AVX512F, AVX512IFMA
 TEXT ·forwardFoldedShift(SB), NOSPLIT, $0-64
 	MOVQ         c+40(FP), AX
 	VPBROADCASTQ 8(AX), Z0
 	VPBROADCASTQ 24(AX), Z1
-	VPBROADCASTQ 112(AX), Z2
-	VPBROADCASTQ 120(AX), Z3
+	VPBROADCASTQ 120(AX), Z2
+	VPBROADCASTQ 128(AX), Z3
 	VMOVDQU64    forwardFoldedShiftMirror<>+0(SB), Z4
 	MOVQ         table+24(FP), CX
 	MOVQ         tableSize+32(FP), DX
@@ -9012,14 +10317,14 @@ DATA forwardFoldedShiftMirror<>+48(SB)/8, $0x0000000000000002
 DATA forwardFoldedShiftMirror<>+56(SB)/8, $0x0000000000000001
 GLOBL forwardFoldedShiftMirror<>(SB), RODATA|NOPTR, $64
 
-// func forwardFoldedExtend(dst *uint64, src *[]uint64, part uint64, table *uint64, tableSize uint64, c *[23]uint64, target *uint64, sources uint64)
+// func forwardFoldedExtend(dst *uint64, src *[]uint64, part uint64, table *uint64, tableSize uint64, c *[28]uint64, target *uint64, sources uint64)
 // Requires: AVX, AVX512F, AVX512IFMA
 TEXT ·forwardFoldedExtend(SB), NOSPLIT, $0-64
 	MOVQ             c+40(FP), AX
 	VPBROADCASTQ     8(AX), Z0
 	VPBROADCASTQ     24(AX), Z1
-	VPBROADCASTQ     112(AX), Z2
-	VPBROADCASTQ     120(AX), Z3
+	VPBROADCASTQ     120(AX), Z2
+	VPBROADCASTQ     128(AX), Z3
 	VMOVDQU64        forwardFoldedExtendMirror<>+0(SB), Z4
 	MOVQ             table+24(FP), CX
 	MOVQ             tableSize+32(FP), DX
@@ -9314,6 +10619,321 @@ DATA forwardFoldedExtendMirror<>+40(SB)/8, $0x0000000000000003
 DATA forwardFoldedExtendMirror<>+48(SB)/8, $0x0000000000000002
 DATA forwardFoldedExtendMirror<>+56(SB)/8, $0x0000000000000001
 GLOBL forwardFoldedExtendMirror<>(SB), RODATA|NOPTR, $64
+
+// func inverseFolded(dst *uint64, part uint64, table *uint64, tableSize uint64, c *[28]uint64)
+// Requires: AVX, AVX512F, AVX512IFMA
+TEXT ·inverseFolded(SB), NOSPLIT, $0-40
+	MOVQ         c+32(FP), AX
+	VPBROADCASTQ 8(AX), Z0
+	VPBROADCASTQ 16(AX), Z1
+	VPXORQ       Z2, Z2, Z2
+	VMOVDQU64    inverseFoldedMirror<>+0(SB), Z3
+	VPBROADCASTQ (AX), Z4
+	VPBROADCASTQ 56(AX), Z5
+	VPBROADCASTQ 32(AX), Z6
+	MOVQ         table+16(FP), CX
+	MOVQ         tableSize+24(FP), DX
+	MOVQ         part+8(FP), BX
+	SHLQ         $0x03, BX
+	LEAQ         (BX)(BX*2), SI
+	MOVQ         dst+0(FP), DI
+	LEAQ         -64(DI)(BX*1), R8
+	MOVQ         DI, R9
+
+column:
+	VMOVDQU64        (DI), Z7
+	VMOVDQU64        (DI)(BX*1), Z8
+	VMOVDQU64        (DI)(BX*2), Z9
+	VMOVDQU64        (DI)(SI*1), Z10
+	VPBROADCASTQ     72(AX), Z24
+	VPSUBQ           Z7, Z24, Z7
+	VPBROADCASTQ     64(AX), Z25
+	VPSUBQ           Z10, Z25, Z10
+	VPADDQ           Z7, Z8, Z26
+	VPSUBQ           Z8, Z7, Z7
+	VPBROADCASTQ     inverseFoldedStarts<>+0(SB), Z27
+	VPMADD52HUQ.BCST 16(CX)(DX*8), Z26, Z27
+	VPXORQ           Z8, Z8, Z8
+	VPMADD52LUQ.BCST 16(CX), Z26, Z8
+	VPMADD52LUQ      Z0, Z27, Z8
+	VPADDQ           Z9, Z10, Z28
+	VPSUBQ           Z10, Z9, Z9
+	VPXORQ           Z29, Z29, Z29
+	VPMADD52HUQ.BCST 24(CX)(DX*8), Z28, Z29
+	VPXORQ           Z10, Z10, Z10
+	VPMADD52LUQ.BCST 24(CX), Z28, Z10
+	VPMADD52LUQ      Z0, Z29, Z10
+	VPADDQ           Z7, Z9, Z30
+	VPSUBQ           Z9, Z7, Z7
+	VMOVDQA64        Z30, Z9
+	VPADDQ           Z8, Z10, Z31
+	VPSUBQ           Z10, Z8, Z8
+	VMOVDQA64        Z31, Z10
+	VMOVDQU64        (R8), Z11
+	VMOVDQU64        (R8)(BX*1), Z12
+	VMOVDQU64        (R8)(BX*2), Z13
+	VMOVDQU64        (R8)(SI*1), Z14
+	VPBROADCASTQ     72(AX), Z23
+	VPSUBQ           Z11, Z23, Z11
+	VPBROADCASTQ     64(AX), Z24
+	VPSUBQ           Z14, Z24, Z14
+	VPADDQ           Z11, Z12, Z25
+	VPSUBQ           Z12, Z11, Z11
+	VPBROADCASTQ     inverseFoldedStarts<>+0(SB), Z26
+	VPMADD52HUQ.BCST 16(CX)(DX*8), Z25, Z26
+	VPXORQ           Z12, Z12, Z12
+	VPMADD52LUQ.BCST 16(CX), Z25, Z12
+	VPMADD52LUQ      Z0, Z26, Z12
+	VPADDQ           Z13, Z14, Z27
+	VPSUBQ           Z14, Z13, Z13
+	VPXORQ           Z28, Z28, Z28
+	VPMADD52HUQ.BCST 24(CX)(DX*8), Z27, Z28
+	VPXORQ           Z14, Z14, Z14
+	VPMADD52LUQ.BCST 24(CX), Z27, Z14
+	VPMADD52LUQ      Z0, Z28, Z14
+	VPADDQ           Z11, Z13, Z29
+	VPSUBQ           Z13, Z11, Z11
+	VMOVDQA64        Z29, Z13
+	VPADDQ           Z12, Z14, Z30
+	VPSUBQ           Z14, Z12, Z12
+	VMOVDQA64        Z30, Z14
+	CMPQ             DI, R9
+	JNE              upper
+	VMOVDQA64        Z8, Z19
+	VPXORQ           Z20, Z20, Z20
+	VMOVDQA64        Z10, Z21
+	VPXORQ           Z22, Z22, Z22
+	JMP              lower
+
+upper:
+	LEAQ             64(R8), R10
+	VMOVDQA64        Z3, Z31
+	VPERMI2Q         Z10, Z18, Z31
+	VPXORQ           Z23, Z23, Z23
+	VPXORQ           Z24, Z24, Z24
+	VPMADD52HUQ.BCST 96(AX), Z19, Z24
+	VPMADD52LUQ.BCST 88(AX), Z19, Z23
+	VPMADD52HUQ.BCST 176(AX), Z31, Z24
+	VPMADD52LUQ.BCST 168(AX), Z31, Z23
+	VPMADD52LUQ      Z0, Z24, Z23
+	VPANDQ           Z6, Z23, Z23
+	VPSUBQ           Z5, Z23, Z25
+	VPMINUQ          Z25, Z23, Z23
+	VPSUBQ           Z4, Z23, Z25
+	VPMINUQ          Z25, Z23, Z23
+	VMOVDQU64        Z23, (R10)
+	VMOVDQA64        Z3, Z26
+	VPERMI2Q         Z9, Z17, Z26
+	VPXORQ           Z27, Z27, Z27
+	VPXORQ           Z28, Z28, Z28
+	VPMADD52HUQ.BCST 96(AX), Z20, Z28
+	VPMADD52LUQ.BCST 88(AX), Z20, Z27
+	VPMADD52HUQ.BCST 176(AX), Z26, Z28
+	VPMADD52LUQ.BCST 168(AX), Z26, Z27
+	VPMADD52LUQ      Z0, Z28, Z27
+	VPANDQ           Z6, Z27, Z27
+	VPSUBQ           Z5, Z27, Z29
+	VPMINUQ          Z29, Z27, Z27
+	VPSUBQ           Z4, Z27, Z29
+	VPMINUQ          Z29, Z27, Z27
+	VMOVDQU64        Z27, (R10)(BX*1)
+	VMOVDQA64        Z3, Z30
+	VPERMI2Q         Z8, Z16, Z30
+	VPXORQ           Z31, Z31, Z31
+	VPXORQ           Z23, Z23, Z23
+	VPMADD52HUQ.BCST 112(AX), Z21, Z23
+	VPMADD52LUQ.BCST 104(AX), Z21, Z31
+	VPMADD52HUQ.BCST 160(AX), Z30, Z23
+	VPMADD52LUQ.BCST 152(AX), Z30, Z31
+	VPMADD52LUQ      Z0, Z23, Z31
+	VPANDQ           Z6, Z31, Z31
+	VPSUBQ           Z5, Z31, Z24
+	VPMINUQ          Z24, Z31, Z31
+	VPSUBQ           Z4, Z31, Z24
+	VPMINUQ          Z24, Z31, Z31
+	VMOVDQU64        Z31, (R10)(BX*2)
+	VMOVDQA64        Z3, Z25
+	VPERMI2Q         Z7, Z15, Z25
+	VPXORQ           Z26, Z26, Z26
+	VPXORQ           Z27, Z27, Z27
+	VPMADD52HUQ.BCST 112(AX), Z22, Z27
+	VPMADD52LUQ.BCST 104(AX), Z22, Z26
+	VPMADD52HUQ.BCST 160(AX), Z25, Z27
+	VPMADD52LUQ.BCST 152(AX), Z25, Z26
+	VPMADD52LUQ      Z0, Z27, Z26
+	VPANDQ           Z6, Z26, Z26
+	VPSUBQ           Z5, Z26, Z28
+	VPMINUQ          Z28, Z26, Z26
+	VPSUBQ           Z4, Z26, Z28
+	VPMINUQ          Z28, Z26, Z26
+	VMOVDQU64        Z26, (R10)(SI*1)
+
+lower:
+	VMOVDQA64        Z3, Z29
+	VPERMI2Q         Z22, Z14, Z29
+	VPXORQ           Z30, Z30, Z30
+	VPXORQ           Z31, Z31, Z31
+	VPMADD52HUQ.BCST 96(AX), Z7, Z31
+	VPMADD52LUQ.BCST 88(AX), Z7, Z30
+	VPMADD52HUQ.BCST 176(AX), Z29, Z31
+	VPMADD52LUQ.BCST 168(AX), Z29, Z30
+	VPMADD52LUQ      Z0, Z31, Z30
+	VPANDQ           Z6, Z30, Z30
+	VPSUBQ           Z5, Z30, Z23
+	VPMINUQ          Z23, Z30, Z30
+	VPSUBQ           Z4, Z30, Z23
+	VPMINUQ          Z23, Z30, Z30
+	VMOVDQU64        Z30, (DI)
+	VMOVDQA64        Z3, Z24
+	VPERMI2Q         Z21, Z13, Z24
+	VPXORQ           Z25, Z25, Z25
+	VPXORQ           Z26, Z26, Z26
+	VPMADD52HUQ.BCST 96(AX), Z8, Z26
+	VPMADD52LUQ.BCST 88(AX), Z8, Z25
+	VPMADD52HUQ.BCST 176(AX), Z24, Z26
+	VPMADD52LUQ.BCST 168(AX), Z24, Z25
+	VPMADD52LUQ      Z0, Z26, Z25
+	VPANDQ           Z6, Z25, Z25
+	VPSUBQ           Z5, Z25, Z27
+	VPMINUQ          Z27, Z25, Z25
+	VPSUBQ           Z4, Z25, Z27
+	VPMINUQ          Z27, Z25, Z25
+	VMOVDQU64        Z25, (DI)(BX*1)
+	VMOVDQA64        Z3, Z28
+	VPERMI2Q         Z20, Z12, Z28
+	VPXORQ           Z29, Z29, Z29
+	VPXORQ           Z30, Z30, Z30
+	VPMADD52HUQ.BCST 112(AX), Z9, Z30
+	VPMADD52LUQ.BCST 104(AX), Z9, Z29
+	VPMADD52HUQ.BCST 160(AX), Z28, Z30
+	VPMADD52LUQ.BCST 152(AX), Z28, Z29
+	VPMADD52LUQ      Z0, Z30, Z29
+	VPANDQ           Z6, Z29, Z29
+	VPSUBQ           Z5, Z29, Z31
+	VPMINUQ          Z31, Z29, Z29
+	VPSUBQ           Z4, Z29, Z31
+	VPMINUQ          Z31, Z29, Z29
+	VMOVDQU64        Z29, (DI)(BX*2)
+	VMOVDQA64        Z3, Z23
+	VPERMI2Q         Z19, Z11, Z23
+	VPXORQ           Z24, Z24, Z24
+	VPXORQ           Z25, Z25, Z25
+	VPMADD52HUQ.BCST 112(AX), Z10, Z25
+	VPMADD52LUQ.BCST 104(AX), Z10, Z24
+	VPMADD52HUQ.BCST 160(AX), Z23, Z25
+	VPMADD52LUQ.BCST 152(AX), Z23, Z24
+	VPMADD52LUQ      Z0, Z25, Z24
+	VPANDQ           Z6, Z24, Z24
+	VPSUBQ           Z5, Z24, Z26
+	VPMINUQ          Z26, Z24, Z24
+	VPSUBQ           Z4, Z24, Z26
+	VPMINUQ          Z26, Z24, Z24
+	VMOVDQU64        Z24, (DI)(SI*1)
+	VMOVDQA64        Z7, Z15
+	VMOVDQA64        Z11, Z19
+	VMOVDQA64        Z8, Z16
+	VMOVDQA64        Z12, Z20
+	VMOVDQA64        Z9, Z17
+	VMOVDQA64        Z13, Z21
+	VMOVDQA64        Z10, Z18
+	VMOVDQA64        Z14, Z22
+	ADDQ             $0x40, DI
+	SUBQ             $0x40, R8
+	CMPQ             DI, R8
+	JBE              column
+	ADDQ             $0x40, R8
+	VMOVDQA64        Z3, Z27
+	VPERMI2Q         Z22, Z18, Z27
+	VPXORQ           Z28, Z28, Z28
+	VPXORQ           Z29, Z29, Z29
+	VPMADD52HUQ.BCST 96(AX), Z19, Z29
+	VPMADD52LUQ.BCST 88(AX), Z19, Z28
+	VPMADD52HUQ.BCST 176(AX), Z27, Z29
+	VPMADD52LUQ.BCST 168(AX), Z27, Z28
+	VPMADD52LUQ      Z0, Z29, Z28
+	VPANDQ           Z6, Z28, Z28
+	VPSUBQ           Z5, Z28, Z30
+	VPMINUQ          Z30, Z28, Z28
+	VPSUBQ           Z4, Z28, Z30
+	VPMINUQ          Z30, Z28, Z28
+	VMOVDQU64        Z28, (R8)
+	VMOVDQA64        Z3, Z31
+	VPERMI2Q         Z21, Z17, Z31
+	VPXORQ           Z23, Z23, Z23
+	VPXORQ           Z24, Z24, Z24
+	VPMADD52HUQ.BCST 96(AX), Z20, Z24
+	VPMADD52LUQ.BCST 88(AX), Z20, Z23
+	VPMADD52HUQ.BCST 176(AX), Z31, Z24
+	VPMADD52LUQ.BCST 168(AX), Z31, Z23
+	VPMADD52LUQ      Z0, Z24, Z23
+	VPANDQ           Z6, Z23, Z23
+	VPSUBQ           Z5, Z23, Z25
+	VPMINUQ          Z25, Z23, Z23
+	VPSUBQ           Z4, Z23, Z25
+	VPMINUQ          Z25, Z23, Z23
+	VMOVDQU64        Z23, (R8)(BX*1)
+	VMOVDQA64        Z3, Z26
+	VPERMI2Q         Z20, Z16, Z26
+	VPXORQ           Z27, Z27, Z27
+	VPXORQ           Z28, Z28, Z28
+	VPMADD52HUQ.BCST 112(AX), Z21, Z28
+	VPMADD52LUQ.BCST 104(AX), Z21, Z27
+	VPMADD52HUQ.BCST 160(AX), Z26, Z28
+	VPMADD52LUQ.BCST 152(AX), Z26, Z27
+	VPMADD52LUQ      Z0, Z28, Z27
+	VPANDQ           Z6, Z27, Z27
+	VPSUBQ           Z5, Z27, Z29
+	VPMINUQ          Z29, Z27, Z27
+	VPSUBQ           Z4, Z27, Z29
+	VPMINUQ          Z29, Z27, Z27
+	VMOVDQU64        Z27, (R8)(BX*2)
+	VMOVDQA64        Z3, Z30
+	VPERMI2Q         Z19, Z15, Z30
+	VPXORQ           Z31, Z31, Z31
+	VPXORQ           Z23, Z23, Z23
+	VPMADD52HUQ.BCST 112(AX), Z22, Z23
+	VPMADD52LUQ.BCST 104(AX), Z22, Z31
+	VPMADD52HUQ.BCST 160(AX), Z30, Z23
+	VPMADD52LUQ.BCST 152(AX), Z30, Z31
+	VPMADD52LUQ      Z0, Z23, Z31
+	VPANDQ           Z6, Z31, Z31
+	VPSUBQ           Z5, Z31, Z24
+	VPMINUQ          Z24, Z31, Z31
+	VPSUBQ           Z4, Z31, Z24
+	VPMINUQ          Z24, Z31, Z31
+	VMOVDQU64        Z31, (R8)(SI*1)
+	VZEROUPPER
+	RET
+
+DATA inverseFoldedStarts<>+0(SB)/8, $-2
+DATA inverseFoldedStarts<>+8(SB)/8, $-4
+DATA inverseFoldedStarts<>+16(SB)/8, $-4
+DATA inverseFoldedStarts<>+24(SB)/8, $+0
+DATA inverseFoldedStarts<>+32(SB)/8, $+0
+DATA inverseFoldedStarts<>+40(SB)/8, $+0
+DATA inverseFoldedStarts<>+48(SB)/8, $-4
+DATA inverseFoldedStarts<>+56(SB)/8, $+0
+DATA inverseFoldedStarts<>+64(SB)/8, $+0
+DATA inverseFoldedStarts<>+72(SB)/8, $+0
+DATA inverseFoldedStarts<>+80(SB)/8, $-2
+DATA inverseFoldedStarts<>+88(SB)/8, $+0
+DATA inverseFoldedStarts<>+96(SB)/8, $-2
+DATA inverseFoldedStarts<>+104(SB)/8, $+0
+DATA inverseFoldedStarts<>+112(SB)/8, $-2
+DATA inverseFoldedStarts<>+120(SB)/8, $+0
+DATA inverseFoldedStarts<>+128(SB)/8, $-2
+DATA inverseFoldedStarts<>+136(SB)/8, $+0
+GLOBL inverseFoldedStarts<>(SB), RODATA|NOPTR, $144
+
+DATA inverseFoldedMirror<>+0(SB)/8, $0x0000000000000008
+DATA inverseFoldedMirror<>+8(SB)/8, $0x0000000000000007
+DATA inverseFoldedMirror<>+16(SB)/8, $0x0000000000000006
+DATA inverseFoldedMirror<>+24(SB)/8, $0x0000000000000005
+DATA inverseFoldedMirror<>+32(SB)/8, $0x0000000000000004
+DATA inverseFoldedMirror<>+40(SB)/8, $0x0000000000000003
+DATA inverseFoldedMirror<>+48(SB)/8, $0x0000000000000002
+DATA inverseFoldedMirror<>+56(SB)/8, $0x0000000000000001
+GLOBL inverseFoldedMirror<>(SB), RODATA|NOPTR, $64
 
 // func mixVector(dst *uint64, src *uint64, columns *uint32, scalars *uint64, count uint64, shift uint64, rows *[8]uint32, offsets *[8]uint64, constants *[3]uint64)
 // Requires: AVX, AVX512DQ, AVX512F, AVX512IFMA

@@ -159,10 +159,10 @@ func (m *Modulus) packed2InnerProduct(dst0, dst1 []uint64, a0, a1, b [][]uint64)
 }
 
 var (
-	packedRows = [MaxRows]func(dst0, dst1, a0, a1 *[]uint64, terms, to, from, vectors, position, shift, step uint64, factors *uint64, start uint64, c *[23]uint64, size, width, mask uint64){
+	packedRows = [MaxRows]func(dst0, dst1, a0, a1 *[]uint64, terms, to, from, vectors, position, shift, step uint64, factors *uint64, start uint64, c *[28]uint64, size, width, mask uint64){
 		sumRows1Packed, sumRows2Packed, sumRows3Packed, sumRows4Packed,
 	}
-	runRows = [MaxRows]func(dst0, dst1, a0, a1 *[]uint64, terms, to, from, vectors, position, shift, step uint64, factors *uint64, start uint64, c *[23]uint64){
+	runRows = [MaxRows]func(dst0, dst1, a0, a1 *[]uint64, terms, to, from, vectors, position, shift, step uint64, factors *uint64, start uint64, c *[28]uint64){
 		sumRows1Runs, sumRows2Runs, sumRows3Runs, sumRows4Runs,
 	}
 )

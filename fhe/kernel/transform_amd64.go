@@ -23,14 +23,25 @@ type pass struct {
 }
 
 type plan struct {
-	passes      []pass // nil: the ring is too small for the vector code
-	last        kind
-	offset      uint64 // what addOffset adds, in multiples of q
-	reduction   uint64 // reductions end in [reduction*q, (reduction+2)*q)
-	inverseEach bool   // reduce after every stage of the inverse
-	lazy        bool   // a forward transform may end without a reduction
-	folded      bool   // the first pass of the forward transform folds as well (conjugate-invariant ring)
+	passes    []pass // nil: the ring is too small for the vector code
+	last      kind
+	offset    uint64 // what addOffset adds, in multiples of q
+	reduction uint64 // reductions end in [reduction*q, (reduction+2)*q)
+	inverse   inverseKind
+	width     uint64 // in multiples of q: below it are the values with which a pass of the inverse begins
+	lazy      bool   // a forward transform may end without a reduction
+	folded    bool   // the first pass of the forward transform folds as well (conjugate-invariant ring)
 }
+
+// inverseKind tells what the inverse does against the growth of its values: 12 times the width, if not all of them are
+// reduced.
+type inverseKind uint8
+
+const (
+	reduceFirst inverseKind = iota // reduces the first row of a pass
+	reduceHalf                     // reduces the first half of the rows
+	reduceSums                     // reduces every sum
+)
 
 // lazyBits is the size of the primes that leave room for a transform without any reduction.
 const lazyBits = 45
@@ -49,8 +60,14 @@ const lastStages = 6
 
 func newPlan(q uint64, logN int, conjugateInvariant bool) plan {
 	room := uint64(1) << 52 / q // at least 4
-	p := plan{inverseEach: room < 16}
-	p.folded = conjugateInvariant && !p.inverseEach && logN != lastStages+3 // of three stages, two would leave one
+	p := plan{inverse: reduceSums}
+	switch {
+	case room > 12*8:
+		p.inverse, p.width = reduceFirst, 8
+	case room > 12*2:
+		p.inverse, p.width = reduceHalf, 2
+	}
+	p.folded = conjugateInvariant && room >= 16 && logN != lastStages+3 // of three stages, two would leave one
 
 	// After a reduction to [b, b+2)*q, s stages spread values over [b-s, b+2+s)*q. With b = s they stay positive and need
 	// room for 2s+2.
@@ -210,15 +227,24 @@ func (m *Modulus) inverseTransform(dst, src []uint64) {
 		for _, p := range passes[1:] {
 			blocks, root = blocks<<p.log, root<<p.log
 		}
-		if m.plan.inverseEach {
-			inverseFirstEvery(&block[0], &source[0], blocks, root, table, size, c)
-		} else {
+		switch m.plan.inverse {
+		case reduceFirst:
 			inverseFirst(&block[0], &source[0], blocks, root, table, size, c)
+		case reduceHalf:
+			inverseFirstReduce(&block[0], &source[0], blocks, root, table, size, c)
+		default:
+			inverseFirstEvery(&block[0], &source[0], blocks, root, table, size, c)
 		}
 		for p := len(passes) - 1; p > 0; p-- {
 			blocks, root = blocks>>passes[p].log, root>>passes[p].log
 			m.inversePass(passes[p], block, blocks, root)
 		}
+	}
+	if m.plan.folded && m.plan.inverse != reduceSums {
+		inverseFolded(&dst[0], size/4, table, size, c)
+		first, middle := dst[0], dst[size/2] // their own mirror images
+		dst[0], dst[size/2] = reduceOnce(2*first, m.q), subOnce(middle, m.unfold.mul(middle, m.q), m.q)
+		return
 	}
 	m.inversePass(passes[0], dst, 1, 1)
 	if m.conjugateInvariant {
@@ -232,25 +258,18 @@ func (m *Modulus) inverseTransform(dst, src []uint64) {
 func (m *Modulus) inversePass(p pass, dst []uint64, blocks, root uint64) {
 	part := uint64(len(dst)) / blocks >> p.log
 	d, table, size, c := &dst[0], &m.acceleration.inverse[0], uint64(1)<<m.logN, &m.constants
-	each, last := m.plan.inverseEach, root == 1
-	switch {
-	case p.log == 3 && each && last:
-		inverse8EveryLast(d, d, part, blocks, root, table, size, c)
-	case p.log == 3 && each:
-		inverse8Every(d, d, part, blocks, root, table, size, c)
-	case p.log == 3 && last:
-		inverse8Last(d, d, part, blocks, root, table, size, c)
-	case p.log == 3:
-		inverse8(d, d, part, blocks, root, table, size, c)
-	case each && last:
-		inverse4EveryLast(d, d, part, blocks, root, table, size, c)
-	case each:
-		inverse4Every(d, d, part, blocks, root, table, size, c)
-	case last:
-		inverse4Last(d, d, part, blocks, root, table, size, c)
-	default:
-		inverse4(d, d, part, blocks, root, table, size, c)
+	last := 0
+	if root == 1 {
+		last = 1
 	}
+	inversePasses[m.plan.inverse][p.log-2][last](d, d, part, blocks, root, table, size, c)
+}
+
+// inversePasses are by kind, by the number of stages and by whether they are the last.
+var inversePasses = [3][2][2]func(dst, src *uint64, part, blocks, root uint64, table *uint64, tableSize uint64, c *[28]uint64){
+	reduceFirst: {{inverse4, inverse4Last}, {inverse8, inverse8Last}},
+	reduceHalf:  {{inverse4Reduce, inverse4ReduceLast}, {inverse8Reduce, inverse8ReduceLast}},
+	reduceSums:  {{inverse4Every, inverse4EveryLast}, {inverse8Every, inverse8EveryLast}},
 }
 
 // foldEdges folds the coefficients that stand alone in their vectors: below 8, their mirror images, and the middle.

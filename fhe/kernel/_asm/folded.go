@@ -14,13 +14,13 @@ import (
 // columns 8k to 8k+7 are columns N/4-8k and down from there: one value of the vector that was taken from the upper end
 // before, and seven of the one that is now. In the same way the upper end needs one value of the lower end's next vector.
 
-const foldedArguments = ", part uint64, table *uint64, tableSize uint64, c *[23]uint64"
+const foldedArguments = ", part uint64, table *uint64, tableSize uint64, c *[28]uint64"
 
 type folded struct {
 	transform
 	c              GPVirtual
 	negFold        factor
-	mirror         VecPhysical   // takes the first value of one vector and seven of another, in reverse
+	mirrored       VecPhysical
 	lower, upper   []VecPhysical // of the columns that are joined, one vector of each part
 	before, next   []VecPhysical // the upper columns before and the lower columns next, not yet folded
 	dst, low, high GPVirtual     // bytes: where the columns stand in the first part
@@ -35,6 +35,7 @@ func foldedPasses() {
 	forwardFolded("forwardFoldedLift", liftedValues)
 	forwardFolded("forwardFoldedShift", shiftedValues)
 	forwardFolded("forwardFoldedExtend", extendedValues)
+	inverseFolded()
 }
 
 // source is what a folded pass reads.
@@ -103,12 +104,7 @@ func (f *folded) setup(name string) {
 	f.c = argument("c")
 	f.negQ, f.quotientStart = f.broadcast(f.c, constNegQ), f.broadcast(f.c, constOnes)
 	f.negFold = factor{value: f.broadcast(f.c, constFold), shoup: f.broadcast(f.c, constFold+8)}
-	f.mirror = f.take()
-	table := GLOBL(name+"Mirror", RODATA|NOPTR)
-	for i := range 8 {
-		DATA(8*i, U64(8-i)) // index 8 is the first value of the second vector
-	}
-	VMOVDQU64(table.Offset(0), f.mirror)
+	f.mirrored = f.mirror(name)
 	f.lower, f.upper, f.before, f.next = f.takeMany(4), f.takeMany(4), f.takeMany(4), f.takeMany(4)
 	roots, tableSize := argument("table"), argument("tableSize")
 	for i := range f.roots {
@@ -121,6 +117,17 @@ func (f *folded) setup(name string) {
 	f.dst, f.low, f.high = argument("dst"), GP64(), GP64()
 	XORQ(f.low, f.low)
 	LEAQ(Mem{Base: stride, Disp: -64}, f.high)
+}
+
+// mirror loads the order that takes the first value of one vector after seven of another, in reverse.
+func (t *transform) mirror(name string) VecPhysical {
+	z := t.take()
+	table := GLOBL(name+"Mirror", RODATA|NOPTR)
+	for i := range 8 {
+		DATA(8*i, U64(8-i)) // the first value of the second vector has index 8
+	}
+	VMOVDQU64(table.Offset(0), z)
+	return z
 }
 
 // run takes all columns.
@@ -163,10 +170,10 @@ func (f *folded) fold() {
 		var images [2][2]VecPhysical
 		for k, r := range []int{i, 3 - i} {
 			images[0][k], images[1][k] = f.temp(), f.temp()
-			VMOVDQA64(f.mirror, images[0][k])
+			VMOVDQA64(f.mirrored, images[0][k])
 			VPERMI2Q(f.before[3-r], f.upper[3-r], images[0][k])
 			VMOVDQA64(f.upper[3-r], f.before[3-r])
-			VMOVDQA64(f.mirror, images[1][k])
+			VMOVDQA64(f.mirrored, images[1][k])
 			VPERMI2Q(f.next[3-r], f.lower[3-r], images[1][k])
 		}
 		for side, x := range [][]VecPhysical{f.lower, f.upper} {
@@ -238,4 +245,94 @@ func (f *folded) extend(at GPVirtual, x []VecPhysical) {
 	for i := range x {
 		VPMADD52LUQ(f.negQ, quotients[i], x[i])
 	}
+}
+
+// inverseFolded generates the last pass of the inverse, which ends with the sum of each coefficient and its mirror image
+// times a root. Both are multiplied by what ends a transform at the same time, with one quotient. The upper columns are
+// finished a round later, when the lower column is there that holds the first of their mirror images.
+func inverseFolded() {
+	const name = "inverseFolded"
+	TEXT(name, NOSPLIT, "func(dst *uint64, part uint64, table *uint64, tableSize uint64, c *[28]uint64)")
+	Pragma("noescape")
+	Doc(name + " runs the two stages that join four parts, in place, and unfolds,",
+		"but for coefficients 0 and N/2.")
+	t := newInverse(inverseKinds[0], name)
+	mirror := t.mirror(name)
+	q, twoQ, mask := t.broadcast(t.c, constQ), t.broadcast(t.c, constTwoQ), t.broadcast(t.c, constMask)
+	lower, upper, lowerBefore, upperBefore := t.takeMany(4), t.takeMany(4), t.takeMany(4), t.takeMany(4)
+	t.rest()
+	table, tableSize := argument("table"), argument("tableSize")
+	stride := argument("part")
+	SHLQ(U8(3), stride)
+	row := rows(4, stride)
+	low, high := argument("dst"), GP64()
+	LEAQ(Mem{Base: low, Index: stride, Scale: 1, Disp: -64}, high)
+	// finished writes columns: the mirror images are 8 values of which near has the first, in reverse.
+	finished := func(x, near, far []VecPhysical, at func(row int) Mem) {
+		for i := range x {
+			image, sum, quotient, less := t.temp(), t.temp(), t.temp(), t.temp()
+			VMOVDQA64(mirror, image)
+			VPERMI2Q(near[3-i], far[3-i], image)
+			VPXORQ(sum, sum, sum)
+			VPXORQ(quotient, quotient, quotient)
+			own, other := constScale, constUnfoldRoot
+			if i >= 2 {
+				own, other = constScaledRoot, constUnfoldScale
+			}
+			for _, term := range []struct {
+				constant int
+				x        VecPhysical
+			}{{own, x[i]}, {other, image}} {
+				w := constantFactor(t.c, term.constant)
+				multiplyHigh(w, term.x, quotient)
+				multiplyLow(w, term.x, sum)
+			}
+			VPMADD52LUQ(t.negQ, quotient, sum) // below 4q
+			VPANDQ(mask, sum, sum)
+			VPSUBQ(twoQ, sum, less)
+			VPMINUQ(less, sum, sum)
+			VPSUBQ(q, sum, less)
+			VPMINUQ(less, sum, sum)
+			VMOVDQU64(sum, at(i))
+		}
+	}
+	first := GP64()
+	MOVQ(low, first)
+	Label("column")
+	for _, side := range []struct {
+		x    []VecPhysical
+		base GPVirtual
+	}{{lower, low}, {upper, high}} {
+		for i := range side.x {
+			VMOVDQU64(row(side.base, i), side.x[i])
+		}
+		t.group(side.x, func(level, i int) factor {
+			return factor{value: Mem{Base: table, Disp: 8 * (1<<level + i)},
+				shoup: Mem{Base: table, Index: tableSize, Scale: 8, Disp: 8 * (1<<level + i)}, broadcast: true}
+		}, true)
+	}
+	CMPQ(low, first)
+	JNE(LabelRef("upper"))
+	for _, i := range []int{0, 2} {
+		VMOVDQA64(lower[i+1], upperBefore[i])
+		VPXORQ(upperBefore[i+1], upperBefore[i+1], upperBefore[i+1])
+	}
+	JMP(LabelRef("lower"))
+	Label("upper")
+	before := GP64()
+	LEAQ(Mem{Base: high, Disp: 64}, before)
+	finished(upperBefore, lower, lowerBefore, func(i int) Mem { return row(before, i) })
+	Label("lower")
+	finished(lower, upperBefore, upper, func(i int) Mem { return row(low, i) })
+	for i := range lower {
+		VMOVDQA64(lower[i], lowerBefore[i])
+		VMOVDQA64(upper[i], upperBefore[i])
+	}
+	ADDQ(U8(64), low)
+	SUBQ(U8(64), high)
+	CMPQ(low, high)
+	JBE(LabelRef("column"))
+	ADDQ(U8(64), high)
+	finished(upperBefore, upperBefore, lowerBefore, func(i int) Mem { return row(high, i) })
+	finish()
 }

@@ -8,54 +8,165 @@ import (
 	. "github.com/mmcloughlin/avo/reg"
 )
 
-// In the inverse the sums double at each stage while the products fall back below 2q. With every = false (q < 2^48) only
-// the sums that a third stage would push beyond 2^52 are reduced, once every three stages; with every = true (q < 2^50)
-// all of them are, at once.
+// In the inverse the sums double at each stage while the products fall back below 2q. What a butterfly multiplies, x-y,
+// must not become negative. For primes of up to 47 bits values with an even number of ones in their row are negated when
+// a group of two or three stages begins: a butterfly then subtracts to add, adds to subtract and needs no offset, and all
+// results are negated. It is enough that what they are subtracted from is large: with values in [0, W) of which row 0 is
+// subtracted from 7W, row 6 from 3W, rows 3 and 5 from W (of four rows, row 0 from 3W and row 3 from W), all sums and
+// differences of a group lie in [0, 12W). Products start their quotient below 0 where they are what others are subtracted
+// from. Of larger primes all sums are reduced at once.
 
-// inverseButterfly maps x, y below b (a field of the constants) to x+y, (x-y)*w.
-func (t *transform) inverseButterfly(x, y VecPhysical, b Mem, w factor) {
-	difference, quotient := t.temp(), t.temp()
-	VPSUBQ(y, x, difference)
-	VPADDQ_BCST(b, difference, difference)
-	VPADDQ(x, y, x)
-	t.product(difference, w, y, quotient)
+// inverseKind tells how values are kept small.
+type inverseKind struct {
+	suffix  string
+	reduced int // rows of a group that are reduced in the end, those which may be largest; 0: all sums of every stage
 }
+
+// Rows are below 8q, 4q or 2q after a group, but for the first: W is 8q or 2q.
+var inverseKinds = []inverseKind{{"", 1}, {"Reduce", 4}, {"Every", 0}}
 
 // product writes x*w in [0, 2q).
 func (t *transform) product(x VecPhysical, w factor, dst, quotient VecPhysical) {
-	VMOVDQA64(t.quotientStart, quotient)
+	VPXORQ(quotient, quotient, quotient)
+	t.productFrom(x, w, dst, quotient)
+}
+
+// productFrom is product with a quotient that has been started.
+func (t *transform) productFrom(x VecPhysical, w factor, dst, quotient VecPhysical) {
 	multiplyHigh(w, x, quotient)
-	VMOVDQA64(t.quotientStart, dst)
+	VPXORQ(dst, dst, dst)
 	multiplyLow(w, x, dst)
 	VPMADD52LUQ(t.negQ, quotient, dst)
 }
 
-func suffix(every bool) string {
-	if every {
-		return "Every"
-	}
-	return ""
+type inverse struct {
+	transform
+	inverseKind
+	c      GPVirtual
+	starts Mem // -2 and -4, then those of lanes
 }
 
-// bound names the constant that is the largest value before the given stage of a pass (values below 2q enter a pass).
-func bound(every bool, first, stage int) int {
-	if every {
-		return constTwoQ
+func newInverse(kind inverseKind, name string) *inverse {
+	t := &inverse{inverseKind: kind, c: argument("c"), starts: GLOBL(name+"Starts", RODATA|NOPTR)}
+	for i := range 2 {
+		DATA(8*i, I64(-2<<i))
 	}
-	return []int{constQ, constTwoQ, constFourQ, constEightQ}[first+stage]
+	for stage := range 2 {
+		for lane, position := range orders[3-stage][8:] {
+			DATA(16+64*stage+8*lane, I64(-offsetOf(stage, 3, position%8)))
+		}
+	}
+	t.negQ, t.mu = t.broadcast(t.c, constNegQ), t.broadcast(t.c, constMu)
+	t.reductionStart = t.take()
+	VPXORQ(t.reductionStart, t.reductionStart, t.reductionStart)
+	return t
 }
 
-func inverseFirst(every bool) {
-	TEXT("inverseFirst"+suffix(every), NOSPLIT,
-		"func(dst, src *uint64, blocks, root uint64, table *uint64, tableSize uint64, c *[23]uint64)")
+// offsetOf returns how many q the product of a stage of a group has to have in a row: what is subtracted from it later.
+func offsetOf(stage, stages, row int) int {
+	if rest := stages - 1 - stage; rest > 0 && row>>(stage+1) == 0 {
+		return 1 << rest
+	}
+	return 0
+}
+
+// negated tells from how many W a row of a group is subtracted; 0 for rows that stay.
+func negated(rows, row int) int {
+	if rows == 8 {
+		return []int{7, 0, 0, 1, 0, 1, 3, 0}[row]
+	}
+	return []int{3, 0, 0, 1}[row]
+}
+
+// sumAndDifference maps x, y below a bound to x+y, x-y, which are not negative. Rows that are negated give both of a pair
+// the sign of the first.
+func (t *inverse) sumAndDifference(x, y, difference VecPhysical) {
+	if t.reduced == 0 {
+		VPSUBQ(y, x, difference)
+		VPADDQ_BCST(Mem{Base: t.c, Disp: constTwoQ}, difference, difference)
+		VPADDQ(x, y, x)
+	} else {
+		VPADDQ(x, y, difference)
+		VPSUBQ(y, x, x)
+	}
+}
+
+// butterfly maps x, y to x+y, (x-y)*w.
+func (t *inverse) butterfly(x, y VecPhysical, w factor, start func(quotient VecPhysical)) {
+	difference, quotient := t.temp(), t.temp()
+	t.sumAndDifference(x, y, difference)
+	start(quotient)
+	t.productFrom(difference, w, y, quotient)
+}
+
+// group runs the stages between registers, but for the products of the last one where it is the last of a transform.
+func (t *inverse) group(x []VecPhysical, w func(level, i int) factor, last bool) {
+	stages := map[int]int{4: 2, 8: 3}[len(x)]
+	for i := range x {
+		if k := negated(len(x), i); k > 0 && t.reduced > 0 {
+			from := t.temp()
+			VPBROADCASTQ(Mem{Base: t.c, Disp: map[int]int{1: constWidth, 3: constWidth3, 7: constWidth7}[k]}, from)
+			VPSUBQ(x[i], from, x[i])
+		}
+	}
+	for stage, distance := 0, 1; distance < len(x); stage, distance = stage+1, 2*distance {
+		final := last && 2*distance == len(x)
+		for i := range x {
+			if i&distance != 0 {
+				continue
+			}
+			if final {
+				difference := t.temp()
+				t.sumAndDifference(x[i], x[i+distance], difference)
+				VMOVDQA64(difference, x[i+distance])
+				continue
+			}
+			t.butterfly(x[i], x[i+distance], w(stages-1-stage, i/(2*distance)), func(quotient VecPhysical) {
+				if k := offsetOf(stage, stages, i+distance); k > 0 && t.reduced > 0 {
+					VPBROADCASTQ(t.starts.Offset(8*(k/2-1)), quotient)
+				} else {
+					VPXORQ(quotient, quotient, quotient)
+				}
+			})
+		}
+		for i := range x {
+			if !final && (t.reduced == 0 && i&distance == 0 || 2*distance == len(x) && i < t.reduced) {
+				t.reduce(x[i])
+			}
+		}
+	}
+}
+
+func inverseFirst(kind inverseKind) {
+	name := "inverseFirst" + kind.suffix
+	TEXT(name, NOSPLIT, "func(dst, src *uint64, blocks, root uint64, table *uint64, tableSize uint64, c *[28]uint64)")
 	Pragma("noescape")
-	Doc(fmt.Sprintf("inverseFirst%s runs the first six stages, inside blocks of 64 values.", suffix(every)))
-	t := &transform{}
+	Doc(name + " runs the first six stages, inside blocks of 64 values.")
+	t := newInverse(kind, name)
 	dst, src, blocks := argument("dst"), argument("src"), argument("blocks")
-	c := argument("c")
 	roots := newBlockRoots(argument("table"), argument("tableSize"), argument("root"))
-	t.inverseConstants(c)
-	indices := t.shuffles("inverseShuffles"+suffix(every), []int{0, 3, 2, 1, 0})
+	indices := t.shuffles(name+"Shuffles", []int{0, 3, 2, 1, 0})
+	// As in a group with W = q: the lanes of each half of a pair that are negated, and from what they are subtracted.
+	q, from := t.broadcast(t.c, constQ), t.take()
+	if kind.reduced > 0 {
+		widths, mask := GLOBL(name+"Widths", RODATA|NOPTR), GP32()
+		masks := [2]uint32{}
+		for lane, position := range orders[3] {
+			k := negated(8, position%8)
+			if k > 0 {
+				masks[lane/8] |= 1 << (lane % 8)
+			}
+			if lane < 8 {
+				DATA(8*lane, U64(k))
+			}
+		}
+		VPXORQ(from, from, from)
+		VPMADD52LUQ(widths.Offset(0), q, from)
+		for i, k := range []OpmaskPhysical{K1, K2} {
+			MOVL(U32(masks[i]), mask)
+			KMOVW(mask, k)
+		}
+	}
 	x := t.takeMany(8)
 	spare := t.take()
 	t.rest()
@@ -67,17 +178,24 @@ func inverseFirst(every bool) {
 			VMOVDQU64(Mem{Base: src, Disp: 128*p + 64}, b)
 			for stage := range 3 {
 				a, b, spare = t.shuffle(a, b, spare, indices[stage])
-				t.inverseButterfly(a, b, Mem{Base: c, Disp: bound(every, 0, stage)}, roots.lanes(t, 5-stage, p))
-				if every || stage == 2 {
+				if kind.reduced > 0 && stage == 0 {
+					VPSUBQ(a, from, K1, a)
+					VPSUBQ(b, q, K2, b)
+				}
+				t.butterfly(a, b, roots.lanes(&t.transform, 5-stage, p), func(quotient VecPhysical) {
+					if kind.reduced > 0 && stage < 2 {
+						VMOVDQU64(t.starts.Offset(16+64*stage), quotient)
+					} else {
+						VPXORQ(quotient, quotient, quotient)
+					}
+				})
+				if kind.reduced == 0 || kind.reduced == 4 && stage == 2 {
 					t.reduce(a)
 				}
 			}
 			x[2*p], x[2*p+1], spare = t.shuffle(a, b, spare, indices[3])
 		}
-		for stage, distance := 0, 1; distance < 8; stage, distance = stage+1, 2*distance {
-			t.inverseStage(x, distance, Mem{Base: c, Disp: bound(every, 1, stage)}, every || distance == 4,
-				func(i int) factor { return roots.single(2-stage, i) })
-		}
+		t.group(x, roots.single, false)
 		for i := range x {
 			VMOVDQU64(x[i], Mem{Base: dst, Disp: 64 * i})
 		}
@@ -88,66 +206,32 @@ func inverseFirst(every bool) {
 	finish()
 }
 
-func (t *transform) inverseConstants(c Register) {
-	t.negQ, t.mu = t.broadcast(c, constNegQ), t.broadcast(c, constMu)
-	t.quotientStart = t.take()
-	VPXORQ(t.quotientStart, t.quotientStart, t.quotientStart)
-	t.reductionStart = t.quotientStart
-}
-
-// inverseStage runs one stage between registers.
-func (t *transform) inverseStage(x []VecPhysical, distance int, b Mem, reduce bool, w func(i int) factor) {
-	for i := range x {
-		if i&distance == 0 {
-			t.inverseButterfly(x[i], x[i+distance], b, w(i/(2*distance)))
-		}
-	}
-	for i := range x {
-		if i&distance == 0 && reduce {
-			t.reduce(x[i])
-		}
-	}
-}
-
 // inversePass joins radix parts; the last one of a transform (root 1) multiplies by 1/N, too, and ends in [0, q).
-func inversePass(radix int, every, last bool) {
-	name := fmt.Sprintf("inverse%d%s", radix, suffix(every))
+func inversePass(radix int, kind inverseKind, last bool) {
+	name := fmt.Sprintf("inverse%d%s", radix, kind.suffix)
 	if last {
 		name += "Last"
 	}
 	TEXT(name, NOSPLIT, "func"+passArguments)
 	Pragma("noescape")
 	Doc(fmt.Sprintf("%s runs the stages that join %d parts of each block.", name, radix))
-	t := &transform{}
-	c := argument("c")
-	t.inverseConstants(c)
-	passLoop(t, radix, func(x []VecPhysical, w func(level, i int) factor, load, store func(int)) {
+	t := newInverse(kind, name)
+	passLoop(&t.transform, radix, func(x []VecPhysical, w func(level, i int) factor, load, store func(int)) {
 		for i := range x {
 			load(i)
 		}
-		levels := map[int]int{4: 2, 8: 3}[radix]
-		for stage, distance := 0, 1; distance < radix; stage, distance = stage+1, 2*distance {
-			level := levels - 1 - stage
-			final := last && level == 0
-			t.inverseStage(x, distance, Mem{Base: c, Disp: bound(every, 1, stage)},
-				!final && (every || level == 0), func(i int) factor {
-					if final {
-						return constantFactor(c, constScaledRoot)
-					}
-					return w(level, i)
-				})
-		}
+		t.group(x, w, last)
 		for i := range x {
 			if last {
-				if i < radix/2 {
-					y := t.temp()
-					t.product(x[i], constantFactor(c, constScale), y, t.temp())
-					VMOVDQA64(y, x[i])
+				w := constantFactor(t.c, constScale)
+				if i >= radix/2 {
+					w = constantFactor(t.c, constScaledRoot)
 				}
-				less := t.temp()
-				VPANDQ_BCST(Mem{Base: c, Disp: constMask}, x[i], x[i])
-				VPSUBQ_BCST(Mem{Base: c, Disp: constQ}, x[i], less)
-				VPMINUQ(less, x[i], x[i])
+				y, less := t.temp(), t.temp()
+				t.product(x[i], w, y, t.temp())
+				VPANDQ_BCST(Mem{Base: t.c, Disp: constMask}, y, y)
+				VPSUBQ_BCST(Mem{Base: t.c, Disp: constQ}, y, less)
+				VPMINUQ(less, y, x[i])
 			}
 			store(i)
 		}
@@ -164,7 +248,7 @@ func fold(inverse bool) {
 	if inverse {
 		name, offset = "foldInverse", constUnfold
 	}
-	TEXT(name, NOSPLIT, "func(dst, src *uint64, n uint64, c *[23]uint64)")
+	TEXT(name, NOSPLIT, "func(dst, src *uint64, n uint64, c *[28]uint64)")
 	Pragma("noescape")
 	if inverse {
 		Doc(name + " subtracts from each coefficient j its mirror image N-j times a root, 8 <= j < N/2, and ends in [0, q).")

@@ -18,7 +18,7 @@ type keyProducts struct {
 
 func (k keyProducts) generate() {
 	TEXT("keyProductsVector", NOSPLIT, "func(dst0, dst1 *uint64, a0, a1, b *[]uint64, terms, position, count uint64, "+
-		"blocks *uint32, inner *[8][8]uint64, add0, add1 *uint64, scalar, start, ahead uint64, c *[23]uint64, width, mask uint64)")
+		"blocks *uint32, inner *[8][8]uint64, add0, add1 *uint64, scalar, start, ahead uint64, c *[28]uint64, width, mask uint64)")
 	Pragma("noescape")
 	Doc("keyProductsVector sums up a0[k]*b[k] and a1[k]*b[k], on top of the results with start = 1, and of add0 and add1",
 		"times a scalar. It fetches what is so many bytes ahead of a0 and a1.")

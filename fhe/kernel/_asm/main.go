@@ -31,8 +31,9 @@ const (
 	constOffset
 	constReduceStart
 	constTwoQ
-	constFourQ
-	constEightQ
+	constWidth
+	constWidth3
+	constWidth7
 	constScale
 	constScaleShoup
 	constScaledRoot
@@ -41,6 +42,10 @@ const (
 	constFoldShoup
 	constUnfold
 	constUnfoldShoup
+	constUnfoldScale
+	constUnfoldScaleShoup
+	constUnfoldRoot
+	constUnfoldRootShoup
 	constRadix
 	constRadixShoup
 	constBarrettShift

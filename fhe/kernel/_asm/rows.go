@@ -20,7 +20,7 @@ func rowSums(rows int, b form) {
 	if b == packed {
 		extra = ", size, width, mask uint64"
 	}
-	TEXT(name, NOSPLIT, "func(dst0, dst1, a0, a1 *[]uint64, terms, to, from, vectors, position, shift, step uint64, factors *uint64, start uint64, c *[23]uint64"+extra+")")
+	TEXT(name, NOSPLIT, "func(dst0, dst1, a0, a1 *[]uint64, terms, to, from, vectors, position, shift, step uint64, factors *uint64, start uint64, c *[28]uint64"+extra+")")
 	Pragma("noescape")
 	Doc(fmt.Sprintf("%s sums up terms times %d rows of factors, on top of the results with start = 1.", name, rows))
 	a, from, to := []GPVirtual{argument("a0"), argument("a1")}, argument("from"), argument("to")

@@ -91,7 +91,7 @@ func (p innerProduct) generate() {
 		extra = ", position, width, mask uint64"
 	}
 	TEXT(p.name, NOSPLIT,
-		"func(dst0, dst1 *uint64, a0, a1, b *[]uint64, terms, offset, count, start, end uint64, running *uint64, c *[23]uint64"+extra+")")
+		"func(dst0, dst1 *uint64, a0, a1, b *[]uint64, terms, offset, count, start, end uint64, running *uint64, c *[28]uint64"+extra+")")
 	Pragma("noescape")
 	Doc(p.name + " sums up " + p.doc + ".")
 	p.dst = []GPVirtual{argument("dst0"), argument("dst1")}

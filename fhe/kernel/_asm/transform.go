@@ -22,11 +22,11 @@ func transforms() {
 	for _, kind := range []string{"Lazy", "Plain", "Reduce", "Halves", "Every"} {
 		forwardLast(kind)
 	}
-	for _, every := range []bool{false, true} {
-		inverseFirst(every)
+	for _, kind := range inverseKinds {
+		inverseFirst(kind)
 		for _, radix := range []int{8, 4} {
-			inversePass(radix, every, false)
-			inversePass(radix, every, true)
+			inversePass(radix, kind, false)
+			inversePass(radix, kind, true)
 		}
 	}
 	fold(false)
@@ -36,7 +36,7 @@ func transforms() {
 type transform struct {
 	registers
 	negQ, mu       VecPhysical
-	quotientStart  VecPhysical // 1 (forward) or 0 (inverse)
+	quotientStart  VecPhysical // 1 (forward) or 0 (elementwise)
 	reductionStart VecPhysical // makes a reduction end in [b, b+2q) instead of [0, 2q)
 }
 
@@ -100,7 +100,7 @@ func rows(radix int, stride Register) func(base Register, row int) Mem {
 	}
 }
 
-const passArguments = "(dst, src *uint64, part, blocks, root uint64, table *uint64, tableSize uint64, c *[23]uint64)"
+const passArguments = "(dst, src *uint64, part, blocks, root uint64, table *uint64, tableSize uint64, c *[28]uint64)"
 
 // passLoop is the frame of a pass between distant parts: for every block it loads the block's roots into registers and
 // then calls body for each column of radix vectors.
@@ -284,7 +284,7 @@ func (r *blockRoots) lanes(t *transform, level, p int) factor {
 }
 
 func forwardLast(kind string) {
-	TEXT("forwardLast"+kind, NOSPLIT, "func(dst *uint64, blocks, root uint64, table *uint64, tableSize uint64, c *[23]uint64)")
+	TEXT("forwardLast"+kind, NOSPLIT, "func(dst *uint64, blocks, root uint64, table *uint64, tableSize uint64, c *[28]uint64)")
 	Pragma("noescape")
 	end := "ends in [0, q)"
 	if kind == "Lazy" {

@@ -30,7 +30,7 @@ func each(name, doc, extra string, names []string, setup func(e *elementwise), b
 		}
 		signature += n
 	}
-	TEXT(name, NOSPLIT, signature+" *uint64, count uint64"+extra+", c *[23]uint64)")
+	TEXT(name, NOSPLIT, signature+" *uint64, count uint64"+extra+", c *[28]uint64)")
 	Pragma("noescape")
 	Doc(name + " " + doc)
 	e := &elementwise{}
