@@ -123,14 +123,35 @@ func (c *connection) post(host string, body []byte) (status int, err error) {
 	return reply.StatusCode, err
 }
 
+// roundTrip is the median time of a request alone, to a server of this process that reads a body and sends so many bytes.
+func roundTrip(ctx context.Context, bodies [][]byte, replyBytes int, duration time.Duration) (time.Duration, error) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return 0, err
+	}
+	reply := make([]byte, replyBytes)
+	server := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if _, err := io.Copy(io.Discard, r.Body); err == nil {
+			_, _ = w.Write(reply) // what goes wrong shows at the other end
+		}
+	})}
+	defer server.Close()
+	go func() { _ = server.Serve(listener) }() // ends with Close
+	l := &load{address: listener.Addr().String(), bodies: bodies}
+	defer l.close()
+	p, err := l.closed(ctx, 1, duration)
+	return p.percentile(50), err
+}
+
 // phase is what some time under one load gave.
 type phase struct {
-	clients      int     // of a closed loop
-	offered      float64 // requests a second of an open one
-	latencies    []time.Duration
-	refused      int
-	elapsed      time.Duration
-	ours, theirs float64 // shares of all cores: of the load generator, of the endpoint; 0 where the system does not tell
+	clients   int     // of a closed loop
+	offered   float64 // requests a second of an open one
+	latencies []time.Duration
+	refused   int
+	elapsed   time.Duration
+	// Shares of all cores: of the load generator, of the endpoint, of all other programs; 0 where the system does not tell.
+	ours, theirs, others float64
 
 	mu sync.Mutex
 }
@@ -170,12 +191,13 @@ func (p *phase) once(ctx context.Context, l *load, due time.Time) error {
 
 // during measures what f does.
 func (p *phase) during(l *load, f func() error) error {
-	own, its := processorTime(os.Getpid()), processorTime(l.pid)
+	own, its, busy := processorTime(os.Getpid()), processorTime(l.pid), busyTime()
 	start := time.Now()
 	err := f()
 	p.elapsed = time.Since(start)
 	all := p.elapsed.Seconds() * float64(runtime.NumCPU())
 	p.ours, p.theirs = (processorTime(os.Getpid())-own)/all, (processorTime(l.pid)-its)/all
+	p.others = max(0, (busyTime()-busy)/all-p.ours-p.theirs)
 	slices.Sort(p.latencies)
 	return err
 }
@@ -219,19 +241,35 @@ func (l *load) open(ctx context.Context, rate float64, duration time.Duration) (
 	})
 }
 
+const ticks = 100 // a second, on every Linux that Go runs on
+
 // processorTime is the seconds of processor time that a process has taken where Linux tells them, or 0.
 func processorTime(pid int) float64 {
-	const ticks = 100 // a second, on every Linux that Go runs on
 	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	if err != nil {
 		return 0
 	}
 	// The name, the second field, may hold anything; it ends with the last parenthesis.
 	fields := strings.Fields(string(stat[bytes.LastIndexByte(stat, ')')+1:]))
+	return seconds(fields, 11, 12) // in user mode and in the system
+}
+
+// busyTime is the seconds of processor time that all programs have taken, and the system for none of them.
+func busyTime() float64 {
+	stat, err := os.ReadFile("/proc/stat")
+	if err != nil {
+		return 0
+	}
+	first, _, _ := strings.Cut(string(stat), "\n")
+	return seconds(strings.Fields(first), 1, 2, 3, 6, 7) // all but idle, waiting for disks, and what other machines take
+}
+
+// seconds adds up fields of ticks.
+func seconds(fields []string, at ...int) float64 {
 	total := 0.0
-	for _, at := range []int{11, 12} { // in user mode and in the system
-		if at < len(fields) {
-			t, _ := strconv.ParseFloat(fields[at], 64)
+	for _, i := range at {
+		if i < len(fields) {
+			t, _ := strconv.ParseFloat(fields[i], 64)
 			total += t / ticks
 		}
 	}
