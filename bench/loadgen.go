@@ -135,7 +135,7 @@ func roundTrip(ctx context.Context, bodies [][]byte, replyBytes int, duration ti
 			_, _ = w.Write(reply) // what goes wrong shows at the other end
 		}
 	})}
-	defer server.Close()
+	defer func() { _ = server.Close() }()
 	go func() { _ = server.Serve(listener) }() // ends with Close
 	l := &load{address: listener.Addr().String(), bodies: bodies}
 	defer l.close()
