@@ -127,15 +127,29 @@ func (e *Extension) digits(x []uint64, sums *[extensionTile]float64, i int, q ui
 	}
 }
 
+// convertTerms is how many products with values of up to 58 bits are reduced at once.
+const convertTerms = 1 << (61 - overflowShift)
+
 func (e *Extension) convertGeneric(dst []uint64, rows [][]uint64, target, start int) {
 	m, weights := e.to[target], e.weights[target]
-	var y [maxSources + 1]uint64
-	for ; start < len(dst); start++ {
-		for i, row := range rows {
-			y[i+1] = row[start]
+	var overflow [1 << (64 - overflowShift)]uint64
+	for v := range rows {
+		overflow[v+1] = reduceOnce(overflow[v]+weights[0], m.q)
+	}
+	var sums runningSums
+	for ; start < len(dst); start += tile {
+		end := min(start+tile, len(dst))
+		for i, x := range rows[0][start:end] {
+			hi, lo := bits.Mul64(x&(1<<overflowShift-1), weights[1])
+			lo, carry := bits.Add64(lo, overflow[x>>overflowShift], 0)
+			sums.hi[i&(tile-1)], sums.lo[i&(tile-1)] = hi+carry, lo
 		}
-		y[0], y[1] = y[1]>>overflowShift, y[1]&(1<<overflowShift-1)
-		// At most 33 products of 58 bits by 61 bits stay below 2^128.
-		dst[start] = m.weightedSum(y[:], weights)
+		for k, row := range rows[1:] {
+			if (k+1)%convertTerms == 0 {
+				m.makeRoom(&sums, end-start)
+			}
+			sums.multiplyAddScalar(row[start:end], weights[k+2])
+		}
+		m.store(dst[start:end], &sums)
 	}
 }

@@ -83,10 +83,7 @@ func (m *Modulus) addProducts(s *runningSums, a, b [][]uint64) {
 	for k, terms := 0, 0; k < len(b); k += terms {
 		terms = min(2, m.terms, len(b)-k)
 		if s.held+terms > m.terms {
-			n := len(b[k])
-			m.store(s.lo[:n], s)
-			clear(s.hi[:n])
-			s.held = 0
+			m.makeRoom(s, len(b[k]))
 		}
 		switch {
 		case terms == 1 && s.held < 0:
@@ -150,6 +147,23 @@ func (s *runningSums) multiplyAdd2(a, b, c, d []uint64) {
 	}
 }
 
+func (s *runningSums) multiplyAddScalar(a []uint64, c uint64) {
+	sumHi, sumLo := s.hi[:len(a)], s.lo[:len(a)]
+	for i, x := range a {
+		hi, lo := bits.Mul64(x, c)
+		var carry uint64
+		sumLo[i], carry = bits.Add64(sumLo[i], lo, 0)
+		sumHi[i], _ = bits.Add64(sumHi[i], hi, carry)
+	}
+}
+
+// makeRoom makes room for more products: every sum becomes its residue.
+func (m *Modulus) makeRoom(s *runningSums, n int) {
+	m.store(s.lo[:n], s)
+	clear(s.hi[:n])
+	s.held = 0
+}
+
 // store writes the sums' residues, 0 for sums without a term.
 func (m *Modulus) store(d []uint64, s *runningSums) {
 	if s.held < 0 {
@@ -161,22 +175,4 @@ func (m *Modulus) store(d []uint64, s *runningSums) {
 	for i := range d {
 		d[i] = reduceOnce(r.remainder(hi[i], lo[i], q), q)
 	}
-}
-
-// reduce128 returns hi*2^64+lo mod q for any words.
-func (m *Modulus) reduce128(hi, lo uint64) uint64 {
-	return reduceTwice(m.radix.mulLazy(hi, m.q)+m.one.mulLazy(lo, m.q), m.q)
-}
-
-// weightedSum returns the sum of y[i]*weights[i] mod q, for at most 62 products below 2^122.
-func (m *Modulus) weightedSum(y, weights []uint64) uint64 {
-	var sumHi, sumLo uint64
-	y = y[:len(weights)]
-	for i, w := range weights {
-		hi, lo := bits.Mul64(y[i], w)
-		var carry uint64
-		sumLo, carry = bits.Add64(sumLo, lo, 0)
-		sumHi, _ = bits.Add64(sumHi, hi, carry)
-	}
-	return m.reduce128(sumHi, sumLo)
 }

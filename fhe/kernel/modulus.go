@@ -28,7 +28,6 @@ type Modulus struct {
 	// Shoup constants: c' = floor(c * 2^64 / q) turns x*c mod q into two multiplications (Harvey, "Faster arithmetic for
 	// number-theoretic transforms", 2014).
 	one     scalar // reduces any 64-bit word
-	radix   scalar // 2^64 mod q: folds the high word of a 128-bit sum
 	barrett barrett
 
 	// Twiddle factors of the stage with h blocks stand at [h, 2h), in Lattigo's bit-reversed order.
@@ -69,7 +68,6 @@ func NewModulus(q uint64, logN int, conjugateInvariant bool) (*Modulus, error) {
 
 	m := &Modulus{q: q, logN: logN, conjugateInvariant: conjugateInvariant}
 	m.one = m.scalar(1)
-	m.radix = m.scalar(-(q * (^uint64(0) / q))) // 2^64 - q*floor((2^64-1)/q); q is odd, so this is 2^64 mod q
 	m.barrett = newBarrett(q)
 	m.terms = maxTerms(bits.Len64(q))
 
