@@ -34,6 +34,7 @@ type Modulus struct {
 	forward, inverse shoupTable
 	fold, unfold     scalar // 2N-th root's quarter turn that joins mirrored coefficients (conjugate-invariant ring only)
 	scale            scalar // 1/N, or 1/(2N) in the conjugate-invariant ring
+	scaledUnfold     scalar // unfold times scale
 
 	// terms is how many products of two reduced values, on top of one reduced value, are reduced at once.
 	terms int
@@ -79,6 +80,7 @@ func NewModulus(q uint64, logN int, conjugateInvariant bool) (*Modulus, error) {
 	m.fold = m.scalar(m.pow(root, order/4))
 	m.unfold = m.scalar(m.pow(rootInverse, order/4))
 	m.scale = m.scalar(m.pow(order/2, q-2))
+	m.scaledUnfold = m.scalar(m.Product(m.unfold.value, m.scale.value))
 	m.accelerate()
 	return m, nil
 }

@@ -1,5 +1,7 @@
 package kernel
 
+import "math/bits"
+
 // Forward writes the number-theoretic transform of src, in bit-reversed order. Coefficients are below q on both sides.
 // dst may be src.
 func (m *Modulus) Forward(dst, src []uint64) {
@@ -126,63 +128,85 @@ func forwardButterfly(x, y uint64, w scalar, q uint64) (uint64, uint64) {
 	return x + t, x + 2*q - t
 }
 
-// inverseGeneric runs Gentleman-Sande stages, two at a time, with values in [0, 2q) between the pairs.
+// inverseGeneric runs Gentleman-Sande stages, two at a time. Sums double in each, and are reduced only where they would
+// not fit into a word.
 func (m *Modulus) inverseGeneric(dst, src []uint64) {
 	q, n := m.q, len(dst)
 	outer, inner := m.inverse.value[n/4:n/2], m.inverse.value[n/2:n]
 	outerShoup, innerShoup := m.inverse.shoup[n/4:n/2], m.inverse.shoup[n/2:n]
 	for i, w := range outer {
-		x, y := dst[4*i:4*i+4:4*i+4], src[4*i:4*i+4:4*i+4]
-		v, s := inner[2*i:2*i+2:2*i+2], innerShoup[2*i:2*i+2:2*i+2]
-		s0, t0 := inverseButterfly(y[0], y[1], scalar{v[0], s[0]}, q)
-		s1, t1 := inverseButterfly(y[2], y[3], scalar{v[1], s[1]}, q)
+		x, y := (*[4]uint64)(dst[4*i:]), (*[4]uint64)(src[4*i:])
+		v, s := (*[2]uint64)(inner[2*i:]), (*[2]uint64)(innerShoup[2*i:])
+		s0, t0 := inverseButterfly(y[0], y[1], scalar{v[0], s[0]}, q, q)
+		s1, t1 := inverseButterfly(y[2], y[3], scalar{v[1], s[1]}, q, q)
 		w := scalar{w, outerShoup[i]}
-		x[0], x[2] = reduceTwice(s0+s1, 2*q), w.mulLazy(s0+4*q-s1, q)
-		x[1], x[3] = reduceOnce(t0+t1, 2*q), w.mulLazy(t0+2*q-t1, q)
+		x[0], x[2] = inverseButterfly(s0, s1, w, 2*q, q)
+		x[1], x[3] = inverseButterfly(t0, t1, w, 2*q, q)
 	}
+	below := 4 * q
 	part := 4
 	for ; 4*part <= n; part *= 4 {
+		below = m.makeRoomFor(dst, below, 2)
 		h := n / part / 4
 		for i := range h {
 			w, u, v := m.inverse.at(h+i), m.inverse.at(2*(h+i)), m.inverse.at(2*(h+i)+1)
 			j := 4 * i * part
-			inverseQuads(dst[j:j+4*part], part, w, u, v, q)
+			inverseQuads(dst[j:j+4*part], part, w, u, v, below, q)
 		}
+		below *= 4
 	}
 	if part < n {
-		inversePairs(dst[:n/2], dst[n/2:], m.inverse.at(1), q)
+		below = m.makeRoomFor(dst, below, 1)
+		inversePairs(dst[:n/2], dst[n/2:], m.inverse.at(1), below, q)
+		below *= 2
 	}
-	if m.conjugateInvariant {
-		dst[0] *= 2 // below 4q; the mirror image of the constant coefficient is itself
-		foldGeneric(dst, dst, m.unfold, q)
+	if !m.conjugateInvariant {
+		for i, x := range dst {
+			dst[i] = m.scale.mul(x, q)
+		}
+		return
 	}
-	for i, x := range dst {
-		dst[i] = m.scale.mul(x, q)
+	m.makeRoomFor(dst, below, 1)
+	dst[0] = m.scale.mul(2*dst[0], q) // the mirror image of the constant coefficient is itself
+	for j := 1; j <= n/2; j++ {
+		x, y := dst[j], dst[n-j]
+		dst[j] = reduceTwice(m.scale.mulLazy(x, q)+2*q-m.scaledUnfold.mulLazy(y, q), q)
+		dst[n-j] = reduceTwice(m.scale.mulLazy(y, q)+2*q-m.scaledUnfold.mulLazy(x, q), q)
 	}
 }
 
-func inversePairs(x, y []uint64, w scalar, q uint64) {
+// makeRoomFor reduces values below a multiple of q, unless they may double so many times. It returns what they are below.
+func (m *Modulus) makeRoomFor(x []uint64, below uint64, doublings int) uint64 {
+	if bits.Len64(below)+doublings <= 64 {
+		return below
+	}
+	for i, v := range x {
+		x[i] = reduceWord(v, m.one.shoup, m.q)
+	}
+	return m.q
+}
+
+func inversePairs(x, y []uint64, w scalar, below, q uint64) {
 	y = y[:len(x)]
 	for i := range x {
-		s, t := inverseButterfly(x[i], y[i], w, q)
-		x[i], y[i] = reduceOnce(s, 2*q), t
+		x[i], y[i] = inverseButterfly(x[i], y[i], w, below, q)
 	}
 }
 
-// inverseQuads runs two stages and maps [0, 2q) to [0, 2q).
-func inverseQuads(x []uint64, part int, w, u, v scalar, q uint64) {
+// inverseQuads runs two stages on values below a multiple of q, at least 2q: they quadruple.
+func inverseQuads(x []uint64, part int, w, u, v scalar, below, q uint64) {
 	x0, x1, x2, x3 := quarters(x, part)
 	for i := range x0 {
-		s0, t0 := inverseButterfly(x0[i], x1[i], u, q)
-		s1, t1 := inverseButterfly(x2[i], x3[i], v, q)
-		x0[i], x2[i] = reduceTwice(s0+s1, 2*q), w.mulLazy(s0+4*q-s1, q)
-		x1[i], x3[i] = reduceOnce(t0+t1, 2*q), w.mulLazy(t0+2*q-t1, q)
+		s0, t0 := inverseButterfly(x0[i], x1[i], u, below, q)
+		s1, t1 := inverseButterfly(x2[i], x3[i], v, below, q)
+		x0[i], x2[i] = inverseButterfly(s0, s1, w, 2*below, q)
+		x1[i], x3[i] = inverseButterfly(t0, t1, w, 2*below, q)
 	}
 }
 
-// inverseButterfly maps [0, 2q) to a sum below 4q and a product below 2q.
-func inverseButterfly(x, y uint64, w scalar, q uint64) (uint64, uint64) {
-	return x + y, w.mulLazy(x+2*q-y, q)
+// inverseButterfly returns the sum of two values below a multiple of q, and a product below 2q.
+func inverseButterfly(x, y uint64, w scalar, below, q uint64) (uint64, uint64) {
+	return x + y, w.mulLazy(x+below-y, q)
 }
 
 // foldGeneric joins coefficient j with its mirror image N-j: x_j - i*x_(N-j), i the square root of -1 that the root of
