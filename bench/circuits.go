@@ -21,6 +21,7 @@ type circuitFigures struct {
 	logN              int
 	units             units
 	shares            map[part]float64 // of the time on one core
+	nodes             []nodeFigures    // on one core
 	replies           *replyFigures    // nil where they stay in the ring
 }
 
@@ -54,6 +55,9 @@ func measureCircuit(ctx context.Context, name string, c *circuit.Circuit, inputs
 		if f.units, err = measureUnits(c.Parameters); err != nil {
 			return err
 		}
+		if f.nodes, err = measureNodes(ctx, single, budget/4); err != nil {
+			return err
+		}
 		f.shares, err = profileOf(func() error { _, err := single.Ours(); return err }, budget)
 		return err
 	})
@@ -76,25 +80,42 @@ func (f *circuitFigures) bound(bytesPerSecond float64, cores int) time.Duration 
 	return max(time.Duration(float64(f.work.bytes())/bytesPerSecond*1e9), f.arithmetic()/time.Duration(cores))
 }
 
-// next says in a few words what would make the circuit faster.
-func (f *circuitFigures) next(cores int) string {
+// distance says how far a circuit is from its bound on one core, what of it takes the longest, and what would make that
+// faster.
+func (f *circuitFigures) distance(bytesPerSecond float64, cores int) string {
+	bound, by := f.bound(bytesPerSecond, 1), "arithmetic"
+	if bound > f.arithmetic() {
+		by = "memory"
+	}
 	largest := transforms
 	for _, p := range parts {
 		if f.shares[p] > f.shares[largest] {
 			largest = p
 		}
 	}
-	what := map[part]string{
-		transforms: "fewer transforms: fewer limbs, digits or rotations",
+	text := fmt.Sprintf("%.2f ms on one core, %.1f times what %s takes (%.2f ms). %.0f %% are %s", inMS(f.oneCore.Ours),
+		float64(f.oneCore.Ours)/float64(max(bound, 1)), by, inMS(bound), 100*f.shares[largest], largest)
+	if len(f.nodes) > 0 {
+		node, total := f.nodes[0], 0.0
+		for _, k := range f.nodes {
+			total += k.measured
+			if k.measured > node.measured {
+				node = k
+			}
+		}
+		text += fmt.Sprintf("; by operation, %.0f %% one of level %d: %s", 100*node.measured/total, node.level, node.name)
+	}
+	text += ". Next: " + map[part]string{
+		transforms: "fewer limbs, digits or rotations, or faster transforms",
 		products:   "fewer or shorter diagonals, keys of fewer digits",
 		extensions: "fewer primes on either side of a base conversion",
 		moves:      "fusing sums and automorphisms with the passes beside them",
 		others:     "less around the kernels: sharing out, buffers",
 	}[largest]
 	if speedUp := float64(f.oneCore.Ours) / float64(f.allCores.Ours); speedUp < float64(cores)/2 {
-		what += fmt.Sprintf("; on all cores (%.1f times one) longer parallel sections", speedUp)
+		text += fmt.Sprintf("; on all cores (%.1f times one) longer parallel sections", speedUp)
 	}
-	return what
+	return text + "."
 }
 
 // writeCircuits prints circuits beside Lattigo and beside their bounds.
@@ -108,9 +129,17 @@ func writeCircuits(w io.Writer, list []*circuitFigures, b bandwidth) error {
 	if err := t.Flush(); err != nil {
 		return err
 	}
-	fmt.Fprintf(w, "\nWhat would be next:\n")
+	fmt.Fprintf(w, "\nThe operations of each on one core, beside the compiler's estimates:\n\n")
+	var nodes []nodeFigures
 	for _, f := range list {
-		fmt.Fprintf(w, "  %-18s %s\n", f.name, f.next(cores))
+		nodes = append(nodes, f.nodes...)
+	}
+	if err := writeNodes(w, nodes); err != nil {
+		return err
+	}
+	fmt.Fprintf(w, "\nHow far from the limit each is, and what would be next:\n")
+	for _, f := range list {
+		fmt.Fprintf(w, "  %-18s %s\n", f.name, f.distance(b.oneCore, cores))
 	}
 	return nil
 }
@@ -126,7 +155,7 @@ func writeBesideLattigo(t *tabwriter.Writer, list []*circuitFigures, cores int) 
 }
 
 func writeBounds(t *tabwriter.Writer, list []*circuitFigures, b bandwidth, cores int) {
-	fmt.Fprintf(t, "\nWhat bounds them: memory is read at %.1f GB/s by one core and %.1f GB/s by all (%d MB, best of 7); arithmetic is the\n"+
+	fmt.Fprintf(t, "\nWhat bounds them: in this run memory is read at %.1f GB/s by one core and %.1f GB/s by all (%d MB, best of 7); arithmetic is the\n"+
 		"circuit's transforms, products, base conversions and sums at the speed that each has in cache. A circuit that streams less than a\n"+
 		"cache holds can be faster than memory.\n\n", b.oneCore/1e9, b.allCores/1e9, b.read>>20)
 	fmt.Fprintln(t, "µs in cache\tNTT\tinverse\tproduct\tlift\tconversion\tsum\t")
@@ -156,7 +185,7 @@ func writeBounds(t *tabwriter.Writer, list []*circuitFigures, b bandwidth, cores
 }
 
 func writeShares(t *tabwriter.Writer, list []*circuitFigures) {
-	fmt.Fprintf(t, "\nWhere the time on one core goes, the reply included, by a sampling profiler:\n\n")
+	fmt.Fprintf(t, "\nWhere the time on one core goes, the reply included, by a sampling profiler (some %d looks each, so by a few %% of chance):\n\n", int(circuitTime.Seconds()*100))
 	fmt.Fprint(t, "circuit, %\t")
 	for _, p := range parts {
 		fmt.Fprintf(t, "%s\t", p)

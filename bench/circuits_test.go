@@ -46,12 +46,12 @@ func TestMeasureCircuit(t *testing.T) {
 	if err := writeCircuits(&out, []*circuitFigures{f, f}, bandwidth{1e10, 3e10, 1 << 29}); err != nil {
 		t.Fatal(err)
 	}
-	if got := strings.Count(out.String(), "small"); got != 2*5 {
+	if got := strings.Count(out.String(), "small"); got != 2*5+2*3+1 {
 		t.Errorf("%d lines name the circuit:\n%s", got, out.String())
 	}
 }
 
-func TestBoundAndNext(t *testing.T) {
+func TestBoundAndDistance(t *testing.T) {
 	f := &circuitFigures{work: work{Work: circuit.Work{Forward: 4}, keys: 1e7}, units: units{forward: time.Millisecond}, shares: map[part]float64{transforms: 0.2, products: 0.8},
 		oneCore: comparison{Ours: 8 * time.Millisecond}, allCores: comparison{Ours: 2 * time.Millisecond}}
 	if least := f.bound(1e10, 1); least != 4*time.Millisecond {
@@ -60,12 +60,17 @@ func TestBoundAndNext(t *testing.T) {
 	if least := f.bound(5e9, 4); least != 2*time.Millisecond {
 		t.Errorf("memory bounds by %v", least)
 	}
-	if next := f.next(4); !strings.Contains(next, "diagonals") || strings.Contains(next, "cores") {
-		t.Errorf("next: %s", next)
+	f.nodes = []nodeFigures{{name: "fold, 3 steps", level: 2, measured: 6}, {name: "combine", measured: 2}}
+	got := f.distance(1e10, 4)
+	for _, want := range []string{"8.00 ms on one core, 2.0 times what arithmetic takes (4.00 ms). 80 % are products",
+		"75 % one of level 2: fold, 3 steps. Next: fewer or shorter diagonals"} {
+		if !strings.Contains(got, want) || strings.Contains(got, "cores") {
+			t.Errorf("no %q in %s", want, got)
+		}
 	}
 	f.allCores.Ours = 5 * time.Millisecond
-	if next := f.next(4); !strings.Contains(next, "1.6 times one") {
-		t.Errorf("next: %s", next)
+	if got := f.distance(1e9, 4); !strings.Contains(got, "0.8 times what memory takes (10.00 ms)") || !strings.Contains(got, "1.6 times one") {
+		t.Errorf("at a tenth of the bandwidth: %s", got)
 	}
 }
 

@@ -32,6 +32,7 @@ func commands() []command {
 		{"models", "every recipe: accuracy, sizes, times", runModels},
 		{"imported", "models that others trained and published: accuracy, sizes, times", runImported},
 		{"tables", "models fitted to public tables: clear and encrypted metrics beside scikit-learn and XGBoost", runTables},
+		{"costs", "single nodes beside the estimates of the compiler, and the costs that fit this machine", runCosts},
 		{"batch", "a recipe compiled for batches: samples a second, bytes a sample", runBatch},
 		{"load", "an endpoint under load: requests a second, latencies", runLoad},
 		{"match", "one encrypted template against galleries of up to a hundred thousand", runMatch},

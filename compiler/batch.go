@@ -228,12 +228,12 @@ func batchLatency(c *circuit.Circuit, node circuit.Node) float64 {
 		}
 		ns += parts * l * costScalar * weights * math.Ceil(width/8) * 8 / width
 	case node.Multiply != nil:
-		ns += width * 4 * l * costMove
+		ns += width * 4 * l * IFMA.Move
 	default:
-		ns += width * parts * l * costMove * float64(len(node.In))
+		ns += width * parts * l * IFMA.Move * float64(len(node.In))
 	}
 	if node.Relinearise {
-		ns += width * cost(circuit.Switching(node.Level+1, p.SpecialPrimes(node.Level)), p.LogN)
+		ns += width * IFMA.Of(circuit.Switching(node.Level+1, p.SpecialPrimes(node.Level)), p.LogN)
 	}
-	return ns + width*cost(circuit.Division(node.Level+1-node.Rescale, node.Rescale), p.LogN)
+	return ns + width*IFMA.Of(circuit.Division(node.Level+1-node.Rescale, node.Rescale), p.LogN)
 }

@@ -70,6 +70,32 @@ type Circuit struct {
 // NewCircuit prepares a circuit for so many threads on both sides, with keys of their own, and encrypts inputs: vectors
 // that are repeated over the slots, or random ones for nil.
 func NewCircuit(ctx context.Context, name string, c *circuit.Circuit, inputs [][]float64, threads int) (*Circuit, error) {
+	r, err := NewAlone(ctx, name, c, inputs)
+	if err != nil {
+		return nil, err
+	}
+	if threads > 1 {
+		if r.Program, err = fhe.NewProgram(ctx, c, fhe.NewPool(threads)); err != nil {
+			return nil, err
+		}
+	}
+	reference, err := lattigo.NewProgram(c, threads)
+	if err != nil {
+		return nil, err
+	}
+	r.session = reference.NewSession()
+	if r.theirs, err = r.session.Encrypt(r.vectors); err != nil {
+		return nil, err
+	}
+	r.Lattigo = timed(func() error {
+		_, err := r.session.Run(r.theirs)
+		return err
+	})
+	return r, nil
+}
+
+// NewAlone is NewCircuit for one thread, without Lattigo's side and without Errors.
+func NewAlone(ctx context.Context, name string, c *circuit.Circuit, inputs [][]float64) (*Circuit, error) {
 	rng := rand.New(rand.NewPCG(1, 1))
 	vectors := make([][]float64, len(c.Inputs))
 	for i := range vectors {
@@ -84,27 +110,17 @@ func NewCircuit(ctx context.Context, name string, c *circuit.Circuit, inputs [][
 		return nil, err
 	}
 	r := &Circuit{Program: p.program, Keys: p.keys, vectors: vectors, party: p}
-	if threads > 1 {
-		if r.Program, err = fhe.NewProgram(ctx, c, fhe.NewPool(threads)); err != nil {
-			return nil, err
-		}
-	}
-	reference, err := lattigo.NewProgram(c, threads)
-	if err != nil {
-		return nil, err
-	}
-	r.session = reference.NewSession()
-	if r.theirs, err = r.session.Encrypt(vectors); err != nil {
-		return nil, err
-	}
-	r.Operation = Operation{name, func() (total time.Duration, err error) {
-		_, err = r.Program.RunObserved(ctx, p.keys, p.inputs, func(_ int, elapsed time.Duration) { total += elapsed })
+	r.Operation = Operation{Name: name, Ours: func() (total time.Duration, err error) {
+		err = r.Nodes(ctx, func(_ int, elapsed time.Duration) { total += elapsed })
 		return total, err
-	}, timed(func() error {
-		_, err := r.session.Run(r.theirs)
-		return err
-	})}
+	}}
 	return r, nil
+}
+
+// Nodes runs our side and says how long each node took.
+func (r *Circuit) Nodes(ctx context.Context, observe fhe.Observer) error {
+	_, err := r.Program.RunObserved(ctx, r.Keys, r.party.inputs, observe)
+	return err
 }
 
 // Reply is a whole run as our side of an operation, with what prepares the result for the wire.
