@@ -15,5 +15,13 @@ func implementations(m *Modulus) map[string]*Modulus {
 	return all
 }
 
-// lazyDigits tells whether digits of sums with keys may be larger than the prime.
-func (m *Modulus) lazyDigits() bool { return m.enabled && m.q>>lazyBits == 0 }
+// lazyBound returns what values that lazy transforms leave are below.
+func (m *Modulus) lazyBound() uint64 {
+	switch {
+	case m.enabled && m.q>>lazyBits == 0:
+		return (1<<51 - 1) / m.q * m.q
+	case m.plainSums() && m.q>>lazyPrimeBits == 0:
+		return lazyMultiple * m.q
+	}
+	return m.q
+}

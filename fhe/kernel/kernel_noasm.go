@@ -13,10 +13,10 @@ type extensionAcceleration struct{}
 
 func (e *Extension) accelerate() {}
 
-func (m *Modulus) forwardTransform(dst, src []uint64, _ bool) { m.forwardGeneric(dst, src) }
+func (m *Modulus) forwardTransform(dst, src []uint64, lazy bool) { m.forwardGeneric(dst, src, lazy) }
 func (m *Modulus) inverseTransform(dst, src []uint64)         { m.inverseGeneric(dst, src) }
-func (m *Modulus) forwardLifted(dst, src []uint64, from *Modulus, _ bool) {
-	m.forwardLiftedGeneric(dst, src, from.q)
+func (m *Modulus) forwardLifted(dst, src []uint64, from *Modulus, lazy bool) {
+	m.forwardLiftedGeneric(dst, src, from.q, lazy)
 }
 func (m *Modulus) add(dst, a, b []uint64)                    { addGeneric(dst, a, b, m.q) }
 func (m *Modulus) sub(dst, a, b []uint64)                    { subGeneric(dst, a, b, m.q) }

@@ -306,7 +306,7 @@ func TestForwardLifted(t *testing.T) {
 					for _, to := range all {
 						want, got := make([]uint64, to.N()), make([]uint64, to.N())
 						to.liftGeneric(want, src, from.q)
-						to.forwardGeneric(want, want)
+						to.forwardGeneric(want, want, false)
 						to.ForwardLifted(got, src, from)
 						reduceLazy(to, got)
 						equal(t, fmt.Sprintf("%s, 2^%d coefficients from %d to %d", name, logN, from.q, to.q), got, want)

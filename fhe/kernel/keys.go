@@ -35,6 +35,7 @@ func (m *Modulus) KeySum(dst0, dst1 []uint64, s *KeySum, start int, add bool) {
 	}
 }
 
+// keySumGeneric adds at most nine products at a time, which leaves room for digits that are lazyMultiple times the prime.
 func (m *Modulus) keySumGeneric(dst0, dst1 []uint64, s *KeySum, start int, add bool) {
 	var turned [tiles + 1][tile]uint64
 	var factor [tile]uint64

@@ -32,28 +32,36 @@ func (m *Modulus) Inverse(dst, src []uint64) {
 // below 4q, and each of at most 17 stages adds 2q.
 const wideBits = 58
 
+// Plain Go's transforms that end lazily leave values below lazyMultiple times a prime of at most lazyPrimeBits: sums of
+// products with a few dozen such values need no further care.
+const (
+	lazyMultiple  = 64
+	lazyPrimeBits = 50
+)
+
 // forwardGeneric runs Cooley-Tukey stages (Harvey 2014, algorithm 2), two at a time.
-func (m *Modulus) forwardGeneric(dst, src []uint64) {
+func (m *Modulus) forwardGeneric(dst, src []uint64, lazy bool) {
 	if m.conjugateInvariant {
 		foldGeneric(dst, src, m.fold, m.q) // below 3q
 	} else {
 		copy(dst, src)
 	}
-	m.forwardStages(dst)
+	m.forwardStages(dst, lazy)
 }
 
-func (m *Modulus) forwardLiftedGeneric(dst, src []uint64, p uint64) {
+func (m *Modulus) forwardLiftedGeneric(dst, src []uint64, p uint64, lazy bool) {
 	m.liftLazy(dst, src, p)
 	if m.conjugateInvariant {
 		foldGeneric(dst, dst, m.fold, m.q) // below 4q
 	}
-	m.forwardStages(dst)
+	m.forwardStages(dst, lazy)
 }
 
-// forwardStages maps [0, 4q) to [0, q).
-func (m *Modulus) forwardStages(x []uint64) {
+// forwardStages maps [0, 4q) to [0, q), or leaves what stages make of it, where that is allowed.
+func (m *Modulus) forwardStages(x []uint64, lazy bool) {
 	q, n := m.q, len(x)
 	tight := q>>wideBits != 0
+	lazy = lazy && q>>lazyPrimeBits == 0
 	h := 1
 	if m.logN%2 == 1 {
 		forwardPairs(x[:n/2], x[n/2:], m.forward.at(1), q)
@@ -84,8 +92,10 @@ func (m *Modulus) forwardStages(x []uint64) {
 		x1, x3 := forwardButterfly(x[1], x[3], w, q)
 		x0, x1 = forwardButterfly(x0, x1, scalar{v[0], s[0]}, q)
 		x2, x3 = forwardButterfly(x2, x3, scalar{v[1], s[1]}, q)
-		x[0], x[1] = reduceWord(x0, one, q), reduceWord(x1, one, q)
-		x[2], x[3] = reduceWord(x2, one, q), reduceWord(x3, one, q)
+		if !lazy {
+			x0, x1, x2, x3 = reduceWord(x0, one, q), reduceWord(x1, one, q), reduceWord(x2, one, q), reduceWord(x3, one, q)
+		}
+		x[0], x[1], x[2], x[3] = x0, x1, x2, x3
 	}
 }
 

@@ -114,7 +114,7 @@ func (m *Modulus) forwardTransform(dst, src []uint64, lazy bool) {
 		if m.doubles.transforms() {
 			m.forwardDoubles(dst, src)
 		} else {
-			m.forwardGeneric(dst, src)
+			m.forwardGeneric(dst, src, lazy && m.plainSums())
 		}
 		return
 	}
@@ -139,7 +139,7 @@ func (m *Modulus) forwardLifted(dst, src []uint64, from *Modulus, lazy bool) {
 			m.lift(dst, src, from.q)
 			m.forwardDoubles(dst, dst)
 		} else {
-			m.forwardLiftedGeneric(dst, src, from.q)
+			m.forwardLiftedGeneric(dst, src, from.q, lazy && m.plainSums())
 		}
 		return
 	}

@@ -120,8 +120,12 @@ func mulScalarAddGeneric(dst, a []uint64, c scalar, q uint64) {
 
 func subMulScalarGeneric(dst, a, b []uint64, c scalar, q uint64) {
 	a, b = a[:len(dst)], b[:len(dst)]
+	above := q
+	if q>>lazyPrimeBits == 0 {
+		above *= lazyMultiple
+	}
 	for i := range dst {
-		dst[i] = c.mul(a[i]+q-b[i], q)
+		dst[i] = c.mul(a[i]+above-b[i], q)
 	}
 }
 

@@ -331,7 +331,7 @@ func TestExtensionForward(t *testing.T) {
 					for j, m := range e.to {
 						want, got := make([]uint64, m.N()), make([]uint64, m.N())
 						e.convert(want, rows, j)
-						m.forwardGeneric(want, want)
+						m.forwardGeneric(want, want, false)
 						e.Forward(got, rows, j)
 						reduceLazy(m, got)
 						equal(t, fmt.Sprintf("%s, 2^%d coefficients from %d moduli to %d", implementation, logN, len(sources), m.q), got, want)
