@@ -80,7 +80,9 @@ func measureNodes(ctx context.Context, single *primitive.Circuit, budget time.Du
 }
 
 // quartile is the time that a quarter of a list stays below: what else the machine does only makes it longer.
-func quartile(list []time.Duration) time.Duration { return slices.Sorted(slices.Values(list))[len(list)/4] }
+func quartile(list []time.Duration) time.Duration {
+	return slices.Sorted(slices.Values(list))[len(list)/4]
+}
 
 // describeNode says what the time of a node depends on.
 func describeNode(c *circuit.Circuit, node circuit.Node) string {

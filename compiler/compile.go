@@ -162,7 +162,7 @@ func (k *compilation) judge(g *model.Graph, rows [][]float64) error {
 	o := k.options
 	k.scores, k.bound = scores, o.bound(scores)
 	for halvings := 0; o.MaxScoreError == 0 && len(o.Classes) > 0 && halvings < maxHalvings; halvings++ {
-		unsafe, err := unsafeLabels(suffix, scores, k.bound/2)
+		unsafe, err := countUnsafe(suffix, scores, k.bound/2)
 		if err != nil {
 			return err
 		}
@@ -174,19 +174,28 @@ func (k *compilation) judge(g *model.Graph, rows [][]float64) error {
 	return nil
 }
 
-// unsafeLabels counts the rows whose label an error of this size could change.
-func unsafeLabels(suffix *model.Graph, scores [][]float64, size float64) (int, error) {
+// countUnsafe counts the rows whose label an error of this size could change.
+func countUnsafe(suffix *model.Graph, scores [][]float64, size float64) (n int, err error) {
+	list, err := unsafeLabels(suffix, scores, size)
+	for _, unsafe := range list {
+		if unsafe {
+			n++
+		}
+	}
+	return n, err
+}
+
+// unsafeLabels says which rows' labels an error of this size could change.
+func unsafeLabels(suffix *model.Graph, scores [][]float64, size float64) ([]bool, error) {
 	direct, err := largestWins(suffix, scores)
 	if err != nil {
-		return 0, err
+		return nil, err
 	}
-	unsafe := 0
+	unsafe := make([]bool, len(scores))
 	if direct {
-		for _, row := range scores {
+		for i, row := range scores {
 			sorted := slices.Sorted(slices.Values(row))
-			if sorted[len(sorted)-1]-sorted[len(sorted)-2] < 2*size {
-				unsafe++
-			}
+			unsafe[i] = sorted[len(sorted)-1]-sorted[len(sorted)-2] < 2*size
 		}
 		return unsafe, nil
 	}
@@ -206,14 +215,13 @@ func unsafeLabels(suffix *model.Graph, scores [][]float64, size float64) (int, e
 	}
 	answers, err := suffix.RunRows(moved)
 	if err != nil {
-		return 0, err
+		return nil, err
 	}
 	each := len(moved) / len(scores)
-	for i := 0; i < len(answers); i += each {
-		label := pipeline.Label(answers[i])
-		if slices.ContainsFunc(answers[i+1:i+each], func(a []float64) bool { return pipeline.Label(a) != label }) {
-			unsafe++
-		}
+	for i := range unsafe {
+		own := answers[i*each : (i+1)*each]
+		label := pipeline.Label(own[0])
+		unsafe[i] = slices.ContainsFunc(own[1:], func(a []float64) bool { return pipeline.Label(a) != label })
 	}
 	return unsafe, nil
 }

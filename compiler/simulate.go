@@ -47,9 +47,9 @@ func (r *Result) Simulate(rows [][]float64) ([]Simulation, error) {
 	return results, nil
 }
 
-// Tied returns how many rows have a label that hangs on rounding, as where trees' votes are equal or neighbours equally
-// far: no precision helps, and either label is as good.
-func (r *Result) Tied(rows []Simulation) (int, error) {
+// Tied says which rows have a label that hangs on rounding, as where trees' votes are equal or neighbours equally far: no
+// precision helps, and either label is as good.
+func (r *Result) Tied(rows []Simulation) ([]bool, error) {
 	scores := make([][]float64, len(rows))
 	for i, s := range rows {
 		scores[i] = s.Scores
@@ -84,7 +84,7 @@ func expectedChanges(suffix *model.Graph, scores [][]float64, deviation float64)
 	const step, most = 0.25, 4
 	changed, before := 0.0, 0
 	for z := step; z <= most; z += step {
-		unsafe, err := unsafeLabels(suffix, scores, z*deviation)
+		unsafe, err := countUnsafe(suffix, scores, z*deviation)
 		if err != nil {
 			return 0, err
 		}

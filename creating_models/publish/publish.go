@@ -65,6 +65,7 @@ type Model struct {
 	Polynomial  [][]float64           // those of the graph with polynomials, which runs encrypted
 	Simulated   []compiler.Simulation // the circuit's, with the noise of encryption
 	largest     float64               // error of a simulated score
+	tied        []bool                // simulated rows whose label hangs on rounding
 	options     compiler.Options      // it was compiled with
 	TrainTime   time.Duration
 	CompileTime time.Duration
@@ -124,6 +125,11 @@ func (m *Model) compile() error {
 		if m.Simulated, err = m.Compiled.Simulate(m.Test.X); err != nil {
 			return err
 		}
+		if m.classifies() {
+			if m.tied, err = m.Compiled.Tied(m.Simulated); err != nil {
+				return err
+			}
+		}
 		if m.largest = compiler.LargestError(m.Simulated); m.largest > m.Compiled.MaxScoreError {
 			// The whole test set has larger errors than the rows that the compiler saw let expect.
 			options.Headroom = m.headroom(m.largest)
@@ -137,10 +143,7 @@ func (m *Model) compile() error {
 			options.MaxScoreError = m.Compiled.MaxScoreError / 4
 			continue
 		}
-		tied, err := m.Compiled.Tied(m.Simulated)
-		if err != nil {
-			return err
-		}
+		tied := count(m.tied)
 		excess, err := m.Compiled.Excess(m.Simulated, max(float64(tied), (1-check.MinAgreement)/4*float64(len(m.Simulated))))
 		if err != nil {
 			return err
@@ -411,18 +414,11 @@ func (m *Model) prove(ctx context.Context, dir string, samples int, progress fun
 func (m *Model) verify(r *report.Report) error {
 	if m.classifies() {
 		agree := m.simulatedAgreement()
-		tied, err := m.Compiled.Tied(m.Simulated)
-		if err != nil {
-			return err
-		}
-		if c := forgiving(agree, tied); c.Share() < check.MinAgreement {
+		if c := forgiving(agree, count(m.tied)); c.Share() < check.MinAgreement {
 			return fmt.Errorf("with simulated noise %d of %d labels are the model's: at least %.1f %% are promised", agree.Hits, agree.Of, 100*check.MinAgreement)
 		}
 		agree = r.Classification.Agreement
-		if tied, err = m.Compiled.Tied(m.Simulated[:agree.Of]); err != nil {
-			return err
-		}
-		if c := forgiving(agree, tied); check.Implausible(c.Hits, c.Of) {
+		if c := forgiving(agree, count(m.tied[:agree.Of])); check.Implausible(c.Hits, c.Of) {
 			return fmt.Errorf("encrypted, %d of %d labels are the model's: at least %.1f %% are promised", agree.Hits, agree.Of, 100*check.MinAgreement)
 		}
 	}
@@ -433,6 +429,16 @@ func (m *Model) verify(r *report.Report) error {
 		return fmt.Errorf("the largest error of an encrypted score is %.3g: at most %.3g is promised", r.Scores.Largest(), r.Scores.Bound)
 	}
 	return nil
+}
+
+// count returns how many of a list are set.
+func count(list []bool) (n int) {
+	for _, set := range list {
+		if set {
+			n++
+		}
+	}
+	return n
 }
 
 // forgiving counts as many differing labels as equal.

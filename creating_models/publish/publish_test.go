@@ -3,6 +3,7 @@ package publish
 import (
 	"bytes"
 	"context"
+	"math"
 	"os"
 	"path/filepath"
 	"strings"
@@ -103,5 +104,49 @@ func TestVerifyHoldsTheArtifactToItsPromises(t *testing.T) {
 	r.Classification.Agreement.Hits--
 	if err := m.verify(r); err == nil || !strings.Contains(err.Error(), "4 of 5 labels") {
 		t.Errorf("another label: %v", err)
+	}
+}
+
+// TestAnArtifactALittleAboveItsBoundIsMadeAgain states less error than encryption makes, as where the rows that were simulated
+// happened to have little: the artifact is compiled anew with more headroom, and what it states then is kept.
+func TestAnArtifactALittleAboveItsBoundIsMadeAgain(t *testing.T) {
+	ctx := context.Background()
+	m, err := Build(ctx, find(t, "logreg-cancer"), Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir, samples := t.TempDir(), m.Test.Len()
+	if err := m.Save(dir); err != nil {
+		t.Fatal(err)
+	}
+	e, err := m.Try(ctx, dir, samples, func(int, int) {})
+	if err != nil {
+		t.Fatal(err)
+	}
+	squares := 0.0
+	for i, scores := range e.Scores {
+		squares += math.Pow(scores[0]-m.Simulated[i].Scores[0], 2) / float64(samples)
+	}
+	deviation := math.Sqrt(squares)
+	first, before := m.Compiled, m.options
+	// The largest of so many errors is two to four deviations, but once in a hundred times.
+	for attempt := 1; ; attempt++ {
+		stated := *first
+		stated.MaxScoreError = 2 * deviation
+		m.Compiled, m.options = &stated, before
+		r, err := m.prove(ctx, dir, samples, func(string, int, int) {})
+		if err == nil && r.Scores.Kept() && m.Compiled != &stated && m.options.Headroom > before.Headroom {
+			break
+		}
+		if attempt == 4 {
+			t.Fatalf("headroom %g, before %g: %v", m.options.Headroom, before.Headroom, err)
+		}
+	}
+	// Far above what is stated, values do not fit: that is no matter of headroom.
+	stated := *first
+	stated.MaxScoreError = deviation / 8
+	m.Compiled, m.options = &stated, before
+	if _, err := m.prove(ctx, dir, samples, func(string, int, int) {}); err == nil || !strings.Contains(err.Error(), "not written") || m.Compiled != &stated {
+		t.Errorf("errors many times as large as stated: %v", err)
 	}
 }

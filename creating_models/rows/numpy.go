@@ -11,6 +11,8 @@ import (
 
 	"github.com/sbinet/npyio/npy"
 	"github.com/x448/float16"
+
+	"cipherpoint/pipeline"
 )
 
 // array is a file of NumPy, of which the library reads the header.
@@ -145,13 +147,7 @@ func (a *array) labels() ([]string, error) {
 	for i, row := range x {
 		label := row[0]
 		if len(row) > 1 {
-			best := 0
-			for k, v := range row {
-				if v > row[best] {
-					best = k
-				}
-			}
-			label = float64(best)
+			label = float64(pipeline.Label(row))
 		}
 		labels[i] = strconv.FormatFloat(label, 'f', -1, 64)
 	}
