@@ -14,7 +14,7 @@ type extensionAcceleration struct{}
 func (e *Extension) accelerate() {}
 
 func (m *Modulus) forwardTransform(dst, src []uint64, lazy bool) { m.forwardGeneric(dst, src, lazy) }
-func (m *Modulus) inverseTransform(dst, src []uint64)         { m.inverseGeneric(dst, src) }
+func (m *Modulus) inverseTransform(dst, src []uint64)            { m.inverseGeneric(dst, src) }
 func (m *Modulus) forwardLifted(dst, src []uint64, from *Modulus, lazy bool) {
 	m.forwardLiftedGeneric(dst, src, from.q, lazy)
 }
