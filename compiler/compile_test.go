@@ -2,6 +2,7 @@ package compiler
 
 import (
 	"math"
+	"math/bits"
 	"math/rand/v2"
 	"slices"
 	"strings"
@@ -254,6 +255,18 @@ func TestPolynomialsKeepTheirValues(t *testing.T) {
 		{0, 1, 0, -2, 0, 0.3}, {1, 2, 3, 4, 5, 6, 7, 8, 9}, {0, 0, 0, 0, 0, 1}} {
 		p := &program{inputs: []vector{{shape: model.Shape{1}}}}
 		r := p.polynomial("p", 0, slices.Clone(c))
+		depth := make([]int, 1+len(p.ops))
+		for i, o := range p.ops {
+			for _, v := range o.in {
+				depth[i+1] = max(depth[i+1], depth[v])
+			}
+			if o.product {
+				depth[i+1]++
+			}
+		}
+		if most := bits.Len(uint(len(c) - 1)); len(c) > 2 && depth[r.value] > most {
+			t.Errorf("%v takes %d levels, want %d", c, depth[r.value], most)
+		}
 		for _, x := range []float64{-1.5, 0, 0.7, 2} {
 			values := []float64{x}
 			for _, o := range p.ops {
