@@ -222,7 +222,8 @@ func (s schedule) twin(i, before int) bool {
 	})
 }
 
-// Work calls f with the work of each node of a circuit that has the plan's nodes, at the levels that these have in it.
+// Work calls f with the work of each node of a circuit that has the plan's nodes, at the levels that these have in it. Batches
+// are done in another way.
 func (p *Plan) Work(c *Circuit, f func(node int, w Work)) {
 	s := p.schedule(c)
 	for i, node := range c.Nodes {
@@ -244,11 +245,12 @@ func (s schedule) work(i int, node Node) (w Work) {
 		s.alike(fold, func(special, times int) { w.Add(times, Switching(limbs, special)) })
 		w.Moves += 2 * limbs * len(fold)
 	case node.Multiply != nil:
-		special := s.relinearisation
-		w.Add(1, decomposition(limbs, special))
-		w.Add(1, keySwitch(limbs, special))
-		w.Add(1, Division(stay, special+node.Rescale))
-		w.Moves += 5 * limbs
+		w.Moves = 5 * limbs
+		if special := s.relinearisation; special > 0 {
+			w.Add(1, decomposition(limbs, special))
+			w.Add(1, keySwitch(limbs, special))
+			w.Add(1, Division(stay, special+node.Rescale))
+		}
 		return w
 	case node.Combine != nil:
 		w.Moves = 2 * limbs * len(node.In)

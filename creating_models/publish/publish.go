@@ -245,7 +245,7 @@ type Encrypted struct {
 	KeyGen                []time.Duration
 	Encrypt, All, Decrypt []time.Duration // a request each
 	OneCore               []time.Duration // of the same requests
-	Layers                []time.Duration // of each node, median, on all cores
+	Layers                []time.Duration // of each node, median, on one core
 	UserKeys              []byte          // the evaluation keys
 	Request               []byte          // the first request
 	Model                 *client.FHEModelClient
@@ -285,7 +285,6 @@ func (m *Model) Try(ctx context.Context, dir string, samples int, tick func(done
 	size := e.Model.BatchSize()
 	samples = min((samples+size-1)/size*size, m.Test.Len())
 	var requests [][]byte
-	layers := make([][]time.Duration, len(m.Compiled.Circuit.Nodes))
 	for rows := range slices.Chunk(m.Test.X[:samples], size) {
 		var request, reply []byte
 		var answers []client.Answer
@@ -294,10 +293,7 @@ func (m *Model) Try(ctx context.Context, dir string, samples int, tick func(done
 			do   func() error
 		}{
 			{&e.Encrypt, func() (err error) { request, err = check.Encrypt(ctx, e.Model, rows); return }},
-			{&e.All, func() (err error) {
-				reply, err = server.RunObserved(ctx, keys, request, func(node int, d time.Duration) { layers[node] = append(layers[node], d) })
-				return
-			}},
+			{&e.All, func() (err error) { reply, err = server.Run(ctx, keys, request); return }},
 			{&e.Decrypt, func() (err error) { answers, err = check.Decrypt(ctx, e.Model, reply, len(rows)); return }},
 		}
 		for _, step := range steps {
@@ -311,17 +307,22 @@ func (m *Model) Try(ctx context.Context, dir string, samples int, tick func(done
 		}
 		tick(len(e.Answers), samples)
 	}
-	for _, list := range layers {
-		e.Layers = append(e.Layers, Median(list))
-	}
 	single, err := deployment.LoadServer(ctx, dir, 1)
 	if err != nil {
 		return nil, err
 	}
+	layers := make([][]time.Duration, len(m.Compiled.Circuit.Nodes))
 	for _, request := range requests {
-		if err := timed(&e.OneCore, func() error { _, err := single.Run(ctx, keys, request); return err }); err != nil {
+		err := timed(&e.OneCore, func() error {
+			_, err := single.RunObserved(ctx, keys, request, func(node int, d time.Duration) { layers[node] = append(layers[node], d) })
+			return err
+		})
+		if err != nil {
 			return nil, err
 		}
+	}
+	for _, list := range layers {
+		e.Layers = append(e.Layers, Median(list))
 	}
 	e.Request = requests[0]
 	return e, nil

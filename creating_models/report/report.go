@@ -233,8 +233,8 @@ type Layer struct {
 	ScaleBits float64 // log2 of the scale of its result
 	Rotations int
 	Diagonals int           // plaintexts that it multiplies by
-	Estimated time.Duration // with the cores that the compiler optimised for
-	Measured  time.Duration // 0 if it was not measured
+	Estimated time.Duration // on one core
+	Measured  time.Duration // likewise; 0 if it was not measured
 }
 
 // Sizes are in bytes. Zeros leave their rows out.
