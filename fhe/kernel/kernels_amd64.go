@@ -222,7 +222,7 @@ func sumPacked2Products(dst0 *uint64, dst1 *uint64, a0 *[]uint64, a1 *[]uint64, 
 // sumRows1Packed sums up terms times 1 rows of factors, on top of the results with start = 1.
 //
 //go:noescape
-func sumRows1Packed(dst0 *[]uint64, dst1 *[]uint64, a0 *[]uint64, a1 *[]uint64, terms uint64, to uint64, from uint64, vectors uint64, position uint64, shift uint64, step uint64, factors *uint64, start uint64, c *[28]uint64, size uint64, width uint64, mask uint64)
+func sumRows1Packed(dst0 *[]uint64, dst1 *[]uint64, a0 *[]uint64, a1 *[]uint64, terms uint64, to uint64, from uint64, vectors uint64, position uint64, shift uint64, step uint64, factors *uint64, start uint64, c *[28]uint64, size uint64, row uint64, width uint64, mask uint64)
 
 // sumRows1Runs sums up terms times 1 rows of factors, on top of the results with start = 1.
 //
@@ -232,7 +232,7 @@ func sumRows1Runs(dst0 *[]uint64, dst1 *[]uint64, a0 *[]uint64, a1 *[]uint64, te
 // sumRows2Packed sums up terms times 2 rows of factors, on top of the results with start = 1.
 //
 //go:noescape
-func sumRows2Packed(dst0 *[]uint64, dst1 *[]uint64, a0 *[]uint64, a1 *[]uint64, terms uint64, to uint64, from uint64, vectors uint64, position uint64, shift uint64, step uint64, factors *uint64, start uint64, c *[28]uint64, size uint64, width uint64, mask uint64)
+func sumRows2Packed(dst0 *[]uint64, dst1 *[]uint64, a0 *[]uint64, a1 *[]uint64, terms uint64, to uint64, from uint64, vectors uint64, position uint64, shift uint64, step uint64, factors *uint64, start uint64, c *[28]uint64, size uint64, row uint64, width uint64, mask uint64)
 
 // sumRows2Runs sums up terms times 2 rows of factors, on top of the results with start = 1.
 //
@@ -242,7 +242,7 @@ func sumRows2Runs(dst0 *[]uint64, dst1 *[]uint64, a0 *[]uint64, a1 *[]uint64, te
 // sumRows3Packed sums up terms times 3 rows of factors, on top of the results with start = 1.
 //
 //go:noescape
-func sumRows3Packed(dst0 *[]uint64, dst1 *[]uint64, a0 *[]uint64, a1 *[]uint64, terms uint64, to uint64, from uint64, vectors uint64, position uint64, shift uint64, step uint64, factors *uint64, start uint64, c *[28]uint64, size uint64, width uint64, mask uint64)
+func sumRows3Packed(dst0 *[]uint64, dst1 *[]uint64, a0 *[]uint64, a1 *[]uint64, terms uint64, to uint64, from uint64, vectors uint64, position uint64, shift uint64, step uint64, factors *uint64, start uint64, c *[28]uint64, size uint64, row uint64, width uint64, mask uint64)
 
 // sumRows3Runs sums up terms times 3 rows of factors, on top of the results with start = 1.
 //
@@ -252,7 +252,7 @@ func sumRows3Runs(dst0 *[]uint64, dst1 *[]uint64, a0 *[]uint64, a1 *[]uint64, te
 // sumRows4Packed sums up terms times 4 rows of factors, on top of the results with start = 1.
 //
 //go:noescape
-func sumRows4Packed(dst0 *[]uint64, dst1 *[]uint64, a0 *[]uint64, a1 *[]uint64, terms uint64, to uint64, from uint64, vectors uint64, position uint64, shift uint64, step uint64, factors *uint64, start uint64, c *[28]uint64, size uint64, width uint64, mask uint64)
+func sumRows4Packed(dst0 *[]uint64, dst1 *[]uint64, a0 *[]uint64, a1 *[]uint64, terms uint64, to uint64, from uint64, vectors uint64, position uint64, shift uint64, step uint64, factors *uint64, start uint64, c *[28]uint64, size uint64, row uint64, width uint64, mask uint64)
 
 // sumRows4Runs sums up terms times 4 rows of factors, on top of the results with start = 1.
 //

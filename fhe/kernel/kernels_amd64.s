@@ -7779,112 +7779,116 @@ narrowDone:
 	VZEROUPPER
 	RET
 
-// func sumRows1Packed(dst0 *[]uint64, dst1 *[]uint64, a0 *[]uint64, a1 *[]uint64, terms uint64, to uint64, from uint64, vectors uint64, position uint64, shift uint64, step uint64, factors *uint64, start uint64, c *[28]uint64, size uint64, width uint64, mask uint64)
+// func sumRows1Packed(dst0 *[]uint64, dst1 *[]uint64, a0 *[]uint64, a1 *[]uint64, terms uint64, to uint64, from uint64, vectors uint64, position uint64, shift uint64, step uint64, factors *uint64, start uint64, c *[28]uint64, size uint64, row uint64, width uint64, mask uint64)
 // Requires: AVX, AVX512F, AVX512IFMA, AVX512VBMI2, BMI2
-TEXT ·sumRows1Packed(SB), NOSPLIT, $0-136
+TEXT ·sumRows1Packed(SB), NOSPLIT, $0-144
 	MOVQ         a0+16(FP), AX
 	MOVQ         a1+24(FP), CX
 	MOVQ         from+48(FP), DX
 	MOVQ         to+40(FP), BX
 	MOVQ         vectors+56(FP), SI
 	MOVQ         position+64(FP), DI
-	MOVQ         shift+72(FP), R8
-	MOVQ         factors+88(FP), R9
-	MOVQ         c+104(FP), R10
-	VPBROADCASTQ 32(R10), Z0
-	MOVQ         mask+128(FP), R10
-	VPBROADCASTQ R10, Z1
+	MOVQ         c+104(FP), R8
+	VPBROADCASTQ 32(R8), Z0
+	MOVQ         mask+136(FP), R8
+	VPBROADCASTQ R8, Z1
+	MOVQ         row+120(FP), R8
+	LEAQ         (R8)(R8*2), R8
 
 vector:
-	MOVQ         terms+32(FP), R12
-	MOVQ         start+96(FP), R13
-	SHRXQ        R8, DI, R10
-	MOVQ         step+80(FP), R11
-	IMULQ        R11, R10
-	ADDQ         R9, R10
-	MOVQ         $0x0000000000000001, R14
-	SHLXQ        R8, R14, R14
-	DECQ         R14
-	MOVQ         DI, R11
-	ANDQ         R14, R11
-	LEAQ         (R11), R11
-	MOVQ         width+120(FP), R14
-	IMULQ        R14, R11
-	MOVQ         R11, R14
-	ANDQ         $0x3f, R14
-	VPBROADCASTQ R14, Z2
-	ANDQ         $-64, R11
-	SHRQ         $0x06, R11
-	MOVQ         size+112(FP), R14
-	IMULQ        R14, R11
-	ADDQ         R11, R10
-	XORQ         R11, R11
+	MOVQ         terms+32(FP), R10
+	MOVQ         start+96(FP), R11
+	MOVQ         shift+72(FP), R9
+	MOVQ         factors+88(FP), R12
+	SHRXQ        R9, DI, R8
+	MOVQ         step+80(FP), R13
+	IMULQ        R13, R8
+	ADDQ         R12, R8
+	MOVQ         $0x0000000000000001, R12
+	SHLXQ        R9, R12, R12
+	DECQ         R12
+	MOVQ         DI, R9
+	ANDQ         R12, R9
+	LEAQ         (R9), R9
+	MOVQ         width+128(FP), R12
+	IMULQ        R12, R9
+	MOVQ         R9, R12
+	ANDQ         $0x3f, R12
+	VPBROADCASTQ R12, Z2
+	ANDQ         $-64, R9
+	SHRQ         $0x06, R9
+	MOVQ         size+112(FP), R12
+	IMULQ        R12, R9
+	ADDQ         R9, R8
+	XORQ         R9, R9
 	VPXORQ       Z3, Z3, Z3
 	VPXORQ       Z4, Z4, Z4
 	VPXORQ       Z5, Z5, Z5
 	VPXORQ       Z6, Z6, Z6
-	MOVQ         size+112(FP), R14
-	TESTQ        R13, R13
+	MOVQ         size+112(FP), R12
+	ADDQ         R8, R12
+	TESTQ        R11, R11
 	JZ           term
-	MOVQ         dst0+0(FP), R13
-	MOVQ         (R13), R13
-	VMOVDQU64    (R13)(BX*1), Z3
-	MOVQ         dst1+8(FP), R13
-	MOVQ         (R13), R13
-	VMOVDQU64    (R13)(BX*1), Z5
+	MOVQ         dst0+0(FP), R11
+	MOVQ         (R11), R11
+	VMOVDQU64    (R11)(BX*1), Z3
+	MOVQ         dst1+8(FP), R11
+	MOVQ         (R11), R11
+	VMOVDQU64    (R11)(BX*1), Z5
 
 term:
-	MOVQ             (AX)(R11*8), R13
-	VMOVDQU64        (R13)(DX*1), Z7
-	MOVQ             (CX)(R11*8), R13
-	VMOVDQU64        (R13)(DX*1), Z8
-	VMOVDQU64        (R10), Z9
-	VMOVDQU64        (R10)(R14*1), Z11
+	MOVQ             (AX)(R9*8), R11
+	VMOVDQU64        (R11)(DX*1), Z7
+	MOVQ             (CX)(R9*8), R11
+	VMOVDQU64        (R11)(DX*1), Z8
+	VMOVDQU64        (R8), Z9
+	VMOVDQU64        (R12), Z11
 	VPSHRDVQ         Z2, Z11, Z9
 	VPANDQ           Z1, Z9, Z9
-	ADDQ             $0x00000040, R10
+	ADDQ             $0x40, R8
+	ADDQ             $0x40, R12
 	VPMADD52LUQ      Z7, Z9, Z3
 	VPMADD52LUQ      Z8, Z9, Z5
 	VPMADD52HUQ      Z7, Z9, Z4
 	VPMADD52HUQ      Z8, Z9, Z6
-	ADDQ             $0x03, R11
-	DECQ             R12
+	ADDQ             $0x03, R9
+	DECQ             R10
 	JNZ              term
-	MOVQ             c+104(FP), R10
+	MOVQ             c+104(FP), R8
 	VPSRLQ           $0x34, Z3, Z12
 	VPADDQ           Z12, Z4, Z4
 	VPXORQ           Z12, Z12, Z12
-	VPMADD52HUQ.BCST 16(R10), Z3, Z12
-	VPMADD52LUQ.BCST 8(R10), Z12, Z3
+	VPMADD52HUQ.BCST 16(R8), Z3, Z12
+	VPMADD52LUQ.BCST 8(R8), Z12, Z3
 	VPXORQ           Z14, Z14, Z14
-	VPMADD52HUQ.BCST 192(R10), Z4, Z14
-	VPMADD52LUQ.BCST 184(R10), Z4, Z3
-	VPMADD52LUQ.BCST 8(R10), Z14, Z3
+	VPMADD52HUQ.BCST 192(R8), Z4, Z14
+	VPMADD52LUQ.BCST 184(R8), Z4, Z3
+	VPMADD52LUQ.BCST 8(R8), Z14, Z3
 	VPANDQ           Z0, Z3, Z3
-	VPSUBQ.BCST      56(R10), Z3, Z13
+	VPSUBQ.BCST      56(R8), Z3, Z13
 	VPMINUQ          Z13, Z3, Z3
-	VPSUBQ.BCST      (R10), Z3, Z13
+	VPSUBQ.BCST      (R8), Z3, Z13
 	VPMINUQ          Z13, Z3, Z3
-	MOVQ             dst0+0(FP), R11
-	MOVQ             (R11), R11
-	VMOVDQU64        Z3, (R11)(BX*1)
+	MOVQ             dst0+0(FP), R9
+	MOVQ             (R9), R9
+	VMOVDQU64        Z3, (R9)(BX*1)
 	VPSRLQ           $0x34, Z5, Z15
 	VPADDQ           Z15, Z6, Z6
 	VPXORQ           Z15, Z15, Z15
-	VPMADD52HUQ.BCST 16(R10), Z5, Z15
-	VPMADD52LUQ.BCST 8(R10), Z15, Z5
+	VPMADD52HUQ.BCST 16(R8), Z5, Z15
+	VPMADD52LUQ.BCST 8(R8), Z15, Z5
 	VPXORQ           Z17, Z17, Z17
-	VPMADD52HUQ.BCST 192(R10), Z6, Z17
-	VPMADD52LUQ.BCST 184(R10), Z6, Z5
-	VPMADD52LUQ.BCST 8(R10), Z17, Z5
+	VPMADD52HUQ.BCST 192(R8), Z6, Z17
+	VPMADD52LUQ.BCST 184(R8), Z6, Z5
+	VPMADD52LUQ.BCST 8(R8), Z17, Z5
 	VPANDQ           Z0, Z5, Z5
-	VPSUBQ.BCST      56(R10), Z5, Z16
+	VPSUBQ.BCST      56(R8), Z5, Z16
 	VPMINUQ          Z16, Z5, Z5
-	VPSUBQ.BCST      (R10), Z5, Z16
+	VPSUBQ.BCST      (R8), Z5, Z16
 	VPMINUQ          Z16, Z5, Z5
-	MOVQ             dst1+8(FP), R10
-	MOVQ             (R10), R10
-	VMOVDQU64        Z5, (R10)(BX*1)
+	MOVQ             dst1+8(FP), R8
+	MOVQ             (R8), R8
+	VMOVDQU64        Z5, (R8)(BX*1)
 	ADDQ             $0x40, DX
 	ADDQ             $0x40, BX
 	INCQ             DI
@@ -7902,81 +7906,81 @@ TEXT ·sumRows1Runs(SB), NOSPLIT, $0-112
 	MOVQ         to+40(FP), BX
 	MOVQ         vectors+56(FP), SI
 	MOVQ         position+64(FP), DI
-	MOVQ         shift+72(FP), R8
-	MOVQ         factors+88(FP), R9
-	MOVQ         c+104(FP), R10
-	VPBROADCASTQ 32(R10), Z0
+	MOVQ         c+104(FP), R8
+	VPBROADCASTQ 32(R8), Z0
 
 vector:
-	MOVQ      terms+32(FP), R12
-	MOVQ      start+96(FP), R13
-	SHRXQ     R8, DI, R10
-	MOVQ      step+80(FP), R11
-	IMULQ     R11, R10
-	ADDQ      R9, R10
-	XORQ      R11, R11
+	MOVQ      terms+32(FP), R10
+	MOVQ      start+96(FP), R11
+	MOVQ      shift+72(FP), R8
+	MOVQ      factors+88(FP), R9
+	SHRXQ     R8, DI, R8
+	MOVQ      step+80(FP), R12
+	IMULQ     R12, R8
+	ADDQ      R9, R8
+	XORQ      R9, R9
 	VPXORQ    Z1, Z1, Z1
 	VPXORQ    Z2, Z2, Z2
 	VPXORQ    Z3, Z3, Z3
 	VPXORQ    Z4, Z4, Z4
-	TESTQ     R13, R13
+	TESTQ     R11, R11
 	JZ        term
-	MOVQ      dst0+0(FP), R13
-	MOVQ      (R13), R13
-	VMOVDQU64 (R13)(BX*1), Z1
-	MOVQ      dst1+8(FP), R13
-	MOVQ      (R13), R13
-	VMOVDQU64 (R13)(BX*1), Z3
+	MOVQ      dst0+0(FP), R11
+	MOVQ      (R11), R11
+	VMOVDQU64 (R11)(BX*1), Z1
+	MOVQ      dst1+8(FP), R11
+	MOVQ      (R11), R11
+	VMOVDQU64 (R11)(BX*1), Z3
 
 term:
-	MOVQ             (AX)(R11*8), R13
-	VMOVDQU64        (R13)(DX*1), Z5
-	MOVQ             (CX)(R11*8), R13
-	VMOVDQU64        (R13)(DX*1), Z6
-	VPBROADCASTQ     (R10), Z7
-	ADDQ             $0x08, R10
+	MOVQ             (AX)(R9*8), R11
+	VMOVDQU64        (R11)(DX*1), Z5
+	MOVQ             (CX)(R9*8), R11
+	VMOVDQU64        (R11)(DX*1), Z6
+	VPBROADCASTQ     (R8), Z7
+	ADDQ             $0x08, R8
 	VPMADD52LUQ      Z5, Z7, Z1
 	VPMADD52LUQ      Z6, Z7, Z3
 	VPMADD52HUQ      Z5, Z7, Z2
 	VPMADD52HUQ      Z6, Z7, Z4
-	ADDQ             $0x03, R11
-	DECQ             R12
+	ADDQ             $0x03, R9
+	DECQ             R10
 	JNZ              term
-	MOVQ             c+104(FP), R10
+	MOVQ             c+104(FP), R8
 	VPSRLQ           $0x34, Z1, Z9
 	VPADDQ           Z9, Z2, Z2
 	VPXORQ           Z9, Z9, Z9
-	VPMADD52HUQ.BCST 16(R10), Z1, Z9
-	VPMADD52LUQ.BCST 8(R10), Z9, Z1
+	VPMADD52HUQ.BCST 16(R8), Z1, Z9
+	VPMADD52LUQ.BCST 8(R8), Z9, Z1
 	VPXORQ           Z11, Z11, Z11
-	VPMADD52HUQ.BCST 192(R10), Z2, Z11
-	VPMADD52LUQ.BCST 184(R10), Z2, Z1
-	VPMADD52LUQ.BCST 8(R10), Z11, Z1
+	VPMADD52HUQ.BCST 192(R8), Z2, Z11
+	VPMADD52LUQ.BCST 184(R8), Z2, Z1
+	VPMADD52LUQ.BCST 8(R8), Z11, Z1
 	VPANDQ           Z0, Z1, Z1
-	VPSUBQ.BCST      56(R10), Z1, Z10
+	VPSUBQ.BCST      56(R8), Z1, Z10
 	VPMINUQ          Z10, Z1, Z1
-	VPSUBQ.BCST      (R10), Z1, Z10
+	VPSUBQ.BCST      (R8), Z1, Z10
 	VPMINUQ          Z10, Z1, Z1
-	MOVQ             dst0+0(FP), R11
-	MOVQ             (R11), R11
-	VMOVDQU64        Z1, (R11)(BX*1)
+	MOVQ             dst0+0(FP), R9
+	MOVQ             (R9), R9
+	VMOVDQU64        Z1, (R9)(BX*1)
 	VPSRLQ           $0x34, Z3, Z12
 	VPADDQ           Z12, Z4, Z4
 	VPXORQ           Z12, Z12, Z12
-	VPMADD52HUQ.BCST 16(R10), Z3, Z12
-	VPMADD52LUQ.BCST 8(R10), Z12, Z3
+	VPMADD52HUQ.BCST 16(R8), Z3, Z12
+	VPMADD52LUQ.BCST 8(R8), Z12, Z3
 	VPXORQ           Z14, Z14, Z14
-	VPMADD52HUQ.BCST 192(R10), Z4, Z14
-	VPMADD52LUQ.BCST 184(R10), Z4, Z3
-	VPMADD52LUQ.BCST 8(R10), Z14, Z3
+	VPMADD52HUQ.BCST 192(R8), Z4, Z14
+	VPMADD52LUQ.BCST 184(R8), Z4, Z3
+	VPMADD52LUQ.BCST 8(R8), Z14, Z3
 	VPANDQ           Z0, Z3, Z3
-	VPSUBQ.BCST      56(R10), Z3, Z13
+	VPSUBQ.BCST      56(R8), Z3, Z13
 	VPMINUQ          Z13, Z3, Z3
-	VPSUBQ.BCST      (R10), Z3, Z13
+	VPSUBQ.BCST      (R8), Z3, Z13
 	VPMINUQ          Z13, Z3, Z3
-	MOVQ             dst1+8(FP), R10
-	MOVQ             (R10), R10
-	VMOVDQU64        Z3, (R10)(BX*1)
+	MOVQ             dst1+8(FP), R8
+	MOVQ             (R8), R8
+	VMOVDQU64        Z3, (R8)(BX*1)
 	ADDQ             $0x40, DX
 	ADDQ             $0x40, BX
 	INCQ             DI
@@ -7985,46 +7989,48 @@ term:
 	VZEROUPPER
 	RET
 
-// func sumRows2Packed(dst0 *[]uint64, dst1 *[]uint64, a0 *[]uint64, a1 *[]uint64, terms uint64, to uint64, from uint64, vectors uint64, position uint64, shift uint64, step uint64, factors *uint64, start uint64, c *[28]uint64, size uint64, width uint64, mask uint64)
+// func sumRows2Packed(dst0 *[]uint64, dst1 *[]uint64, a0 *[]uint64, a1 *[]uint64, terms uint64, to uint64, from uint64, vectors uint64, position uint64, shift uint64, step uint64, factors *uint64, start uint64, c *[28]uint64, size uint64, row uint64, width uint64, mask uint64)
 // Requires: AVX, AVX512F, AVX512IFMA, AVX512VBMI2, BMI2
-TEXT ·sumRows2Packed(SB), NOSPLIT, $0-136
+TEXT ·sumRows2Packed(SB), NOSPLIT, $0-144
 	MOVQ         a0+16(FP), AX
 	MOVQ         a1+24(FP), CX
 	MOVQ         from+48(FP), DX
 	MOVQ         to+40(FP), BX
 	MOVQ         vectors+56(FP), SI
 	MOVQ         position+64(FP), DI
-	MOVQ         shift+72(FP), R8
-	MOVQ         factors+88(FP), R9
-	MOVQ         c+104(FP), R10
-	VPBROADCASTQ 32(R10), Z0
-	MOVQ         mask+128(FP), R10
-	VPBROADCASTQ R10, Z1
+	MOVQ         c+104(FP), R8
+	VPBROADCASTQ 32(R8), Z0
+	MOVQ         mask+136(FP), R8
+	VPBROADCASTQ R8, Z1
+	MOVQ         row+120(FP), R8
+	LEAQ         (R8)(R8*2), R9
 
 vector:
-	MOVQ         terms+32(FP), R12
-	MOVQ         start+96(FP), R13
-	SHRXQ        R8, DI, R10
-	MOVQ         step+80(FP), R11
-	IMULQ        R11, R10
-	ADDQ         R9, R10
-	MOVQ         $0x0000000000000001, R14
-	SHLXQ        R8, R14, R14
-	DECQ         R14
-	MOVQ         DI, R11
-	ANDQ         R14, R11
-	LEAQ         (R11), R11
-	MOVQ         width+120(FP), R14
-	IMULQ        R14, R11
-	MOVQ         R11, R14
-	ANDQ         $0x3f, R14
-	VPBROADCASTQ R14, Z2
-	ANDQ         $-64, R11
-	SHRQ         $0x06, R11
-	MOVQ         size+112(FP), R14
-	IMULQ        R14, R11
-	ADDQ         R11, R10
-	XORQ         R11, R11
+	MOVQ         terms+32(FP), R11
+	MOVQ         start+96(FP), R12
+	MOVQ         shift+72(FP), R10
+	MOVQ         factors+88(FP), R13
+	SHRXQ        R10, DI, R9
+	MOVQ         step+80(FP), R14
+	IMULQ        R14, R9
+	ADDQ         R13, R9
+	MOVQ         $0x0000000000000001, R13
+	SHLXQ        R10, R13, R13
+	DECQ         R13
+	MOVQ         DI, R10
+	ANDQ         R13, R10
+	LEAQ         (R10), R10
+	MOVQ         width+128(FP), R13
+	IMULQ        R13, R10
+	MOVQ         R10, R13
+	ANDQ         $0x3f, R13
+	VPBROADCASTQ R13, Z2
+	ANDQ         $-64, R10
+	SHRQ         $0x06, R10
+	MOVQ         size+112(FP), R13
+	IMULQ        R13, R10
+	ADDQ         R10, R9
+	XORQ         R10, R10
 	VPXORQ       Z3, Z3, Z3
 	VPXORQ       Z4, Z4, Z4
 	VPXORQ       Z5, Z5, Z5
@@ -8033,36 +8039,38 @@ vector:
 	VPXORQ       Z8, Z8, Z8
 	VPXORQ       Z9, Z9, Z9
 	VPXORQ       Z10, Z10, Z10
-	MOVQ         size+112(FP), R14
-	TESTQ        R13, R13
+	MOVQ         size+112(FP), R13
+	ADDQ         R9, R13
+	TESTQ        R12, R12
 	JZ           term
-	MOVQ         dst0+0(FP), R13
-	MOVQ         (R13), R13
-	VMOVDQU64    (R13)(BX*1), Z3
-	MOVQ         dst1+8(FP), R13
-	MOVQ         (R13), R13
-	VMOVDQU64    (R13)(BX*1), Z5
-	MOVQ         dst0+0(FP), R13
-	MOVQ         24(R13), R13
-	VMOVDQU64    (R13)(BX*1), Z7
-	MOVQ         dst1+8(FP), R13
-	MOVQ         24(R13), R13
-	VMOVDQU64    (R13)(BX*1), Z9
+	MOVQ         dst0+0(FP), R12
+	MOVQ         (R12), R12
+	VMOVDQU64    (R12)(BX*1), Z3
+	MOVQ         dst1+8(FP), R12
+	MOVQ         (R12), R12
+	VMOVDQU64    (R12)(BX*1), Z5
+	MOVQ         dst0+0(FP), R12
+	MOVQ         24(R12), R12
+	VMOVDQU64    (R12)(BX*1), Z7
+	MOVQ         dst1+8(FP), R12
+	MOVQ         24(R12), R12
+	VMOVDQU64    (R12)(BX*1), Z9
 
 term:
-	MOVQ             (AX)(R11*8), R13
-	VMOVDQU64        (R13)(DX*1), Z11
-	MOVQ             (CX)(R11*8), R13
-	VMOVDQU64        (R13)(DX*1), Z12
-	VMOVDQU64        (R10), Z13
-	VMOVDQU64        (R10)(R14*1), Z16
+	MOVQ             (AX)(R10*8), R12
+	VMOVDQU64        (R12)(DX*1), Z11
+	MOVQ             (CX)(R10*8), R12
+	VMOVDQU64        (R12)(DX*1), Z12
+	VMOVDQU64        (R9), Z13
+	VMOVDQU64        (R13), Z16
 	VPSHRDVQ         Z2, Z16, Z13
 	VPANDQ           Z1, Z13, Z13
-	VMOVDQU64        64(R10), Z14
-	VMOVDQU64        64(R10)(R14*1), Z17
+	VMOVDQU64        (R9)(R8*1), Z14
+	VMOVDQU64        (R13)(R8*1), Z17
 	VPSHRDVQ         Z2, Z17, Z14
 	VPANDQ           Z1, Z14, Z14
-	ADDQ             $0x00000080, R10
+	ADDQ             $0x40, R9
+	ADDQ             $0x40, R13
 	VPMADD52LUQ      Z11, Z13, Z3
 	VPMADD52LUQ      Z12, Z13, Z5
 	VPMADD52LUQ      Z11, Z14, Z7
@@ -8071,78 +8079,78 @@ term:
 	VPMADD52HUQ      Z12, Z13, Z6
 	VPMADD52HUQ      Z11, Z14, Z8
 	VPMADD52HUQ      Z12, Z14, Z10
-	ADDQ             $0x03, R11
-	DECQ             R12
+	ADDQ             $0x03, R10
+	DECQ             R11
 	JNZ              term
-	MOVQ             c+104(FP), R10
+	MOVQ             c+104(FP), R9
 	VPSRLQ           $0x34, Z3, Z18
 	VPADDQ           Z18, Z4, Z4
 	VPXORQ           Z18, Z18, Z18
-	VPMADD52HUQ.BCST 16(R10), Z3, Z18
-	VPMADD52LUQ.BCST 8(R10), Z18, Z3
+	VPMADD52HUQ.BCST 16(R9), Z3, Z18
+	VPMADD52LUQ.BCST 8(R9), Z18, Z3
 	VPXORQ           Z20, Z20, Z20
-	VPMADD52HUQ.BCST 192(R10), Z4, Z20
-	VPMADD52LUQ.BCST 184(R10), Z4, Z3
-	VPMADD52LUQ.BCST 8(R10), Z20, Z3
+	VPMADD52HUQ.BCST 192(R9), Z4, Z20
+	VPMADD52LUQ.BCST 184(R9), Z4, Z3
+	VPMADD52LUQ.BCST 8(R9), Z20, Z3
 	VPANDQ           Z0, Z3, Z3
-	VPSUBQ.BCST      56(R10), Z3, Z19
+	VPSUBQ.BCST      56(R9), Z3, Z19
 	VPMINUQ          Z19, Z3, Z3
-	VPSUBQ.BCST      (R10), Z3, Z19
+	VPSUBQ.BCST      (R9), Z3, Z19
 	VPMINUQ          Z19, Z3, Z3
-	MOVQ             dst0+0(FP), R11
-	MOVQ             (R11), R11
-	VMOVDQU64        Z3, (R11)(BX*1)
+	MOVQ             dst0+0(FP), R10
+	MOVQ             (R10), R10
+	VMOVDQU64        Z3, (R10)(BX*1)
 	VPSRLQ           $0x34, Z5, Z21
 	VPADDQ           Z21, Z6, Z6
 	VPXORQ           Z21, Z21, Z21
-	VPMADD52HUQ.BCST 16(R10), Z5, Z21
-	VPMADD52LUQ.BCST 8(R10), Z21, Z5
+	VPMADD52HUQ.BCST 16(R9), Z5, Z21
+	VPMADD52LUQ.BCST 8(R9), Z21, Z5
 	VPXORQ           Z23, Z23, Z23
-	VPMADD52HUQ.BCST 192(R10), Z6, Z23
-	VPMADD52LUQ.BCST 184(R10), Z6, Z5
-	VPMADD52LUQ.BCST 8(R10), Z23, Z5
+	VPMADD52HUQ.BCST 192(R9), Z6, Z23
+	VPMADD52LUQ.BCST 184(R9), Z6, Z5
+	VPMADD52LUQ.BCST 8(R9), Z23, Z5
 	VPANDQ           Z0, Z5, Z5
-	VPSUBQ.BCST      56(R10), Z5, Z22
+	VPSUBQ.BCST      56(R9), Z5, Z22
 	VPMINUQ          Z22, Z5, Z5
-	VPSUBQ.BCST      (R10), Z5, Z22
+	VPSUBQ.BCST      (R9), Z5, Z22
 	VPMINUQ          Z22, Z5, Z5
-	MOVQ             dst1+8(FP), R11
-	MOVQ             (R11), R11
-	VMOVDQU64        Z5, (R11)(BX*1)
+	MOVQ             dst1+8(FP), R10
+	MOVQ             (R10), R10
+	VMOVDQU64        Z5, (R10)(BX*1)
 	VPSRLQ           $0x34, Z7, Z24
 	VPADDQ           Z24, Z8, Z8
 	VPXORQ           Z24, Z24, Z24
-	VPMADD52HUQ.BCST 16(R10), Z7, Z24
-	VPMADD52LUQ.BCST 8(R10), Z24, Z7
+	VPMADD52HUQ.BCST 16(R9), Z7, Z24
+	VPMADD52LUQ.BCST 8(R9), Z24, Z7
 	VPXORQ           Z26, Z26, Z26
-	VPMADD52HUQ.BCST 192(R10), Z8, Z26
-	VPMADD52LUQ.BCST 184(R10), Z8, Z7
-	VPMADD52LUQ.BCST 8(R10), Z26, Z7
+	VPMADD52HUQ.BCST 192(R9), Z8, Z26
+	VPMADD52LUQ.BCST 184(R9), Z8, Z7
+	VPMADD52LUQ.BCST 8(R9), Z26, Z7
 	VPANDQ           Z0, Z7, Z7
-	VPSUBQ.BCST      56(R10), Z7, Z25
+	VPSUBQ.BCST      56(R9), Z7, Z25
 	VPMINUQ          Z25, Z7, Z7
-	VPSUBQ.BCST      (R10), Z7, Z25
+	VPSUBQ.BCST      (R9), Z7, Z25
 	VPMINUQ          Z25, Z7, Z7
-	MOVQ             dst0+0(FP), R11
-	MOVQ             24(R11), R11
-	VMOVDQU64        Z7, (R11)(BX*1)
+	MOVQ             dst0+0(FP), R10
+	MOVQ             24(R10), R10
+	VMOVDQU64        Z7, (R10)(BX*1)
 	VPSRLQ           $0x34, Z9, Z27
 	VPADDQ           Z27, Z10, Z10
 	VPXORQ           Z27, Z27, Z27
-	VPMADD52HUQ.BCST 16(R10), Z9, Z27
-	VPMADD52LUQ.BCST 8(R10), Z27, Z9
+	VPMADD52HUQ.BCST 16(R9), Z9, Z27
+	VPMADD52LUQ.BCST 8(R9), Z27, Z9
 	VPXORQ           Z29, Z29, Z29
-	VPMADD52HUQ.BCST 192(R10), Z10, Z29
-	VPMADD52LUQ.BCST 184(R10), Z10, Z9
-	VPMADD52LUQ.BCST 8(R10), Z29, Z9
+	VPMADD52HUQ.BCST 192(R9), Z10, Z29
+	VPMADD52LUQ.BCST 184(R9), Z10, Z9
+	VPMADD52LUQ.BCST 8(R9), Z29, Z9
 	VPANDQ           Z0, Z9, Z9
-	VPSUBQ.BCST      56(R10), Z9, Z28
+	VPSUBQ.BCST      56(R9), Z9, Z28
 	VPMINUQ          Z28, Z9, Z9
-	VPSUBQ.BCST      (R10), Z9, Z28
+	VPSUBQ.BCST      (R9), Z9, Z28
 	VPMINUQ          Z28, Z9, Z9
-	MOVQ             dst1+8(FP), R10
-	MOVQ             24(R10), R10
-	VMOVDQU64        Z9, (R10)(BX*1)
+	MOVQ             dst1+8(FP), R9
+	MOVQ             24(R9), R9
+	VMOVDQU64        Z9, (R9)(BX*1)
 	ADDQ             $0x40, DX
 	ADDQ             $0x40, BX
 	INCQ             DI
@@ -8160,19 +8168,19 @@ TEXT ·sumRows2Runs(SB), NOSPLIT, $0-112
 	MOVQ         to+40(FP), BX
 	MOVQ         vectors+56(FP), SI
 	MOVQ         position+64(FP), DI
-	MOVQ         shift+72(FP), R8
-	MOVQ         factors+88(FP), R9
-	MOVQ         c+104(FP), R10
-	VPBROADCASTQ 32(R10), Z0
+	MOVQ         c+104(FP), R8
+	VPBROADCASTQ 32(R8), Z0
 
 vector:
-	MOVQ      terms+32(FP), R12
-	MOVQ      start+96(FP), R13
-	SHRXQ     R8, DI, R10
-	MOVQ      step+80(FP), R11
-	IMULQ     R11, R10
-	ADDQ      R9, R10
-	XORQ      R11, R11
+	MOVQ      terms+32(FP), R10
+	MOVQ      start+96(FP), R11
+	MOVQ      shift+72(FP), R8
+	MOVQ      factors+88(FP), R9
+	SHRXQ     R8, DI, R8
+	MOVQ      step+80(FP), R12
+	IMULQ     R12, R8
+	ADDQ      R9, R8
+	XORQ      R9, R9
 	VPXORQ    Z1, Z1, Z1
 	VPXORQ    Z2, Z2, Z2
 	VPXORQ    Z3, Z3, Z3
@@ -8181,29 +8189,29 @@ vector:
 	VPXORQ    Z6, Z6, Z6
 	VPXORQ    Z7, Z7, Z7
 	VPXORQ    Z8, Z8, Z8
-	TESTQ     R13, R13
+	TESTQ     R11, R11
 	JZ        term
-	MOVQ      dst0+0(FP), R13
-	MOVQ      (R13), R13
-	VMOVDQU64 (R13)(BX*1), Z1
-	MOVQ      dst1+8(FP), R13
-	MOVQ      (R13), R13
-	VMOVDQU64 (R13)(BX*1), Z3
-	MOVQ      dst0+0(FP), R13
-	MOVQ      24(R13), R13
-	VMOVDQU64 (R13)(BX*1), Z5
-	MOVQ      dst1+8(FP), R13
-	MOVQ      24(R13), R13
-	VMOVDQU64 (R13)(BX*1), Z7
+	MOVQ      dst0+0(FP), R11
+	MOVQ      (R11), R11
+	VMOVDQU64 (R11)(BX*1), Z1
+	MOVQ      dst1+8(FP), R11
+	MOVQ      (R11), R11
+	VMOVDQU64 (R11)(BX*1), Z3
+	MOVQ      dst0+0(FP), R11
+	MOVQ      24(R11), R11
+	VMOVDQU64 (R11)(BX*1), Z5
+	MOVQ      dst1+8(FP), R11
+	MOVQ      24(R11), R11
+	VMOVDQU64 (R11)(BX*1), Z7
 
 term:
-	MOVQ             (AX)(R11*8), R13
-	VMOVDQU64        (R13)(DX*1), Z9
-	MOVQ             (CX)(R11*8), R13
-	VMOVDQU64        (R13)(DX*1), Z10
-	VPBROADCASTQ     (R10), Z11
-	VPBROADCASTQ     8(R10), Z12
-	ADDQ             $0x10, R10
+	MOVQ             (AX)(R9*8), R11
+	VMOVDQU64        (R11)(DX*1), Z9
+	MOVQ             (CX)(R9*8), R11
+	VMOVDQU64        (R11)(DX*1), Z10
+	VPBROADCASTQ     (R8), Z11
+	VPBROADCASTQ     8(R8), Z12
+	ADDQ             $0x10, R8
 	VPMADD52LUQ      Z9, Z11, Z1
 	VPMADD52LUQ      Z10, Z11, Z3
 	VPMADD52LUQ      Z9, Z12, Z5
@@ -8212,78 +8220,78 @@ term:
 	VPMADD52HUQ      Z10, Z11, Z4
 	VPMADD52HUQ      Z9, Z12, Z6
 	VPMADD52HUQ      Z10, Z12, Z8
-	ADDQ             $0x03, R11
-	DECQ             R12
+	ADDQ             $0x03, R9
+	DECQ             R10
 	JNZ              term
-	MOVQ             c+104(FP), R10
+	MOVQ             c+104(FP), R8
 	VPSRLQ           $0x34, Z1, Z14
 	VPADDQ           Z14, Z2, Z2
 	VPXORQ           Z14, Z14, Z14
-	VPMADD52HUQ.BCST 16(R10), Z1, Z14
-	VPMADD52LUQ.BCST 8(R10), Z14, Z1
+	VPMADD52HUQ.BCST 16(R8), Z1, Z14
+	VPMADD52LUQ.BCST 8(R8), Z14, Z1
 	VPXORQ           Z16, Z16, Z16
-	VPMADD52HUQ.BCST 192(R10), Z2, Z16
-	VPMADD52LUQ.BCST 184(R10), Z2, Z1
-	VPMADD52LUQ.BCST 8(R10), Z16, Z1
+	VPMADD52HUQ.BCST 192(R8), Z2, Z16
+	VPMADD52LUQ.BCST 184(R8), Z2, Z1
+	VPMADD52LUQ.BCST 8(R8), Z16, Z1
 	VPANDQ           Z0, Z1, Z1
-	VPSUBQ.BCST      56(R10), Z1, Z15
+	VPSUBQ.BCST      56(R8), Z1, Z15
 	VPMINUQ          Z15, Z1, Z1
-	VPSUBQ.BCST      (R10), Z1, Z15
+	VPSUBQ.BCST      (R8), Z1, Z15
 	VPMINUQ          Z15, Z1, Z1
-	MOVQ             dst0+0(FP), R11
-	MOVQ             (R11), R11
-	VMOVDQU64        Z1, (R11)(BX*1)
+	MOVQ             dst0+0(FP), R9
+	MOVQ             (R9), R9
+	VMOVDQU64        Z1, (R9)(BX*1)
 	VPSRLQ           $0x34, Z3, Z17
 	VPADDQ           Z17, Z4, Z4
 	VPXORQ           Z17, Z17, Z17
-	VPMADD52HUQ.BCST 16(R10), Z3, Z17
-	VPMADD52LUQ.BCST 8(R10), Z17, Z3
+	VPMADD52HUQ.BCST 16(R8), Z3, Z17
+	VPMADD52LUQ.BCST 8(R8), Z17, Z3
 	VPXORQ           Z19, Z19, Z19
-	VPMADD52HUQ.BCST 192(R10), Z4, Z19
-	VPMADD52LUQ.BCST 184(R10), Z4, Z3
-	VPMADD52LUQ.BCST 8(R10), Z19, Z3
+	VPMADD52HUQ.BCST 192(R8), Z4, Z19
+	VPMADD52LUQ.BCST 184(R8), Z4, Z3
+	VPMADD52LUQ.BCST 8(R8), Z19, Z3
 	VPANDQ           Z0, Z3, Z3
-	VPSUBQ.BCST      56(R10), Z3, Z18
+	VPSUBQ.BCST      56(R8), Z3, Z18
 	VPMINUQ          Z18, Z3, Z3
-	VPSUBQ.BCST      (R10), Z3, Z18
+	VPSUBQ.BCST      (R8), Z3, Z18
 	VPMINUQ          Z18, Z3, Z3
-	MOVQ             dst1+8(FP), R11
-	MOVQ             (R11), R11
-	VMOVDQU64        Z3, (R11)(BX*1)
+	MOVQ             dst1+8(FP), R9
+	MOVQ             (R9), R9
+	VMOVDQU64        Z3, (R9)(BX*1)
 	VPSRLQ           $0x34, Z5, Z20
 	VPADDQ           Z20, Z6, Z6
 	VPXORQ           Z20, Z20, Z20
-	VPMADD52HUQ.BCST 16(R10), Z5, Z20
-	VPMADD52LUQ.BCST 8(R10), Z20, Z5
+	VPMADD52HUQ.BCST 16(R8), Z5, Z20
+	VPMADD52LUQ.BCST 8(R8), Z20, Z5
 	VPXORQ           Z22, Z22, Z22
-	VPMADD52HUQ.BCST 192(R10), Z6, Z22
-	VPMADD52LUQ.BCST 184(R10), Z6, Z5
-	VPMADD52LUQ.BCST 8(R10), Z22, Z5
+	VPMADD52HUQ.BCST 192(R8), Z6, Z22
+	VPMADD52LUQ.BCST 184(R8), Z6, Z5
+	VPMADD52LUQ.BCST 8(R8), Z22, Z5
 	VPANDQ           Z0, Z5, Z5
-	VPSUBQ.BCST      56(R10), Z5, Z21
+	VPSUBQ.BCST      56(R8), Z5, Z21
 	VPMINUQ          Z21, Z5, Z5
-	VPSUBQ.BCST      (R10), Z5, Z21
+	VPSUBQ.BCST      (R8), Z5, Z21
 	VPMINUQ          Z21, Z5, Z5
-	MOVQ             dst0+0(FP), R11
-	MOVQ             24(R11), R11
-	VMOVDQU64        Z5, (R11)(BX*1)
+	MOVQ             dst0+0(FP), R9
+	MOVQ             24(R9), R9
+	VMOVDQU64        Z5, (R9)(BX*1)
 	VPSRLQ           $0x34, Z7, Z23
 	VPADDQ           Z23, Z8, Z8
 	VPXORQ           Z23, Z23, Z23
-	VPMADD52HUQ.BCST 16(R10), Z7, Z23
-	VPMADD52LUQ.BCST 8(R10), Z23, Z7
+	VPMADD52HUQ.BCST 16(R8), Z7, Z23
+	VPMADD52LUQ.BCST 8(R8), Z23, Z7
 	VPXORQ           Z25, Z25, Z25
-	VPMADD52HUQ.BCST 192(R10), Z8, Z25
-	VPMADD52LUQ.BCST 184(R10), Z8, Z7
-	VPMADD52LUQ.BCST 8(R10), Z25, Z7
+	VPMADD52HUQ.BCST 192(R8), Z8, Z25
+	VPMADD52LUQ.BCST 184(R8), Z8, Z7
+	VPMADD52LUQ.BCST 8(R8), Z25, Z7
 	VPANDQ           Z0, Z7, Z7
-	VPSUBQ.BCST      56(R10), Z7, Z24
+	VPSUBQ.BCST      56(R8), Z7, Z24
 	VPMINUQ          Z24, Z7, Z7
-	VPSUBQ.BCST      (R10), Z7, Z24
+	VPSUBQ.BCST      (R8), Z7, Z24
 	VPMINUQ          Z24, Z7, Z7
-	MOVQ             dst1+8(FP), R10
-	MOVQ             24(R10), R10
-	VMOVDQU64        Z7, (R10)(BX*1)
+	MOVQ             dst1+8(FP), R8
+	MOVQ             24(R8), R8
+	VMOVDQU64        Z7, (R8)(BX*1)
 	ADDQ             $0x40, DX
 	ADDQ             $0x40, BX
 	INCQ             DI
@@ -8292,46 +8300,48 @@ term:
 	VZEROUPPER
 	RET
 
-// func sumRows3Packed(dst0 *[]uint64, dst1 *[]uint64, a0 *[]uint64, a1 *[]uint64, terms uint64, to uint64, from uint64, vectors uint64, position uint64, shift uint64, step uint64, factors *uint64, start uint64, c *[28]uint64, size uint64, width uint64, mask uint64)
+// func sumRows3Packed(dst0 *[]uint64, dst1 *[]uint64, a0 *[]uint64, a1 *[]uint64, terms uint64, to uint64, from uint64, vectors uint64, position uint64, shift uint64, step uint64, factors *uint64, start uint64, c *[28]uint64, size uint64, row uint64, width uint64, mask uint64)
 // Requires: AVX, AVX512F, AVX512IFMA, AVX512VBMI2, BMI2
-TEXT ·sumRows3Packed(SB), NOSPLIT, $0-136
+TEXT ·sumRows3Packed(SB), NOSPLIT, $0-144
 	MOVQ         a0+16(FP), AX
 	MOVQ         a1+24(FP), CX
 	MOVQ         from+48(FP), DX
 	MOVQ         to+40(FP), BX
 	MOVQ         vectors+56(FP), SI
 	MOVQ         position+64(FP), DI
-	MOVQ         shift+72(FP), R8
-	MOVQ         factors+88(FP), R9
-	MOVQ         c+104(FP), R10
-	VPBROADCASTQ 32(R10), Z0
-	MOVQ         mask+128(FP), R10
-	VPBROADCASTQ R10, Z1
+	MOVQ         c+104(FP), R8
+	VPBROADCASTQ 32(R8), Z0
+	MOVQ         mask+136(FP), R8
+	VPBROADCASTQ R8, Z1
+	MOVQ         row+120(FP), R8
+	LEAQ         (R8)(R8*2), R9
 
 vector:
-	MOVQ         terms+32(FP), R12
-	MOVQ         start+96(FP), R13
-	SHRXQ        R8, DI, R10
-	MOVQ         step+80(FP), R11
-	IMULQ        R11, R10
-	ADDQ         R9, R10
-	MOVQ         $0x0000000000000001, R14
-	SHLXQ        R8, R14, R14
-	DECQ         R14
-	MOVQ         DI, R11
-	ANDQ         R14, R11
-	LEAQ         (R11), R11
-	MOVQ         width+120(FP), R14
-	IMULQ        R14, R11
-	MOVQ         R11, R14
-	ANDQ         $0x3f, R14
-	VPBROADCASTQ R14, Z2
-	ANDQ         $-64, R11
-	SHRQ         $0x06, R11
-	MOVQ         size+112(FP), R14
-	IMULQ        R14, R11
-	ADDQ         R11, R10
-	XORQ         R11, R11
+	MOVQ         terms+32(FP), R11
+	MOVQ         start+96(FP), R12
+	MOVQ         shift+72(FP), R10
+	MOVQ         factors+88(FP), R13
+	SHRXQ        R10, DI, R9
+	MOVQ         step+80(FP), R14
+	IMULQ        R14, R9
+	ADDQ         R13, R9
+	MOVQ         $0x0000000000000001, R13
+	SHLXQ        R10, R13, R13
+	DECQ         R13
+	MOVQ         DI, R10
+	ANDQ         R13, R10
+	LEAQ         (R10), R10
+	MOVQ         width+128(FP), R13
+	IMULQ        R13, R10
+	MOVQ         R10, R13
+	ANDQ         $0x3f, R13
+	VPBROADCASTQ R13, Z2
+	ANDQ         $-64, R10
+	SHRQ         $0x06, R10
+	MOVQ         size+112(FP), R13
+	IMULQ        R13, R10
+	ADDQ         R10, R9
+	XORQ         R10, R10
 	VPXORQ       Z3, Z3, Z3
 	VPXORQ       Z4, Z4, Z4
 	VPXORQ       Z5, Z5, Z5
@@ -8344,46 +8354,48 @@ vector:
 	VPXORQ       Z12, Z12, Z12
 	VPXORQ       Z13, Z13, Z13
 	VPXORQ       Z14, Z14, Z14
-	MOVQ         size+112(FP), R14
-	TESTQ        R13, R13
+	MOVQ         size+112(FP), R13
+	ADDQ         R9, R13
+	TESTQ        R12, R12
 	JZ           term
-	MOVQ         dst0+0(FP), R13
-	MOVQ         (R13), R13
-	VMOVDQU64    (R13)(BX*1), Z3
-	MOVQ         dst1+8(FP), R13
-	MOVQ         (R13), R13
-	VMOVDQU64    (R13)(BX*1), Z5
-	MOVQ         dst0+0(FP), R13
-	MOVQ         24(R13), R13
-	VMOVDQU64    (R13)(BX*1), Z7
-	MOVQ         dst1+8(FP), R13
-	MOVQ         24(R13), R13
-	VMOVDQU64    (R13)(BX*1), Z9
-	MOVQ         dst0+0(FP), R13
-	MOVQ         48(R13), R13
-	VMOVDQU64    (R13)(BX*1), Z11
-	MOVQ         dst1+8(FP), R13
-	MOVQ         48(R13), R13
-	VMOVDQU64    (R13)(BX*1), Z13
+	MOVQ         dst0+0(FP), R12
+	MOVQ         (R12), R12
+	VMOVDQU64    (R12)(BX*1), Z3
+	MOVQ         dst1+8(FP), R12
+	MOVQ         (R12), R12
+	VMOVDQU64    (R12)(BX*1), Z5
+	MOVQ         dst0+0(FP), R12
+	MOVQ         24(R12), R12
+	VMOVDQU64    (R12)(BX*1), Z7
+	MOVQ         dst1+8(FP), R12
+	MOVQ         24(R12), R12
+	VMOVDQU64    (R12)(BX*1), Z9
+	MOVQ         dst0+0(FP), R12
+	MOVQ         48(R12), R12
+	VMOVDQU64    (R12)(BX*1), Z11
+	MOVQ         dst1+8(FP), R12
+	MOVQ         48(R12), R12
+	VMOVDQU64    (R12)(BX*1), Z13
 
 term:
-	MOVQ             (AX)(R11*8), R13
-	VMOVDQU64        (R13)(DX*1), Z15
-	MOVQ             (CX)(R11*8), R13
-	VMOVDQU64        (R13)(DX*1), Z16
-	VMOVDQU64        (R10), Z17
-	VMOVDQU64        (R10)(R14*1), Z21
+	MOVQ             (AX)(R10*8), R12
+	VMOVDQU64        (R12)(DX*1), Z15
+	MOVQ             (CX)(R10*8), R12
+	VMOVDQU64        (R12)(DX*1), Z16
+	VMOVDQU64        (R9), Z17
+	VMOVDQU64        (R13), Z21
 	VPSHRDVQ         Z2, Z21, Z17
 	VPANDQ           Z1, Z17, Z17
-	VMOVDQU64        64(R10), Z18
-	VMOVDQU64        64(R10)(R14*1), Z22
+	VMOVDQU64        (R9)(R8*1), Z18
+	VMOVDQU64        (R13)(R8*1), Z22
 	VPSHRDVQ         Z2, Z22, Z18
 	VPANDQ           Z1, Z18, Z18
-	VMOVDQU64        128(R10), Z19
-	VMOVDQU64        128(R10)(R14*1), Z23
+	VMOVDQU64        (R9)(R8*2), Z19
+	VMOVDQU64        (R13)(R8*2), Z23
 	VPSHRDVQ         Z2, Z23, Z19
 	VPANDQ           Z1, Z19, Z19
-	ADDQ             $0x000000c0, R10
+	ADDQ             $0x40, R9
+	ADDQ             $0x40, R13
 	VPMADD52LUQ      Z15, Z17, Z3
 	VPMADD52LUQ      Z16, Z17, Z5
 	VPMADD52LUQ      Z15, Z18, Z7
@@ -8396,112 +8408,112 @@ term:
 	VPMADD52HUQ      Z16, Z18, Z10
 	VPMADD52HUQ      Z15, Z19, Z12
 	VPMADD52HUQ      Z16, Z19, Z14
-	ADDQ             $0x03, R11
-	DECQ             R12
+	ADDQ             $0x03, R10
+	DECQ             R11
 	JNZ              term
-	MOVQ             c+104(FP), R10
+	MOVQ             c+104(FP), R9
 	VPSRLQ           $0x34, Z3, Z24
 	VPADDQ           Z24, Z4, Z4
 	VPXORQ           Z24, Z24, Z24
-	VPMADD52HUQ.BCST 16(R10), Z3, Z24
-	VPMADD52LUQ.BCST 8(R10), Z24, Z3
+	VPMADD52HUQ.BCST 16(R9), Z3, Z24
+	VPMADD52LUQ.BCST 8(R9), Z24, Z3
 	VPXORQ           Z26, Z26, Z26
-	VPMADD52HUQ.BCST 192(R10), Z4, Z26
-	VPMADD52LUQ.BCST 184(R10), Z4, Z3
-	VPMADD52LUQ.BCST 8(R10), Z26, Z3
+	VPMADD52HUQ.BCST 192(R9), Z4, Z26
+	VPMADD52LUQ.BCST 184(R9), Z4, Z3
+	VPMADD52LUQ.BCST 8(R9), Z26, Z3
 	VPANDQ           Z0, Z3, Z3
-	VPSUBQ.BCST      56(R10), Z3, Z25
+	VPSUBQ.BCST      56(R9), Z3, Z25
 	VPMINUQ          Z25, Z3, Z3
-	VPSUBQ.BCST      (R10), Z3, Z25
+	VPSUBQ.BCST      (R9), Z3, Z25
 	VPMINUQ          Z25, Z3, Z3
-	MOVQ             dst0+0(FP), R11
-	MOVQ             (R11), R11
-	VMOVDQU64        Z3, (R11)(BX*1)
+	MOVQ             dst0+0(FP), R10
+	MOVQ             (R10), R10
+	VMOVDQU64        Z3, (R10)(BX*1)
 	VPSRLQ           $0x34, Z5, Z27
 	VPADDQ           Z27, Z6, Z6
 	VPXORQ           Z27, Z27, Z27
-	VPMADD52HUQ.BCST 16(R10), Z5, Z27
-	VPMADD52LUQ.BCST 8(R10), Z27, Z5
+	VPMADD52HUQ.BCST 16(R9), Z5, Z27
+	VPMADD52LUQ.BCST 8(R9), Z27, Z5
 	VPXORQ           Z29, Z29, Z29
-	VPMADD52HUQ.BCST 192(R10), Z6, Z29
-	VPMADD52LUQ.BCST 184(R10), Z6, Z5
-	VPMADD52LUQ.BCST 8(R10), Z29, Z5
+	VPMADD52HUQ.BCST 192(R9), Z6, Z29
+	VPMADD52LUQ.BCST 184(R9), Z6, Z5
+	VPMADD52LUQ.BCST 8(R9), Z29, Z5
 	VPANDQ           Z0, Z5, Z5
-	VPSUBQ.BCST      56(R10), Z5, Z28
+	VPSUBQ.BCST      56(R9), Z5, Z28
 	VPMINUQ          Z28, Z5, Z5
-	VPSUBQ.BCST      (R10), Z5, Z28
+	VPSUBQ.BCST      (R9), Z5, Z28
 	VPMINUQ          Z28, Z5, Z5
-	MOVQ             dst1+8(FP), R11
-	MOVQ             (R11), R11
-	VMOVDQU64        Z5, (R11)(BX*1)
+	MOVQ             dst1+8(FP), R10
+	MOVQ             (R10), R10
+	VMOVDQU64        Z5, (R10)(BX*1)
 	VPSRLQ           $0x34, Z7, Z30
 	VPADDQ           Z30, Z8, Z8
 	VPXORQ           Z30, Z30, Z30
-	VPMADD52HUQ.BCST 16(R10), Z7, Z30
-	VPMADD52LUQ.BCST 8(R10), Z30, Z7
+	VPMADD52HUQ.BCST 16(R9), Z7, Z30
+	VPMADD52LUQ.BCST 8(R9), Z30, Z7
 	VPXORQ           Z20, Z20, Z20
-	VPMADD52HUQ.BCST 192(R10), Z8, Z20
-	VPMADD52LUQ.BCST 184(R10), Z8, Z7
-	VPMADD52LUQ.BCST 8(R10), Z20, Z7
+	VPMADD52HUQ.BCST 192(R9), Z8, Z20
+	VPMADD52LUQ.BCST 184(R9), Z8, Z7
+	VPMADD52LUQ.BCST 8(R9), Z20, Z7
 	VPANDQ           Z0, Z7, Z7
-	VPSUBQ.BCST      56(R10), Z7, Z31
+	VPSUBQ.BCST      56(R9), Z7, Z31
 	VPMINUQ          Z31, Z7, Z7
-	VPSUBQ.BCST      (R10), Z7, Z31
+	VPSUBQ.BCST      (R9), Z7, Z31
 	VPMINUQ          Z31, Z7, Z7
-	MOVQ             dst0+0(FP), R11
-	MOVQ             24(R11), R11
-	VMOVDQU64        Z7, (R11)(BX*1)
+	MOVQ             dst0+0(FP), R10
+	MOVQ             24(R10), R10
+	VMOVDQU64        Z7, (R10)(BX*1)
 	VPSRLQ           $0x34, Z9, Z21
 	VPADDQ           Z21, Z10, Z10
 	VPXORQ           Z21, Z21, Z21
-	VPMADD52HUQ.BCST 16(R10), Z9, Z21
-	VPMADD52LUQ.BCST 8(R10), Z21, Z9
+	VPMADD52HUQ.BCST 16(R9), Z9, Z21
+	VPMADD52LUQ.BCST 8(R9), Z21, Z9
 	VPXORQ           Z23, Z23, Z23
-	VPMADD52HUQ.BCST 192(R10), Z10, Z23
-	VPMADD52LUQ.BCST 184(R10), Z10, Z9
-	VPMADD52LUQ.BCST 8(R10), Z23, Z9
+	VPMADD52HUQ.BCST 192(R9), Z10, Z23
+	VPMADD52LUQ.BCST 184(R9), Z10, Z9
+	VPMADD52LUQ.BCST 8(R9), Z23, Z9
 	VPANDQ           Z0, Z9, Z9
-	VPSUBQ.BCST      56(R10), Z9, Z22
+	VPSUBQ.BCST      56(R9), Z9, Z22
 	VPMINUQ          Z22, Z9, Z9
-	VPSUBQ.BCST      (R10), Z9, Z22
+	VPSUBQ.BCST      (R9), Z9, Z22
 	VPMINUQ          Z22, Z9, Z9
-	MOVQ             dst1+8(FP), R11
-	MOVQ             24(R11), R11
-	VMOVDQU64        Z9, (R11)(BX*1)
+	MOVQ             dst1+8(FP), R10
+	MOVQ             24(R10), R10
+	VMOVDQU64        Z9, (R10)(BX*1)
 	VPSRLQ           $0x34, Z11, Z24
 	VPADDQ           Z24, Z12, Z12
 	VPXORQ           Z24, Z24, Z24
-	VPMADD52HUQ.BCST 16(R10), Z11, Z24
-	VPMADD52LUQ.BCST 8(R10), Z24, Z11
+	VPMADD52HUQ.BCST 16(R9), Z11, Z24
+	VPMADD52LUQ.BCST 8(R9), Z24, Z11
 	VPXORQ           Z26, Z26, Z26
-	VPMADD52HUQ.BCST 192(R10), Z12, Z26
-	VPMADD52LUQ.BCST 184(R10), Z12, Z11
-	VPMADD52LUQ.BCST 8(R10), Z26, Z11
+	VPMADD52HUQ.BCST 192(R9), Z12, Z26
+	VPMADD52LUQ.BCST 184(R9), Z12, Z11
+	VPMADD52LUQ.BCST 8(R9), Z26, Z11
 	VPANDQ           Z0, Z11, Z11
-	VPSUBQ.BCST      56(R10), Z11, Z25
+	VPSUBQ.BCST      56(R9), Z11, Z25
 	VPMINUQ          Z25, Z11, Z11
-	VPSUBQ.BCST      (R10), Z11, Z25
+	VPSUBQ.BCST      (R9), Z11, Z25
 	VPMINUQ          Z25, Z11, Z11
-	MOVQ             dst0+0(FP), R11
-	MOVQ             48(R11), R11
-	VMOVDQU64        Z11, (R11)(BX*1)
+	MOVQ             dst0+0(FP), R10
+	MOVQ             48(R10), R10
+	VMOVDQU64        Z11, (R10)(BX*1)
 	VPSRLQ           $0x34, Z13, Z27
 	VPADDQ           Z27, Z14, Z14
 	VPXORQ           Z27, Z27, Z27
-	VPMADD52HUQ.BCST 16(R10), Z13, Z27
-	VPMADD52LUQ.BCST 8(R10), Z27, Z13
+	VPMADD52HUQ.BCST 16(R9), Z13, Z27
+	VPMADD52LUQ.BCST 8(R9), Z27, Z13
 	VPXORQ           Z29, Z29, Z29
-	VPMADD52HUQ.BCST 192(R10), Z14, Z29
-	VPMADD52LUQ.BCST 184(R10), Z14, Z13
-	VPMADD52LUQ.BCST 8(R10), Z29, Z13
+	VPMADD52HUQ.BCST 192(R9), Z14, Z29
+	VPMADD52LUQ.BCST 184(R9), Z14, Z13
+	VPMADD52LUQ.BCST 8(R9), Z29, Z13
 	VPANDQ           Z0, Z13, Z13
-	VPSUBQ.BCST      56(R10), Z13, Z28
+	VPSUBQ.BCST      56(R9), Z13, Z28
 	VPMINUQ          Z28, Z13, Z13
-	VPSUBQ.BCST      (R10), Z13, Z28
+	VPSUBQ.BCST      (R9), Z13, Z28
 	VPMINUQ          Z28, Z13, Z13
-	MOVQ             dst1+8(FP), R10
-	MOVQ             48(R10), R10
-	VMOVDQU64        Z13, (R10)(BX*1)
+	MOVQ             dst1+8(FP), R9
+	MOVQ             48(R9), R9
+	VMOVDQU64        Z13, (R9)(BX*1)
 	ADDQ             $0x40, DX
 	ADDQ             $0x40, BX
 	INCQ             DI
@@ -8519,19 +8531,19 @@ TEXT ·sumRows3Runs(SB), NOSPLIT, $0-112
 	MOVQ         to+40(FP), BX
 	MOVQ         vectors+56(FP), SI
 	MOVQ         position+64(FP), DI
-	MOVQ         shift+72(FP), R8
-	MOVQ         factors+88(FP), R9
-	MOVQ         c+104(FP), R10
-	VPBROADCASTQ 32(R10), Z0
+	MOVQ         c+104(FP), R8
+	VPBROADCASTQ 32(R8), Z0
 
 vector:
-	MOVQ      terms+32(FP), R12
-	MOVQ      start+96(FP), R13
-	SHRXQ     R8, DI, R10
-	MOVQ      step+80(FP), R11
-	IMULQ     R11, R10
-	ADDQ      R9, R10
-	XORQ      R11, R11
+	MOVQ      terms+32(FP), R10
+	MOVQ      start+96(FP), R11
+	MOVQ      shift+72(FP), R8
+	MOVQ      factors+88(FP), R9
+	SHRXQ     R8, DI, R8
+	MOVQ      step+80(FP), R12
+	IMULQ     R12, R8
+	ADDQ      R9, R8
+	XORQ      R9, R9
 	VPXORQ    Z1, Z1, Z1
 	VPXORQ    Z2, Z2, Z2
 	VPXORQ    Z3, Z3, Z3
@@ -8544,36 +8556,36 @@ vector:
 	VPXORQ    Z10, Z10, Z10
 	VPXORQ    Z11, Z11, Z11
 	VPXORQ    Z12, Z12, Z12
-	TESTQ     R13, R13
+	TESTQ     R11, R11
 	JZ        term
-	MOVQ      dst0+0(FP), R13
-	MOVQ      (R13), R13
-	VMOVDQU64 (R13)(BX*1), Z1
-	MOVQ      dst1+8(FP), R13
-	MOVQ      (R13), R13
-	VMOVDQU64 (R13)(BX*1), Z3
-	MOVQ      dst0+0(FP), R13
-	MOVQ      24(R13), R13
-	VMOVDQU64 (R13)(BX*1), Z5
-	MOVQ      dst1+8(FP), R13
-	MOVQ      24(R13), R13
-	VMOVDQU64 (R13)(BX*1), Z7
-	MOVQ      dst0+0(FP), R13
-	MOVQ      48(R13), R13
-	VMOVDQU64 (R13)(BX*1), Z9
-	MOVQ      dst1+8(FP), R13
-	MOVQ      48(R13), R13
-	VMOVDQU64 (R13)(BX*1), Z11
+	MOVQ      dst0+0(FP), R11
+	MOVQ      (R11), R11
+	VMOVDQU64 (R11)(BX*1), Z1
+	MOVQ      dst1+8(FP), R11
+	MOVQ      (R11), R11
+	VMOVDQU64 (R11)(BX*1), Z3
+	MOVQ      dst0+0(FP), R11
+	MOVQ      24(R11), R11
+	VMOVDQU64 (R11)(BX*1), Z5
+	MOVQ      dst1+8(FP), R11
+	MOVQ      24(R11), R11
+	VMOVDQU64 (R11)(BX*1), Z7
+	MOVQ      dst0+0(FP), R11
+	MOVQ      48(R11), R11
+	VMOVDQU64 (R11)(BX*1), Z9
+	MOVQ      dst1+8(FP), R11
+	MOVQ      48(R11), R11
+	VMOVDQU64 (R11)(BX*1), Z11
 
 term:
-	MOVQ             (AX)(R11*8), R13
-	VMOVDQU64        (R13)(DX*1), Z13
-	MOVQ             (CX)(R11*8), R13
-	VMOVDQU64        (R13)(DX*1), Z14
-	VPBROADCASTQ     (R10), Z15
-	VPBROADCASTQ     8(R10), Z16
-	VPBROADCASTQ     16(R10), Z17
-	ADDQ             $0x18, R10
+	MOVQ             (AX)(R9*8), R11
+	VMOVDQU64        (R11)(DX*1), Z13
+	MOVQ             (CX)(R9*8), R11
+	VMOVDQU64        (R11)(DX*1), Z14
+	VPBROADCASTQ     (R8), Z15
+	VPBROADCASTQ     8(R8), Z16
+	VPBROADCASTQ     16(R8), Z17
+	ADDQ             $0x18, R8
 	VPMADD52LUQ      Z13, Z15, Z1
 	VPMADD52LUQ      Z14, Z15, Z3
 	VPMADD52LUQ      Z13, Z16, Z5
@@ -8586,112 +8598,112 @@ term:
 	VPMADD52HUQ      Z14, Z16, Z8
 	VPMADD52HUQ      Z13, Z17, Z10
 	VPMADD52HUQ      Z14, Z17, Z12
-	ADDQ             $0x03, R11
-	DECQ             R12
+	ADDQ             $0x03, R9
+	DECQ             R10
 	JNZ              term
-	MOVQ             c+104(FP), R10
+	MOVQ             c+104(FP), R8
 	VPSRLQ           $0x34, Z1, Z19
 	VPADDQ           Z19, Z2, Z2
 	VPXORQ           Z19, Z19, Z19
-	VPMADD52HUQ.BCST 16(R10), Z1, Z19
-	VPMADD52LUQ.BCST 8(R10), Z19, Z1
+	VPMADD52HUQ.BCST 16(R8), Z1, Z19
+	VPMADD52LUQ.BCST 8(R8), Z19, Z1
 	VPXORQ           Z21, Z21, Z21
-	VPMADD52HUQ.BCST 192(R10), Z2, Z21
-	VPMADD52LUQ.BCST 184(R10), Z2, Z1
-	VPMADD52LUQ.BCST 8(R10), Z21, Z1
+	VPMADD52HUQ.BCST 192(R8), Z2, Z21
+	VPMADD52LUQ.BCST 184(R8), Z2, Z1
+	VPMADD52LUQ.BCST 8(R8), Z21, Z1
 	VPANDQ           Z0, Z1, Z1
-	VPSUBQ.BCST      56(R10), Z1, Z20
+	VPSUBQ.BCST      56(R8), Z1, Z20
 	VPMINUQ          Z20, Z1, Z1
-	VPSUBQ.BCST      (R10), Z1, Z20
+	VPSUBQ.BCST      (R8), Z1, Z20
 	VPMINUQ          Z20, Z1, Z1
-	MOVQ             dst0+0(FP), R11
-	MOVQ             (R11), R11
-	VMOVDQU64        Z1, (R11)(BX*1)
+	MOVQ             dst0+0(FP), R9
+	MOVQ             (R9), R9
+	VMOVDQU64        Z1, (R9)(BX*1)
 	VPSRLQ           $0x34, Z3, Z22
 	VPADDQ           Z22, Z4, Z4
 	VPXORQ           Z22, Z22, Z22
-	VPMADD52HUQ.BCST 16(R10), Z3, Z22
-	VPMADD52LUQ.BCST 8(R10), Z22, Z3
+	VPMADD52HUQ.BCST 16(R8), Z3, Z22
+	VPMADD52LUQ.BCST 8(R8), Z22, Z3
 	VPXORQ           Z24, Z24, Z24
-	VPMADD52HUQ.BCST 192(R10), Z4, Z24
-	VPMADD52LUQ.BCST 184(R10), Z4, Z3
-	VPMADD52LUQ.BCST 8(R10), Z24, Z3
+	VPMADD52HUQ.BCST 192(R8), Z4, Z24
+	VPMADD52LUQ.BCST 184(R8), Z4, Z3
+	VPMADD52LUQ.BCST 8(R8), Z24, Z3
 	VPANDQ           Z0, Z3, Z3
-	VPSUBQ.BCST      56(R10), Z3, Z23
+	VPSUBQ.BCST      56(R8), Z3, Z23
 	VPMINUQ          Z23, Z3, Z3
-	VPSUBQ.BCST      (R10), Z3, Z23
+	VPSUBQ.BCST      (R8), Z3, Z23
 	VPMINUQ          Z23, Z3, Z3
-	MOVQ             dst1+8(FP), R11
-	MOVQ             (R11), R11
-	VMOVDQU64        Z3, (R11)(BX*1)
+	MOVQ             dst1+8(FP), R9
+	MOVQ             (R9), R9
+	VMOVDQU64        Z3, (R9)(BX*1)
 	VPSRLQ           $0x34, Z5, Z25
 	VPADDQ           Z25, Z6, Z6
 	VPXORQ           Z25, Z25, Z25
-	VPMADD52HUQ.BCST 16(R10), Z5, Z25
-	VPMADD52LUQ.BCST 8(R10), Z25, Z5
+	VPMADD52HUQ.BCST 16(R8), Z5, Z25
+	VPMADD52LUQ.BCST 8(R8), Z25, Z5
 	VPXORQ           Z27, Z27, Z27
-	VPMADD52HUQ.BCST 192(R10), Z6, Z27
-	VPMADD52LUQ.BCST 184(R10), Z6, Z5
-	VPMADD52LUQ.BCST 8(R10), Z27, Z5
+	VPMADD52HUQ.BCST 192(R8), Z6, Z27
+	VPMADD52LUQ.BCST 184(R8), Z6, Z5
+	VPMADD52LUQ.BCST 8(R8), Z27, Z5
 	VPANDQ           Z0, Z5, Z5
-	VPSUBQ.BCST      56(R10), Z5, Z26
+	VPSUBQ.BCST      56(R8), Z5, Z26
 	VPMINUQ          Z26, Z5, Z5
-	VPSUBQ.BCST      (R10), Z5, Z26
+	VPSUBQ.BCST      (R8), Z5, Z26
 	VPMINUQ          Z26, Z5, Z5
-	MOVQ             dst0+0(FP), R11
-	MOVQ             24(R11), R11
-	VMOVDQU64        Z5, (R11)(BX*1)
+	MOVQ             dst0+0(FP), R9
+	MOVQ             24(R9), R9
+	VMOVDQU64        Z5, (R9)(BX*1)
 	VPSRLQ           $0x34, Z7, Z28
 	VPADDQ           Z28, Z8, Z8
 	VPXORQ           Z28, Z28, Z28
-	VPMADD52HUQ.BCST 16(R10), Z7, Z28
-	VPMADD52LUQ.BCST 8(R10), Z28, Z7
+	VPMADD52HUQ.BCST 16(R8), Z7, Z28
+	VPMADD52LUQ.BCST 8(R8), Z28, Z7
 	VPXORQ           Z30, Z30, Z30
-	VPMADD52HUQ.BCST 192(R10), Z8, Z30
-	VPMADD52LUQ.BCST 184(R10), Z8, Z7
-	VPMADD52LUQ.BCST 8(R10), Z30, Z7
+	VPMADD52HUQ.BCST 192(R8), Z8, Z30
+	VPMADD52LUQ.BCST 184(R8), Z8, Z7
+	VPMADD52LUQ.BCST 8(R8), Z30, Z7
 	VPANDQ           Z0, Z7, Z7
-	VPSUBQ.BCST      56(R10), Z7, Z29
+	VPSUBQ.BCST      56(R8), Z7, Z29
 	VPMINUQ          Z29, Z7, Z7
-	VPSUBQ.BCST      (R10), Z7, Z29
+	VPSUBQ.BCST      (R8), Z7, Z29
 	VPMINUQ          Z29, Z7, Z7
-	MOVQ             dst1+8(FP), R11
-	MOVQ             24(R11), R11
-	VMOVDQU64        Z7, (R11)(BX*1)
+	MOVQ             dst1+8(FP), R9
+	MOVQ             24(R9), R9
+	VMOVDQU64        Z7, (R9)(BX*1)
 	VPSRLQ           $0x34, Z9, Z31
 	VPADDQ           Z31, Z10, Z10
 	VPXORQ           Z31, Z31, Z31
-	VPMADD52HUQ.BCST 16(R10), Z9, Z31
-	VPMADD52LUQ.BCST 8(R10), Z31, Z9
+	VPMADD52HUQ.BCST 16(R8), Z9, Z31
+	VPMADD52LUQ.BCST 8(R8), Z31, Z9
 	VPXORQ           Z19, Z19, Z19
-	VPMADD52HUQ.BCST 192(R10), Z10, Z19
-	VPMADD52LUQ.BCST 184(R10), Z10, Z9
-	VPMADD52LUQ.BCST 8(R10), Z19, Z9
+	VPMADD52HUQ.BCST 192(R8), Z10, Z19
+	VPMADD52LUQ.BCST 184(R8), Z10, Z9
+	VPMADD52LUQ.BCST 8(R8), Z19, Z9
 	VPANDQ           Z0, Z9, Z9
-	VPSUBQ.BCST      56(R10), Z9, Z18
+	VPSUBQ.BCST      56(R8), Z9, Z18
 	VPMINUQ          Z18, Z9, Z9
-	VPSUBQ.BCST      (R10), Z9, Z18
+	VPSUBQ.BCST      (R8), Z9, Z18
 	VPMINUQ          Z18, Z9, Z9
-	MOVQ             dst0+0(FP), R11
-	MOVQ             48(R11), R11
-	VMOVDQU64        Z9, (R11)(BX*1)
+	MOVQ             dst0+0(FP), R9
+	MOVQ             48(R9), R9
+	VMOVDQU64        Z9, (R9)(BX*1)
 	VPSRLQ           $0x34, Z11, Z20
 	VPADDQ           Z20, Z12, Z12
 	VPXORQ           Z20, Z20, Z20
-	VPMADD52HUQ.BCST 16(R10), Z11, Z20
-	VPMADD52LUQ.BCST 8(R10), Z20, Z11
+	VPMADD52HUQ.BCST 16(R8), Z11, Z20
+	VPMADD52LUQ.BCST 8(R8), Z20, Z11
 	VPXORQ           Z22, Z22, Z22
-	VPMADD52HUQ.BCST 192(R10), Z12, Z22
-	VPMADD52LUQ.BCST 184(R10), Z12, Z11
-	VPMADD52LUQ.BCST 8(R10), Z22, Z11
+	VPMADD52HUQ.BCST 192(R8), Z12, Z22
+	VPMADD52LUQ.BCST 184(R8), Z12, Z11
+	VPMADD52LUQ.BCST 8(R8), Z22, Z11
 	VPANDQ           Z0, Z11, Z11
-	VPSUBQ.BCST      56(R10), Z11, Z21
+	VPSUBQ.BCST      56(R8), Z11, Z21
 	VPMINUQ          Z21, Z11, Z11
-	VPSUBQ.BCST      (R10), Z11, Z21
+	VPSUBQ.BCST      (R8), Z11, Z21
 	VPMINUQ          Z21, Z11, Z11
-	MOVQ             dst1+8(FP), R10
-	MOVQ             48(R10), R10
-	VMOVDQU64        Z11, (R10)(BX*1)
+	MOVQ             dst1+8(FP), R8
+	MOVQ             48(R8), R8
+	VMOVDQU64        Z11, (R8)(BX*1)
 	ADDQ             $0x40, DX
 	ADDQ             $0x40, BX
 	INCQ             DI
@@ -8700,36 +8712,38 @@ term:
 	VZEROUPPER
 	RET
 
-// func sumRows4Packed(dst0 *[]uint64, dst1 *[]uint64, a0 *[]uint64, a1 *[]uint64, terms uint64, to uint64, from uint64, vectors uint64, position uint64, shift uint64, step uint64, factors *uint64, start uint64, c *[28]uint64, size uint64, width uint64, mask uint64)
+// func sumRows4Packed(dst0 *[]uint64, dst1 *[]uint64, a0 *[]uint64, a1 *[]uint64, terms uint64, to uint64, from uint64, vectors uint64, position uint64, shift uint64, step uint64, factors *uint64, start uint64, c *[28]uint64, size uint64, row uint64, width uint64, mask uint64)
 // Requires: AVX, AVX512F, AVX512IFMA, AVX512VBMI2, BMI2
-TEXT ·sumRows4Packed(SB), NOSPLIT, $0-136
+TEXT ·sumRows4Packed(SB), NOSPLIT, $0-144
 	MOVQ         a0+16(FP), AX
 	MOVQ         a1+24(FP), CX
 	MOVQ         from+48(FP), DX
 	MOVQ         to+40(FP), BX
 	MOVQ         vectors+56(FP), SI
 	MOVQ         position+64(FP), DI
-	MOVQ         shift+72(FP), R8
-	MOVQ         factors+88(FP), R9
-	MOVQ         c+104(FP), R10
-	VPBROADCASTQ 32(R10), Z0
-	MOVQ         mask+128(FP), R10
-	VPBROADCASTQ R10, Z1
+	MOVQ         c+104(FP), R8
+	VPBROADCASTQ 32(R8), Z0
+	MOVQ         mask+136(FP), R8
+	VPBROADCASTQ R8, Z1
+	MOVQ         row+120(FP), R8
+	LEAQ         (R8)(R8*2), R9
 
 vector:
 	MOVQ         terms+32(FP), R12
 	MOVQ         start+96(FP), R13
-	SHRXQ        R8, DI, R10
-	MOVQ         step+80(FP), R11
-	IMULQ        R11, R10
-	ADDQ         R9, R10
+	MOVQ         shift+72(FP), R11
+	MOVQ         factors+88(FP), R14
+	SHRXQ        R11, DI, R10
+	MOVQ         step+80(FP), R15
+	IMULQ        R15, R10
+	ADDQ         R14, R10
 	MOVQ         $0x0000000000000001, R14
-	SHLXQ        R8, R14, R14
+	SHLXQ        R11, R14, R14
 	DECQ         R14
 	MOVQ         DI, R11
 	ANDQ         R14, R11
 	LEAQ         (R11), R11
-	MOVQ         width+120(FP), R14
+	MOVQ         width+128(FP), R14
 	IMULQ        R14, R11
 	MOVQ         R11, R14
 	ANDQ         $0x3f, R14
@@ -8757,6 +8771,7 @@ vector:
 	VPXORQ       Z17, Z17, Z17
 	VPXORQ       Z18, Z18, Z18
 	MOVQ         size+112(FP), R14
+	ADDQ         R10, R14
 	TESTQ        R13, R13
 	JZ           term
 	MOVQ         dst0+0(FP), R13
@@ -8790,22 +8805,23 @@ term:
 	MOVQ             (CX)(R11*8), R13
 	VMOVDQU64        (R13)(DX*1), Z20
 	VMOVDQU64        (R10), Z21
-	VMOVDQU64        (R10)(R14*1), Z26
+	VMOVDQU64        (R14), Z26
 	VPSHRDVQ         Z2, Z26, Z21
 	VPANDQ           Z1, Z21, Z21
-	VMOVDQU64        64(R10), Z22
-	VMOVDQU64        64(R10)(R14*1), Z27
+	VMOVDQU64        (R10)(R8*1), Z22
+	VMOVDQU64        (R14)(R8*1), Z27
 	VPSHRDVQ         Z2, Z27, Z22
 	VPANDQ           Z1, Z22, Z22
-	VMOVDQU64        128(R10), Z23
-	VMOVDQU64        128(R10)(R14*1), Z28
+	VMOVDQU64        (R10)(R8*2), Z23
+	VMOVDQU64        (R14)(R8*2), Z28
 	VPSHRDVQ         Z2, Z28, Z23
 	VPANDQ           Z1, Z23, Z23
-	VMOVDQU64        192(R10), Z24
-	VMOVDQU64        192(R10)(R14*1), Z29
+	VMOVDQU64        (R10)(R9*1), Z24
+	VMOVDQU64        (R14)(R9*1), Z29
 	VPSHRDVQ         Z2, Z29, Z24
 	VPANDQ           Z1, Z24, Z24
-	ADDQ             $0x00000100, R10
+	ADDQ             $0x40, R10
+	ADDQ             $0x40, R14
 	VPMADD52LUQ      Z19, Z21, Z3
 	VPMADD52LUQ      Z20, Z21, Z5
 	VPMADD52LUQ      Z19, Z22, Z7
@@ -8979,19 +8995,19 @@ TEXT ·sumRows4Runs(SB), NOSPLIT, $0-112
 	MOVQ         to+40(FP), BX
 	MOVQ         vectors+56(FP), SI
 	MOVQ         position+64(FP), DI
-	MOVQ         shift+72(FP), R8
-	MOVQ         factors+88(FP), R9
-	MOVQ         c+104(FP), R10
-	VPBROADCASTQ 32(R10), Z0
+	MOVQ         c+104(FP), R8
+	VPBROADCASTQ 32(R8), Z0
 
 vector:
-	MOVQ      terms+32(FP), R12
-	MOVQ      start+96(FP), R13
-	SHRXQ     R8, DI, R10
-	MOVQ      step+80(FP), R11
-	IMULQ     R11, R10
-	ADDQ      R9, R10
-	XORQ      R11, R11
+	MOVQ      terms+32(FP), R10
+	MOVQ      start+96(FP), R11
+	MOVQ      shift+72(FP), R8
+	MOVQ      factors+88(FP), R9
+	SHRXQ     R8, DI, R8
+	MOVQ      step+80(FP), R12
+	IMULQ     R12, R8
+	ADDQ      R9, R8
+	XORQ      R9, R9
 	VPXORQ    Z1, Z1, Z1
 	VPXORQ    Z2, Z2, Z2
 	VPXORQ    Z3, Z3, Z3
@@ -9008,43 +9024,43 @@ vector:
 	VPXORQ    Z14, Z14, Z14
 	VPXORQ    Z15, Z15, Z15
 	VPXORQ    Z16, Z16, Z16
-	TESTQ     R13, R13
+	TESTQ     R11, R11
 	JZ        term
-	MOVQ      dst0+0(FP), R13
-	MOVQ      (R13), R13
-	VMOVDQU64 (R13)(BX*1), Z1
-	MOVQ      dst1+8(FP), R13
-	MOVQ      (R13), R13
-	VMOVDQU64 (R13)(BX*1), Z3
-	MOVQ      dst0+0(FP), R13
-	MOVQ      24(R13), R13
-	VMOVDQU64 (R13)(BX*1), Z5
-	MOVQ      dst1+8(FP), R13
-	MOVQ      24(R13), R13
-	VMOVDQU64 (R13)(BX*1), Z7
-	MOVQ      dst0+0(FP), R13
-	MOVQ      48(R13), R13
-	VMOVDQU64 (R13)(BX*1), Z9
-	MOVQ      dst1+8(FP), R13
-	MOVQ      48(R13), R13
-	VMOVDQU64 (R13)(BX*1), Z11
-	MOVQ      dst0+0(FP), R13
-	MOVQ      72(R13), R13
-	VMOVDQU64 (R13)(BX*1), Z13
-	MOVQ      dst1+8(FP), R13
-	MOVQ      72(R13), R13
-	VMOVDQU64 (R13)(BX*1), Z15
+	MOVQ      dst0+0(FP), R11
+	MOVQ      (R11), R11
+	VMOVDQU64 (R11)(BX*1), Z1
+	MOVQ      dst1+8(FP), R11
+	MOVQ      (R11), R11
+	VMOVDQU64 (R11)(BX*1), Z3
+	MOVQ      dst0+0(FP), R11
+	MOVQ      24(R11), R11
+	VMOVDQU64 (R11)(BX*1), Z5
+	MOVQ      dst1+8(FP), R11
+	MOVQ      24(R11), R11
+	VMOVDQU64 (R11)(BX*1), Z7
+	MOVQ      dst0+0(FP), R11
+	MOVQ      48(R11), R11
+	VMOVDQU64 (R11)(BX*1), Z9
+	MOVQ      dst1+8(FP), R11
+	MOVQ      48(R11), R11
+	VMOVDQU64 (R11)(BX*1), Z11
+	MOVQ      dst0+0(FP), R11
+	MOVQ      72(R11), R11
+	VMOVDQU64 (R11)(BX*1), Z13
+	MOVQ      dst1+8(FP), R11
+	MOVQ      72(R11), R11
+	VMOVDQU64 (R11)(BX*1), Z15
 
 term:
-	MOVQ             (AX)(R11*8), R13
-	VMOVDQU64        (R13)(DX*1), Z17
-	MOVQ             (CX)(R11*8), R13
-	VMOVDQU64        (R13)(DX*1), Z18
-	VPBROADCASTQ     (R10), Z19
-	VPBROADCASTQ     8(R10), Z20
-	VPBROADCASTQ     16(R10), Z21
-	VPBROADCASTQ     24(R10), Z22
-	ADDQ             $0x20, R10
+	MOVQ             (AX)(R9*8), R11
+	VMOVDQU64        (R11)(DX*1), Z17
+	MOVQ             (CX)(R9*8), R11
+	VMOVDQU64        (R11)(DX*1), Z18
+	VPBROADCASTQ     (R8), Z19
+	VPBROADCASTQ     8(R8), Z20
+	VPBROADCASTQ     16(R8), Z21
+	VPBROADCASTQ     24(R8), Z22
+	ADDQ             $0x20, R8
 	VPMADD52LUQ      Z17, Z19, Z1
 	VPMADD52LUQ      Z18, Z19, Z3
 	VPMADD52LUQ      Z17, Z20, Z5
@@ -9061,146 +9077,146 @@ term:
 	VPMADD52HUQ      Z18, Z21, Z12
 	VPMADD52HUQ      Z17, Z22, Z14
 	VPMADD52HUQ      Z18, Z22, Z16
-	ADDQ             $0x03, R11
-	DECQ             R12
+	ADDQ             $0x03, R9
+	DECQ             R10
 	JNZ              term
-	MOVQ             c+104(FP), R10
+	MOVQ             c+104(FP), R8
 	VPSRLQ           $0x34, Z1, Z24
 	VPADDQ           Z24, Z2, Z2
 	VPXORQ           Z24, Z24, Z24
-	VPMADD52HUQ.BCST 16(R10), Z1, Z24
-	VPMADD52LUQ.BCST 8(R10), Z24, Z1
+	VPMADD52HUQ.BCST 16(R8), Z1, Z24
+	VPMADD52LUQ.BCST 8(R8), Z24, Z1
 	VPXORQ           Z26, Z26, Z26
-	VPMADD52HUQ.BCST 192(R10), Z2, Z26
-	VPMADD52LUQ.BCST 184(R10), Z2, Z1
-	VPMADD52LUQ.BCST 8(R10), Z26, Z1
+	VPMADD52HUQ.BCST 192(R8), Z2, Z26
+	VPMADD52LUQ.BCST 184(R8), Z2, Z1
+	VPMADD52LUQ.BCST 8(R8), Z26, Z1
 	VPANDQ           Z0, Z1, Z1
-	VPSUBQ.BCST      56(R10), Z1, Z25
+	VPSUBQ.BCST      56(R8), Z1, Z25
 	VPMINUQ          Z25, Z1, Z1
-	VPSUBQ.BCST      (R10), Z1, Z25
+	VPSUBQ.BCST      (R8), Z1, Z25
 	VPMINUQ          Z25, Z1, Z1
-	MOVQ             dst0+0(FP), R11
-	MOVQ             (R11), R11
-	VMOVDQU64        Z1, (R11)(BX*1)
+	MOVQ             dst0+0(FP), R9
+	MOVQ             (R9), R9
+	VMOVDQU64        Z1, (R9)(BX*1)
 	VPSRLQ           $0x34, Z3, Z27
 	VPADDQ           Z27, Z4, Z4
 	VPXORQ           Z27, Z27, Z27
-	VPMADD52HUQ.BCST 16(R10), Z3, Z27
-	VPMADD52LUQ.BCST 8(R10), Z27, Z3
+	VPMADD52HUQ.BCST 16(R8), Z3, Z27
+	VPMADD52LUQ.BCST 8(R8), Z27, Z3
 	VPXORQ           Z29, Z29, Z29
-	VPMADD52HUQ.BCST 192(R10), Z4, Z29
-	VPMADD52LUQ.BCST 184(R10), Z4, Z3
-	VPMADD52LUQ.BCST 8(R10), Z29, Z3
+	VPMADD52HUQ.BCST 192(R8), Z4, Z29
+	VPMADD52LUQ.BCST 184(R8), Z4, Z3
+	VPMADD52LUQ.BCST 8(R8), Z29, Z3
 	VPANDQ           Z0, Z3, Z3
-	VPSUBQ.BCST      56(R10), Z3, Z28
+	VPSUBQ.BCST      56(R8), Z3, Z28
 	VPMINUQ          Z28, Z3, Z3
-	VPSUBQ.BCST      (R10), Z3, Z28
+	VPSUBQ.BCST      (R8), Z3, Z28
 	VPMINUQ          Z28, Z3, Z3
-	MOVQ             dst1+8(FP), R11
-	MOVQ             (R11), R11
-	VMOVDQU64        Z3, (R11)(BX*1)
+	MOVQ             dst1+8(FP), R9
+	MOVQ             (R9), R9
+	VMOVDQU64        Z3, (R9)(BX*1)
 	VPSRLQ           $0x34, Z5, Z30
 	VPADDQ           Z30, Z6, Z6
 	VPXORQ           Z30, Z30, Z30
-	VPMADD52HUQ.BCST 16(R10), Z5, Z30
-	VPMADD52LUQ.BCST 8(R10), Z30, Z5
+	VPMADD52HUQ.BCST 16(R8), Z5, Z30
+	VPMADD52LUQ.BCST 8(R8), Z30, Z5
 	VPXORQ           Z23, Z23, Z23
-	VPMADD52HUQ.BCST 192(R10), Z6, Z23
-	VPMADD52LUQ.BCST 184(R10), Z6, Z5
-	VPMADD52LUQ.BCST 8(R10), Z23, Z5
+	VPMADD52HUQ.BCST 192(R8), Z6, Z23
+	VPMADD52LUQ.BCST 184(R8), Z6, Z5
+	VPMADD52LUQ.BCST 8(R8), Z23, Z5
 	VPANDQ           Z0, Z5, Z5
-	VPSUBQ.BCST      56(R10), Z5, Z31
+	VPSUBQ.BCST      56(R8), Z5, Z31
 	VPMINUQ          Z31, Z5, Z5
-	VPSUBQ.BCST      (R10), Z5, Z31
+	VPSUBQ.BCST      (R8), Z5, Z31
 	VPMINUQ          Z31, Z5, Z5
-	MOVQ             dst0+0(FP), R11
-	MOVQ             24(R11), R11
-	VMOVDQU64        Z5, (R11)(BX*1)
+	MOVQ             dst0+0(FP), R9
+	MOVQ             24(R9), R9
+	VMOVDQU64        Z5, (R9)(BX*1)
 	VPSRLQ           $0x34, Z7, Z24
 	VPADDQ           Z24, Z8, Z8
 	VPXORQ           Z24, Z24, Z24
-	VPMADD52HUQ.BCST 16(R10), Z7, Z24
-	VPMADD52LUQ.BCST 8(R10), Z24, Z7
+	VPMADD52HUQ.BCST 16(R8), Z7, Z24
+	VPMADD52LUQ.BCST 8(R8), Z24, Z7
 	VPXORQ           Z26, Z26, Z26
-	VPMADD52HUQ.BCST 192(R10), Z8, Z26
-	VPMADD52LUQ.BCST 184(R10), Z8, Z7
-	VPMADD52LUQ.BCST 8(R10), Z26, Z7
+	VPMADD52HUQ.BCST 192(R8), Z8, Z26
+	VPMADD52LUQ.BCST 184(R8), Z8, Z7
+	VPMADD52LUQ.BCST 8(R8), Z26, Z7
 	VPANDQ           Z0, Z7, Z7
-	VPSUBQ.BCST      56(R10), Z7, Z25
+	VPSUBQ.BCST      56(R8), Z7, Z25
 	VPMINUQ          Z25, Z7, Z7
-	VPSUBQ.BCST      (R10), Z7, Z25
+	VPSUBQ.BCST      (R8), Z7, Z25
 	VPMINUQ          Z25, Z7, Z7
-	MOVQ             dst1+8(FP), R11
-	MOVQ             24(R11), R11
-	VMOVDQU64        Z7, (R11)(BX*1)
+	MOVQ             dst1+8(FP), R9
+	MOVQ             24(R9), R9
+	VMOVDQU64        Z7, (R9)(BX*1)
 	VPSRLQ           $0x34, Z9, Z27
 	VPADDQ           Z27, Z10, Z10
 	VPXORQ           Z27, Z27, Z27
-	VPMADD52HUQ.BCST 16(R10), Z9, Z27
-	VPMADD52LUQ.BCST 8(R10), Z27, Z9
+	VPMADD52HUQ.BCST 16(R8), Z9, Z27
+	VPMADD52LUQ.BCST 8(R8), Z27, Z9
 	VPXORQ           Z29, Z29, Z29
-	VPMADD52HUQ.BCST 192(R10), Z10, Z29
-	VPMADD52LUQ.BCST 184(R10), Z10, Z9
-	VPMADD52LUQ.BCST 8(R10), Z29, Z9
+	VPMADD52HUQ.BCST 192(R8), Z10, Z29
+	VPMADD52LUQ.BCST 184(R8), Z10, Z9
+	VPMADD52LUQ.BCST 8(R8), Z29, Z9
 	VPANDQ           Z0, Z9, Z9
-	VPSUBQ.BCST      56(R10), Z9, Z28
+	VPSUBQ.BCST      56(R8), Z9, Z28
 	VPMINUQ          Z28, Z9, Z9
-	VPSUBQ.BCST      (R10), Z9, Z28
+	VPSUBQ.BCST      (R8), Z9, Z28
 	VPMINUQ          Z28, Z9, Z9
-	MOVQ             dst0+0(FP), R11
-	MOVQ             48(R11), R11
-	VMOVDQU64        Z9, (R11)(BX*1)
+	MOVQ             dst0+0(FP), R9
+	MOVQ             48(R9), R9
+	VMOVDQU64        Z9, (R9)(BX*1)
 	VPSRLQ           $0x34, Z11, Z30
 	VPADDQ           Z30, Z12, Z12
 	VPXORQ           Z30, Z30, Z30
-	VPMADD52HUQ.BCST 16(R10), Z11, Z30
-	VPMADD52LUQ.BCST 8(R10), Z30, Z11
+	VPMADD52HUQ.BCST 16(R8), Z11, Z30
+	VPMADD52LUQ.BCST 8(R8), Z30, Z11
 	VPXORQ           Z23, Z23, Z23
-	VPMADD52HUQ.BCST 192(R10), Z12, Z23
-	VPMADD52LUQ.BCST 184(R10), Z12, Z11
-	VPMADD52LUQ.BCST 8(R10), Z23, Z11
+	VPMADD52HUQ.BCST 192(R8), Z12, Z23
+	VPMADD52LUQ.BCST 184(R8), Z12, Z11
+	VPMADD52LUQ.BCST 8(R8), Z23, Z11
 	VPANDQ           Z0, Z11, Z11
-	VPSUBQ.BCST      56(R10), Z11, Z31
+	VPSUBQ.BCST      56(R8), Z11, Z31
 	VPMINUQ          Z31, Z11, Z11
-	VPSUBQ.BCST      (R10), Z11, Z31
+	VPSUBQ.BCST      (R8), Z11, Z31
 	VPMINUQ          Z31, Z11, Z11
-	MOVQ             dst1+8(FP), R11
-	MOVQ             48(R11), R11
-	VMOVDQU64        Z11, (R11)(BX*1)
+	MOVQ             dst1+8(FP), R9
+	MOVQ             48(R9), R9
+	VMOVDQU64        Z11, (R9)(BX*1)
 	VPSRLQ           $0x34, Z13, Z24
 	VPADDQ           Z24, Z14, Z14
 	VPXORQ           Z24, Z24, Z24
-	VPMADD52HUQ.BCST 16(R10), Z13, Z24
-	VPMADD52LUQ.BCST 8(R10), Z24, Z13
+	VPMADD52HUQ.BCST 16(R8), Z13, Z24
+	VPMADD52LUQ.BCST 8(R8), Z24, Z13
 	VPXORQ           Z26, Z26, Z26
-	VPMADD52HUQ.BCST 192(R10), Z14, Z26
-	VPMADD52LUQ.BCST 184(R10), Z14, Z13
-	VPMADD52LUQ.BCST 8(R10), Z26, Z13
+	VPMADD52HUQ.BCST 192(R8), Z14, Z26
+	VPMADD52LUQ.BCST 184(R8), Z14, Z13
+	VPMADD52LUQ.BCST 8(R8), Z26, Z13
 	VPANDQ           Z0, Z13, Z13
-	VPSUBQ.BCST      56(R10), Z13, Z25
+	VPSUBQ.BCST      56(R8), Z13, Z25
 	VPMINUQ          Z25, Z13, Z13
-	VPSUBQ.BCST      (R10), Z13, Z25
+	VPSUBQ.BCST      (R8), Z13, Z25
 	VPMINUQ          Z25, Z13, Z13
-	MOVQ             dst0+0(FP), R11
-	MOVQ             72(R11), R11
-	VMOVDQU64        Z13, (R11)(BX*1)
+	MOVQ             dst0+0(FP), R9
+	MOVQ             72(R9), R9
+	VMOVDQU64        Z13, (R9)(BX*1)
 	VPSRLQ           $0x34, Z15, Z27
 	VPADDQ           Z27, Z16, Z16
 	VPXORQ           Z27, Z27, Z27
-	VPMADD52HUQ.BCST 16(R10), Z15, Z27
-	VPMADD52LUQ.BCST 8(R10), Z27, Z15
+	VPMADD52HUQ.BCST 16(R8), Z15, Z27
+	VPMADD52LUQ.BCST 8(R8), Z27, Z15
 	VPXORQ           Z29, Z29, Z29
-	VPMADD52HUQ.BCST 192(R10), Z16, Z29
-	VPMADD52LUQ.BCST 184(R10), Z16, Z15
-	VPMADD52LUQ.BCST 8(R10), Z29, Z15
+	VPMADD52HUQ.BCST 192(R8), Z16, Z29
+	VPMADD52LUQ.BCST 184(R8), Z16, Z15
+	VPMADD52LUQ.BCST 8(R8), Z29, Z15
 	VPANDQ           Z0, Z15, Z15
-	VPSUBQ.BCST      56(R10), Z15, Z28
+	VPSUBQ.BCST      56(R8), Z15, Z28
 	VPMINUQ          Z28, Z15, Z15
-	VPSUBQ.BCST      (R10), Z15, Z28
+	VPSUBQ.BCST      (R8), Z15, Z28
 	VPMINUQ          Z28, Z15, Z15
-	MOVQ             dst1+8(FP), R10
-	MOVQ             72(R10), R10
-	VMOVDQU64        Z15, (R10)(BX*1)
+	MOVQ             dst1+8(FP), R8
+	MOVQ             72(R8), R8
+	VMOVDQU64        Z15, (R8)(BX*1)
 	ADDQ             $0x40, DX
 	ADDQ             $0x40, BX
 	INCQ             DI

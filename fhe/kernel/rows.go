@@ -53,8 +53,7 @@ func (f *Factors) interleaved() bool { return f.m.packedBits() < 64 }
 // words is how much memory the factors take.
 func (f *Factors) words() int {
 	if f.run == 1 && f.interleaved() {
-		block, size := f.block()
-		return f.rows * f.terms * (f.m.N()/block*size + 8) // the last values are read as two registers
+		return f.rows * f.rowWords()
 	}
 	terms := f.terms
 	if f.inPairs() {
@@ -70,6 +69,12 @@ const factorBlock = 128
 func (f *Factors) block() (values, words int) {
 	values = min(factorBlock, f.m.N())
 	return values, packedLen(f.m.packedBits(), values) - 8
+}
+
+// rowWords is how much memory a packed row takes.
+func (f *Factors) rowWords() int {
+	block, size := f.block()
+	return f.terms * (f.m.N()/block*size + 8) // the last values are read as two registers
 }
 
 // Bytes returns the memory of the factors.
@@ -94,10 +99,11 @@ func (f *Factors) Set(row, term int, values []uint64) {
 	default:
 		var packed [factorBlock + 8]uint64
 		block, size := f.block()
+		data := f.data[row*f.rowWords():]
 		for i := 0; i < len(values); i += block {
 			f.m.Pack(packed[:], values[i:i+block])
 			for word := 0; word < size; word += 8 {
-				copy(f.data[((i/block*size+word)*f.terms+8*term)*f.rows+8*row:], packed[word:word+8])
+				copy(data[(i/block*size+word)*f.terms+8*term:], packed[word:word+8])
 			}
 		}
 	}

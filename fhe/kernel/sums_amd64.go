@@ -128,10 +128,11 @@ func (s *Sums) take(start, end int) {
 	}
 	vectors, position := uint64(end-start)/8, uint64(start)/8
 	unit, shift, step, size := f.rows, uint64(bits.TrailingZeros(uint(f.run/8))), uint64(8*f.terms*f.rows), uint64(0) // unit is in words
+	row := uint64(0)
 	if f.run == 1 {
 		block, words := f.block()
-		unit, shift, size = 8*f.rows, uint64(bits.TrailingZeros(uint(block/8))), uint64(8*8*f.terms*f.rows)
-		step = size * uint64(words/8)
+		unit, shift, size = 8, uint64(bits.TrailingZeros(uint(block/8))), uint64(8*8*f.terms)
+		step, row = size*uint64(words/8), uint64(8*f.rowWords())
 	}
 	to, from := uint64(8*start), uint64(8*(start-s.From))
 	for k, add := 0, uint64(0); k < f.terms; k, add = k+m.vectorTerms, 1 {
@@ -139,7 +140,7 @@ func (s *Sums) take(start, end int) {
 		terms := uint64(min(m.vectorTerms, f.terms-k))
 		if f.run == 1 {
 			packedRows[f.rows-1](d0, d1, a0, a1, terms, to, from, vectors, position, shift, step, b, add, &m.constants,
-				size, uint64(m.packedBits()), 1<<m.packedBits()-1)
+				size, row, uint64(m.packedBits()), 1<<m.packedBits()-1)
 		} else {
 			runRows[f.rows-1](d0, d1, a0, a1, terms, to, from, vectors, position, shift, step, b, add, &m.constants)
 		}
@@ -159,7 +160,7 @@ func (m *Modulus) packed2InnerProduct(dst0, dst1 []uint64, a0, a1, b [][]uint64)
 }
 
 var (
-	packedRows = [MaxRows]func(dst0, dst1, a0, a1 *[]uint64, terms, to, from, vectors, position, shift, step uint64, factors *uint64, start uint64, c *[28]uint64, size, width, mask uint64){
+	packedRows = [MaxRows]func(dst0, dst1, a0, a1 *[]uint64, terms, to, from, vectors, position, shift, step uint64, factors *uint64, start uint64, c *[28]uint64, size, row, width, mask uint64){
 		sumRows1Packed, sumRows2Packed, sumRows3Packed, sumRows4Packed,
 	}
 	runRows = [MaxRows]func(dst0, dst1, a0, a1 *[]uint64, terms, to, from, vectors, position, shift, step uint64, factors *uint64, start uint64, c *[28]uint64){

@@ -254,7 +254,7 @@ func inverseFolded() {
 	const name = "inverseFolded"
 	TEXT(name, NOSPLIT, "func(dst *uint64, part uint64, table *uint64, tableSize uint64, c *[28]uint64)")
 	Pragma("noescape")
-	Doc(name + " runs the two stages that join four parts, in place, and unfolds,",
+	Doc(name+" runs the two stages that join four parts, in place, and unfolds,",
 		"but for coefficients 0 and N/2.")
 	t := newInverse(inverseKinds[0], name)
 	mirror := t.mirror(name)

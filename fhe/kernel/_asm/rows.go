@@ -11,20 +11,21 @@ import (
 // maxRows is how many rows of factors are summed in one pass over the terms: as many as registers hold.
 const maxRows = 4
 
-// rowSums generates sums of terms, both parts of ciphertexts, times rows of factors that stand side by side: those of a
-// vector of eight places follow those of the one before, step bytes after them. In runs they serve 2^shift vectors; packed
-// ones are those of 2^shift vectors, of which the first words stand side by side, size bytes after them the second, and so on.
-func rowSums(rows int, b form) {
-	name := fmt.Sprintf("sumRows%d%s", rows, map[form]string{packed: "Packed", runs: "Runs"}[b])
+// rowSums generates sums of terms, both parts of ciphertexts, times rows of factors: those of a vector of eight places
+// follow those of the one before, step bytes after them. In runs they stand side by side and serve 2^shift vectors; packed
+// ones are those of 2^shift vectors, of which the first words stand side by side, size bytes after them the second, and so
+// on, each row so many bytes after the one before.
+func rowSums(count int, b form) {
+	name := fmt.Sprintf("sumRows%d%s", count, map[form]string{packed: "Packed", runs: "Runs"}[b])
 	extra := ""
 	if b == packed {
-		extra = ", size, width, mask uint64"
+		extra = ", size, row, width, mask uint64"
 	}
 	TEXT(name, NOSPLIT, "func(dst0, dst1, a0, a1 *[]uint64, terms, to, from, vectors, position, shift, step uint64, factors *uint64, start uint64, c *[28]uint64"+extra+")")
 	Pragma("noescape")
-	Doc(fmt.Sprintf("%s sums up terms times %d rows of factors, on top of the results with start = 1.", name, rows))
+	Doc(fmt.Sprintf("%s sums up terms times %d rows of factors, on top of the results with start = 1.", name, count))
 	a, from, to := []GPVirtual{argument("a0"), argument("a1")}, argument("from"), argument("to")
-	vectors, position, shift, factors := argument("vectors"), argument("position"), argument("shift"), argument("factors")
+	vectors, position := argument("vectors"), argument("position")
 	var p registers
 	var bits, shifts VecPhysical
 	mask := p.broadcast(argument("c"), constMask)
@@ -32,12 +33,12 @@ func rowSums(rows int, b form) {
 		bits, shifts = p.take(), p.take()
 		VPBROADCASTQ(argument("mask"), bits)
 	}
-	sums := make([][2]sum, rows)
+	sums := make([][2]sum, count)
 	for i := range sums {
 		sums[i] = [2]sum{{p.take(), p.take()}, {p.take(), p.take()}}
 	}
 	x := [2]VecPhysical{p.take(), p.take()}
-	y := p.takeMany(rows)
+	y := p.takeMany(count)
 	p.rest()
 	result := func(row, part int) Mem {
 		pointer := GP64()
@@ -45,8 +46,12 @@ func rowSums(rows int, b form) {
 		return Mem{Base: pointer, Index: to, Scale: 1}
 	}
 
+	var row func(base Register, i int) Mem
+	if b == packed {
+		row = rows(count, argument("row"))
+	}
 	Label("vector")
-	at, term, terms, start := GP64(), GP64(), argument("terms"), argument("start")
+	at, term, terms, start, shift, factors := GP64(), GP64(), argument("terms"), argument("start"), argument("shift"), argument("factors")
 	SHRXQ(shift, position, at)
 	step := argument("step")
 	IMULQ(step, at)
@@ -71,9 +76,10 @@ func rowSums(rows int, b form) {
 			VPXORQ(s.high, s.high, s.high)
 		}
 	}
-	var size GPVirtual
+	after := GP64()
 	if b == packed {
-		size = argument("size")
+		Load(Param("size"), after)
+		ADDQ(at, after)
 	}
 	TESTQ(start, start)
 	JZ(LabelRef("term"))
@@ -88,17 +94,18 @@ func rowSums(rows int, b form) {
 			MOVQ(Mem{Base: a[part], Index: term, Scale: 8}, pointer)
 			VMOVDQU64(Mem{Base: pointer, Index: from, Scale: 1}, x[part])
 		}
-		for row := range rows {
+		for i := range count {
 			if b == packed {
-				unpack(Mem{Base: at, Disp: 64 * row}, Mem{Base: at, Index: size, Scale: 1, Disp: 64 * row}, shifts, bits, y[row], p.temp())
+				unpack(row(at, i), row(after, i), shifts, bits, y[i], p.temp())
 			} else {
-				VPBROADCASTQ(Mem{Base: at, Disp: 8 * row}, y[row])
+				VPBROADCASTQ(Mem{Base: at, Disp: 8 * i}, y[i])
 			}
 		}
 		if b == packed {
-			ADDQ(U32(64*rows), at)
+			ADDQ(U8(64), at)
+			ADDQ(U8(64), after)
 		} else {
-			ADDQ(U8(8*rows), at)
+			ADDQ(U8(8*count), at)
 		}
 		for row, parts := range sums {
 			for part, s := range parts {

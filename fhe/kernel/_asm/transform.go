@@ -75,7 +75,7 @@ func (t *transform) stages(x []VecPhysical, w func(stage, i int) factor, before 
 	}
 }
 
-// rows addresses the 8 (or 4) interleaved parts of a block, stride bytes apart.
+// rows addresses the 8 (or up to 4) interleaved parts of a block, stride bytes apart.
 func rows(radix int, stride Register) func(base Register, row int) Mem {
 	three, five, seven := GP64(), GP64(), GP64()
 	LEAQ(Mem{Base: stride, Index: stride, Scale: 2}, three)
