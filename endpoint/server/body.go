@@ -5,7 +5,6 @@ import (
 	"io"
 	"net/http"
 	"os"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -147,7 +146,7 @@ func (b *buffers) readAll(r io.Reader, length int64, f *form, s *share) ([]byte,
 			}
 			body = append(b.get()[:0], body...)
 		default:
-			body = slices.Grow(body, cap(body))
+			body = append(make([]byte, 0, 2*len(body)), body...) // as form.memory says
 		}
 	}
 }
