@@ -20,12 +20,14 @@ import (
 
 // smallTable is of two numbers, of which some are missing, categories with rare ones among them, and a text. The classes, the
 // value and the count hang on all of them.
-func smallTable(t *testing.T) *fit.Table {
+func smallTable(t *testing.T) *fit.Table { return tableOf(t, 240) }
+
+func tableOf(t *testing.T, rows int) *fit.Table {
 	t.Helper()
 	r := rand.New(rand.NewPCG(1, 2))
 	var b strings.Builder
 	fmt.Fprintln(&b, "size;weight;colour;note;class;value;count")
-	for i := range 240 {
+	for i := range rows {
 		size, weight := r.NormFloat64(), 50+10*r.NormFloat64()
 		colour := []string{"red", "green", "blue"}[r.IntN(3)]
 		note, score := "it was bad, they said", 2*size+(weight-50)/10
