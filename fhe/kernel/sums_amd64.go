@@ -94,7 +94,11 @@ func (m *Modulus) plainSums() bool { return !m.enabled && m.doubles == nil }
 
 func (m *Modulus) keySum(dst0, dst1 []uint64, s *KeySum, start int, add bool) {
 	if !m.enabled || len(s.Digits) == 0 { // vectors are packed one word a value
-		m.keySumGeneric(dst0, dst1, s, start, add)
+		if m.doubles != nil && len(s.Digits) > 0 {
+			m.keySumDoubles(dst0, dst1, s, start, add)
+		} else {
+			m.keySumGeneric(dst0, dst1, s, start, add)
+		}
 		return
 	}
 	position, count, from := uint64(start)/8, uint64(len(dst0))/8, uint64(0)
@@ -112,6 +116,49 @@ func (m *Modulus) keySum(dst0, dst1 []uint64, s *KeySum, start int, add bool) {
 			position, count, &s.Permutation.blocks[position], &s.Permutation.inner, addends[0], addends[1], s.Factor, from, s.ahead(),
 			&m.constants, uint64(m.packedBits()), 1<<m.packedBits()-1)
 		from, addends = 1, [2]*uint64{}
+	}
+}
+
+// keySumDoubles is keySumGeneric, both parts at once. What is added to either is a term for both.
+func (m *Modulus) keySumDoubles(dst0, dst1 []uint64, s *KeySum, start int, add bool) {
+	var turned [tiles + 2][tile]uint64
+	var factor, nothing, sum0, sum1 [tile]uint64
+	for i := range factor {
+		factor[i] = s.Factor
+	}
+	for at := 0; at < len(dst0); at += tile {
+		from, n := start+at, min(tile, len(dst0)-at)
+		d0, d1 := dst0[at:at+n], dst1[at:at+n]
+		for k := 0; k < len(s.Digits); k += tiles {
+			var rows [2][tiles + 1][]uint64
+			var digits [tiles + 1][]uint64
+			terms := min(tiles, len(s.Digits)-k)
+			for i := range terms {
+				digits[i] = turned[i][:n]
+				s.Permutation.gather(digits[i], s.Digits[k+i], from)
+				for part, key := range s.Key {
+					rows[part][i] = key[k+i][from : from+n]
+				}
+			}
+			if k == 0 && (s.Addends[0] != nil || s.Addends[1] != nil) {
+				digits[terms] = factor[:n]
+				for part, more := range s.Addends {
+					rows[part][terms] = nothing[:n]
+					if more != nil {
+						rows[part][terms] = turned[tiles+part][:n]
+						s.Permutation.gather(rows[part][terms], more, from)
+					}
+				}
+				terms++
+			}
+			if !add && k == 0 {
+				m.sums2(d0, d1, rows[0][:terms], rows[1][:terms], digits[:terms], 0, 1)
+				continue
+			}
+			m.sums2(sum0[:n], sum1[:n], rows[0][:terms], rows[1][:terms], digits[:terms], 0, 1)
+			m.add(d0, d0, sum0[:n])
+			m.add(d1, d1, sum1[:n])
+		}
 	}
 }
 
