@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 
 	"cipherpoint/circuit"
@@ -33,23 +34,31 @@ func tensor(r *rand.Rand, std float64, shape ...int) model.Tensor {
 	return t
 }
 
-// examples compiles a linear model, a network and a tree.
+// examples returns a linear model, a network and a tree, compiled once for all tests, which leave them as they are.
 func examples(t testing.TB) map[string]compiled {
 	t.Helper()
+	list, err := compileExamples()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return list
+}
+
+var compileExamples = sync.OnceValues(func() (map[string]compiled, error) {
 	r := rand.New(rand.NewPCG(1, 1))
 	tree := &model.TreeEnsemble{Features: 3, Comparison: model.Less, Aggregate: model.AggregateSum, Roots: []int{0},
 		Feature: []int{0, 1, 2}, Threshold: []float64{0, 0.5, -0.5}, Left: []int{1, ^0, ^2}, Right: []int{2, ^1, ^3},
 		Values: [][]float64{{1}, {-2}, {3}, {0.5}}}
 	out := map[string]compiled{}
-	for name, b := range map[string]*model.Builder{
-		"linear": model.New("linear", model.Shape{10}).Dense(tensor(r, 1, 1, 10), []float64{1}).Sigmoid(),
-		"network": model.New("network", model.Shape{6}).Dense(tensor(r, 0.4, 12, 6), nil).Square().Dense(tensor(r, 0.3, 8, 12), nil).Square().
+	for _, b := range []*model.Builder{
+		model.New("linear", model.Shape{10}).Dense(tensor(r, 1, 1, 10), []float64{1}).Sigmoid(),
+		model.New("network", model.Shape{6}).Dense(tensor(r, 0.4, 12, 6), nil).Square().Dense(tensor(r, 0.3, 8, 12), nil).Square().
 			Dense(tensor(r, 0.3, 3, 8), nil),
-		"tree": model.New("tree", model.Shape{3}).Apply(tree),
+		model.New("tree", model.Shape{3}).Apply(tree),
 	} {
 		g, err := b.Graph()
 		if err != nil {
-			t.Fatal(err)
+			return nil, err
 		}
 		rows := make([][]float64, 64)
 		for i := range rows {
@@ -57,12 +66,12 @@ func examples(t testing.TB) map[string]compiled {
 		}
 		result, err := compiler.Compile(g, rows, compiler.Options{})
 		if err != nil {
-			t.Fatal(err)
+			return nil, err
 		}
-		out[name] = compiled{g, rows, FHEModelDev{Name: name, Kind: "example", Circuit: result.Circuit, Pipeline: result.Pipeline}, result.MaxScoreError}
+		out[g.Name] = compiled{g, rows, FHEModelDev{Name: g.Name, Kind: "example", Circuit: result.Circuit, Pipeline: result.Pipeline}, result.MaxScoreError}
 	}
-	return out
-}
+	return out, nil
+})
 
 // user makes keys and asks one question of a served model.
 type user struct {

@@ -174,7 +174,7 @@ func TestHostileFiles(t *testing.T) {
 			if took := after.TotalAlloc - before.TotalAlloc; took > 16*model.MaxTotalElements {
 				t.Errorf("took %d bytes", took)
 			}
-			if d := time.Since(start); d > 20*time.Second {
+			if d := time.Since(start); d > time.Minute {
 				t.Errorf("took %v", d)
 			}
 		})
