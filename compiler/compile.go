@@ -175,14 +175,9 @@ func (k *compilation) judge(g *model.Graph, rows [][]float64) error {
 }
 
 // countUnsafe counts the rows whose label an error of this size could change.
-func countUnsafe(suffix *model.Graph, scores [][]float64, size float64) (n int, err error) {
-	list, err := unsafeLabels(suffix, scores, size)
-	for _, unsafe := range list {
-		if unsafe {
-			n++
-		}
-	}
-	return n, err
+func countUnsafe(suffix *model.Graph, scores [][]float64, size float64) (int, error) {
+	unsafe, err := unsafeLabels(suffix, scores, size)
+	return count(unsafe), err
 }
 
 // unsafeLabels says which rows' labels an error of this size could change.

@@ -208,8 +208,11 @@ func (k *compilation) profiled(logN int) ([][]styled, error) {
 		wait.Go(func() { profiled[i], errs[i] = k.profile(p) })
 	}
 	wait.Wait()
+	if err := cmp.Or(errs...); err != nil {
+		return nil, err
+	}
 	k.profiles[logN] = profiled
-	return profiled, cmp.Or(errs...)
+	return profiled, nil
 }
 
 // profile measures a packing once for all styles of rotations.
@@ -320,7 +323,7 @@ func (k *compilation) choose(most int) (*Result, *noisyError, error) {
 	return nil, first, failure
 }
 
-// beside says why another candidate is cheaper.
+// beside says what a candidate costs more than the chosen one, and what less.
 func (c *Candidate) beside(chosen *Candidate) string {
 	var terms []string
 	for _, t := range []struct {
