@@ -249,9 +249,9 @@ func TestBodyMemory(t *testing.T) {
 func TestBusy(t *testing.T) {
 	e := start(t, func(c *Config) { c.Workers, c.Queue = 1, 2 })
 	uid := e.upload(e.model.NewKey("ann"))
-	release := make(chan struct{})
-	e.model.OnInfer = func(context.Context) error { <-release; return nil }
 	const n = 20
+	working, release := make(chan struct{}, n), make(chan struct{})
+	e.model.OnInfer = func(context.Context) error { working <- struct{}{}; <-release; return nil }
 	statuses := make(chan int, n)
 	for range n {
 		go func() {
@@ -267,6 +267,7 @@ func TestBusy(t *testing.T) {
 			t.Errorf("status %d while the queue is full", status)
 		}
 	}
+	<-working // who is let in reads its key before it takes the worker
 	if metrics := string(e.get("/metrics").body); !strings.Contains(metrics, "cipherpoint_queue_length 2") {
 		t.Error("metrics lack the queue")
 	}
