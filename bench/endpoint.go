@@ -63,7 +63,7 @@ func startEndpoint(ctx context.Context, dir string, flags ...string) (*endpointP
 
 // stop ends the process at once and waits for its end.
 func (p *endpointProcess) stop() {
-	p.Kill()
+	p.Close()
 	os.RemoveAll(p.keys)
 }
 

@@ -77,7 +77,7 @@ func command(t testing.TB, environ []string, args ...string) *exec.Cmd {
 // start runs the program as in a container: all by the environment.
 func start(t testing.TB, model, keystore string) *process {
 	t.Helper()
-	port := strconv.Itoa(freePort(t))
+	port := strconv.Itoa(redistest.FreePort(t))
 	p := &process{url: "http://127.0.0.1:" + port, log: new(bytes.Buffer)}
 	p.Cmd = command(t, []string{"PORT=" + port, "CIPHERPOINT_MODEL=" + model, "CIPHERPOINT_KEYSTORE=" + keystore})
 	p.Stderr = p.log
@@ -108,16 +108,6 @@ func (p *process) end(t testing.TB, signal syscall.Signal) (code int) {
 	}
 	_ = p.Wait()
 	return p.ProcessState.ExitCode()
-}
-
-func freePort(t testing.TB) int {
-	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer listener.Close()
-	return listener.Addr().(*net.TCPAddr).Port
 }
 
 // user is someone with a key of the model.
@@ -262,7 +252,7 @@ func TestImage(t *testing.T) {
 	for i, variable := range environ {
 		switch variable {
 		case "PORT=80":
-			environ[i] = "PORT=" + strconv.Itoa(freePort(t))
+			environ[i] = "PORT=" + strconv.Itoa(redistest.FreePort(t))
 		case "CIPHERPOINT_KEYSTORE=file:///keys":
 			environ[i] = "CIPHERPOINT_KEYSTORE=file://" + t.TempDir()
 		case "CIPHERPOINT_MODEL=/repository/compiled_model":

@@ -99,7 +99,7 @@ func Chaos(ctx context.Context, o ChaosOptions) (*ChaosFigures, error) {
 	if c.endpoint, err = NewEndpoint(o.Binary, o.Model, s.address+timeout(s.address), s.environment); err != nil {
 		return nil, err
 	}
-	defer c.endpoint.Kill()
+	defer c.endpoint.Close()
 	if err := c.endpoint.Start(ctx); err != nil {
 		return nil, err
 	}

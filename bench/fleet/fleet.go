@@ -18,6 +18,7 @@ import (
 	"os"
 	"os/exec"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -25,11 +26,13 @@ import (
 	"cipherpoint/circuit"
 	"cipherpoint/client"
 	"cipherpoint/deployment"
+	"cipherpoint/internal/freeport"
 )
 
 // Endpoint is a process of the endpoint at a port of its own, which can be killed and started again.
 type Endpoint struct {
 	address string
+	release func() // of the port
 	command func() *exec.Cmd
 
 	mu      sync.Mutex
@@ -38,19 +41,18 @@ type Endpoint struct {
 }
 
 // NewEndpoint prepares a process of the endpoint's program that serves a compiled model's folder with keys at the address of a
-// key store. Environment is beside that of this process.
+// key store. Environment is beside that of this process. Close has to follow.
 func NewEndpoint(binary, model, keystore string, environment []string, flags ...string) (*Endpoint, error) {
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	port, release, err := freeport.Take()
 	if err != nil {
 		return nil, err
 	}
-	address := listener.Addr().String()
-	listener.Close()
+	address := net.JoinHostPort("127.0.0.1", strconv.Itoa(port))
 	args := append([]string{"--listen", address, "--model", model, "--keystore", keystore, "--log-level", "error"}, flags...)
 	own := slices.DeleteFunc(os.Environ(), func(v string) bool { // it is configured by its flags alone
 		return strings.HasPrefix(v, "CIPHERPOINT_") || strings.HasPrefix(v, "PORT=")
 	})
-	return &Endpoint{address: address, command: func() *exec.Cmd {
+	return &Endpoint{address: address, release: release, command: func() *exec.Cmd {
 		c := exec.Command(binary, args...)
 		c.Env = append(own, environment...)
 		return c
@@ -102,6 +104,12 @@ func (e *Endpoint) Kill() {
 		_ = e.process.Process.Kill() // fails only where it has ended
 		<-e.ended
 	}
+}
+
+// Close ends the process as Kill does, for good.
+func (e *Endpoint) Close() {
+	e.Kill()
+	e.release()
 }
 
 // PID is that of the process that was started last.

@@ -90,7 +90,7 @@ func Replicas(ctx context.Context, o ReplicasOptions) (*ReplicasFigures, error) 
 		if err != nil {
 			return nil, err
 		}
-		defer e.Kill()
+		defer e.Close()
 		if err := e.Start(ctx); err != nil {
 			return nil, err
 		}

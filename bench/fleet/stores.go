@@ -5,12 +5,12 @@ import (
 	"fmt"
 	"io"
 	"log"
-	"math/rand/v2"
 	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"syscall"
@@ -20,6 +20,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/rs/zerolog"
 
+	"cipherpoint/internal/freeport"
 	"cipherpoint/internal/redisserver"
 	"cipherpoint/internal/s3server"
 )
@@ -64,18 +65,26 @@ func newStore(kind string) (*store, error) {
 
 // newRedis starts a server behind a proxy.
 func newRedis(dir string) (*store, error) {
-	port, err := freePort()
+	port, release, err := freeport.Take()
 	if err != nil {
 		return nil, err
 	}
 	server, err := redisserver.Start(dir, port, redisserver.Durable(port)...)
 	if err != nil {
+		release()
+		return nil, err
+	}
+	end := func() { _ = server.End(syscall.SIGKILL); release() }
+	proxyPort, releaseProxy, err := freeport.Take()
+	if err != nil {
+		end()
 		return nil, err
 	}
 	api := toxiproxy.NewServer(toxiproxy.NewMetricsContainer(prometheus.NewRegistry()), zerolog.Nop())
-	proxy := toxiproxy.NewProxy(api, "redis", "127.0.0.1:0", server.Address())
+	proxy := toxiproxy.NewProxy(api, "redis", net.JoinHostPort("127.0.0.1", strconv.Itoa(proxyPort)), server.Address())
 	if err := proxy.Start(); err != nil {
-		_ = server.End(syscall.SIGKILL)
+		releaseProxy()
+		end()
 		return nil, err
 	}
 	const hang = `{"name": "hang", "type": "timeout", "stream": "downstream", "attributes": {"timeout": 0}}`
@@ -83,7 +92,8 @@ func newRedis(dir string) (*store, error) {
 		address: "redis://" + proxy.Listen,
 		close: func() {
 			proxy.Stop()
-			_ = server.End(syscall.SIGKILL)
+			releaseProxy()
+			end()
 		},
 		troubles: map[string]func(time.Duration) error{
 			"restarted": func(moment time.Duration) error {
@@ -140,16 +150,4 @@ func newBucket(dir string) (*store, error) {
 		s.environment = append(s.environment, name+"="+value)
 	}
 	return s, nil
-}
-
-// freePort is one below those that systems give to outgoing connections: one of those could take it during a restart.
-func freePort() (int, error) {
-	for range 100 {
-		port := 20000 + rand.IntN(10000)
-		listener, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port))
-		if err == nil {
-			return port, listener.Close()
-		}
-	}
-	return 0, fmt.Errorf("no free port was found")
 }

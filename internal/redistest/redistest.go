@@ -4,19 +4,17 @@ package redistest
 
 import (
 	"context"
-	"math/rand/v2"
-	"net"
 	"net/url"
 	"os"
 	"os/exec"
 	"slices"
-	"strconv"
 	"syscall"
 	"testing"
 	"time"
 
 	"github.com/redis/go-redis/v9"
 
+	"cipherpoint/internal/freeport"
 	"cipherpoint/internal/redisserver"
 )
 
@@ -115,20 +113,15 @@ func (s *Server) Client() *redis.Client {
 	return client
 }
 
-// FreePort returns a port of 127.0.0.1 that nobody listens on. It lies below the ports that systems give to outgoing
-// connections: one of those could take the port while its server is stopped.
+// FreePort returns a port of 127.0.0.1 that nobody else uses until the test ends.
 func FreePort(t testing.TB) int {
 	t.Helper()
-	for range 100 {
-		port := 20000 + rand.IntN(10000)
-		listener, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
-		if err == nil {
-			_ = listener.Close()
-			return port
-		}
+	port, release, err := freeport.Take()
+	if err != nil {
+		t.Fatal(err)
 	}
-	t.Fatal("no free port was found")
-	return 0
+	t.Cleanup(release)
+	return port
 }
 
 func eventually(t testing.TB, call func(context.Context) error) {
