@@ -410,7 +410,7 @@ func TestSeveralPiecesInFlight(t *testing.T) {
 			}
 			select {
 			case <-two:
-			case <-time.After(10 * time.Second):
+			case <-time.After(time.Minute):
 				t.Error("one piece at a time")
 			}
 		}

@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"cipherpoint/handler"
@@ -407,17 +408,20 @@ func TestFailuresOfTheStore(t *testing.T) {
 
 // TestGraceEnds: a key might have been deleted on another endpoint while the store did not answer.
 func TestGraceEnds(t *testing.T) {
-	f := newFixture(t, handler.Options{})
-	key := f.model.NewKey("ann")
-	failing := &failingStore{Store: f.store}
-	f.EndpointHandler = newHandler(t, f.model, failing, handler.Options{Grace: 50 * time.Millisecond})
-	uid := f.upload(key)
-	failing.err = keystore.ErrUnavailable
-	f.answers(uid, key)
-	time.Sleep(60 * time.Millisecond)
-	f.fails(infer(uid, f.model.NewInput("x")), handler.StoreUnavailable)
-	failing.err = nil
-	f.answers(uid, key)
+	synctest.Test(t, func(t *testing.T) { // time passes where the test sleeps, and only there
+		f := newFixture(t, handler.Options{})
+		key := f.model.NewKey("ann")
+		failing := &failingStore{Store: f.store}
+		f.EndpointHandler = newHandler(t, f.model, failing, handler.Options{Grace: time.Minute})
+		uid := f.upload(key)
+		failing.err = keystore.ErrUnavailable
+		time.Sleep(time.Minute)
+		f.answers(uid, key)
+		time.Sleep(1)
+		f.fails(infer(uid, f.model.NewInput("x")), handler.StoreUnavailable)
+		failing.err = nil
+		f.answers(uid, key)
+	})
 }
 
 // TestKeysOfAnOwner: an owner has as many keys as it may have, and room again where one is deleted; nobody's are not counted.

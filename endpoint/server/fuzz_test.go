@@ -15,13 +15,12 @@ import (
 // decoded checks what holds for every body: an error is the user's, memory is bounded by the body, and a request that
 // was understood is understood the same when it comes as msgpack.
 func decoded(t *testing.T, f *form, decode func([]byte) (request, error), body []byte) {
-	var before, after runtime.MemStats
-	runtime.ReadMemStats(&before)
-	r, err := decode(body)
-	runtime.ReadMemStats(&after)
+	var r request
+	var err error
 	// The share of the form without that of the buffer. All fields at once may cost more than one large one: each
 	// short one is a pointer and its target.
-	if spent, room := after.TotalAlloc-before.TotalAlloc, 32*len(body)+64<<10; spent > uint64(room) {
+	room := 32*uint64(len(body)) + 64<<10
+	if spent := allocated(room, func() { r, err = decode(body) }); spent > room {
 		t.Errorf("%d bytes of memory for a body of %d", spent, len(body))
 	}
 	var typed *handler.Error
@@ -42,6 +41,21 @@ func decoded(t *testing.T, f *form, decode func([]byte) (request, error), body [
 	if err != nil || !reflect.DeepEqual(normal(again), normal(r)) {
 		t.Errorf("%+v comes back as %+v, error %v", r, again, err)
 	}
+}
+
+// allocated returns how many bytes f allocates. What other goroutines allocate counts as well, so where that is above a
+// limit it is measured again.
+func allocated(limit uint64, f func()) (bytes uint64) {
+	for range 5 {
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		f()
+		runtime.ReadMemStats(&after)
+		if bytes = after.TotalAlloc - before.TotalAlloc; bytes <= limit {
+			break
+		}
+	}
+	return bytes
 }
 
 // packed is the msgpack of a request.

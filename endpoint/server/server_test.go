@@ -56,6 +56,19 @@ func (b *lockedBuffer) String() string {
 	return b.Buffer.String()
 }
 
+// patience is for what takes a moment, on a machine that may be busy with other things.
+const patience = time.Minute
+
+// eventually waits for what is about to happen.
+func eventually(t testing.TB, what string, condition func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(patience); !condition(); time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("still not after %v: %s", patience, what)
+		}
+	}
+}
+
 // start runs a server until the test ends, ready unless its model is delayed.
 func start(t testing.TB, change func(*Config), load ...func() error) *endpoint {
 	t.Helper()
@@ -93,7 +106,7 @@ func start(t testing.TB, change func(*Config), load ...func() error) *endpoint {
 	if len(load) == 0 {
 		select {
 		case <-s.Ready():
-		case <-time.After(10 * time.Second):
+		case <-time.After(patience):
 			t.Fatalf("not ready: %s", e.log)
 		}
 	}
@@ -469,6 +482,9 @@ func TestLimitsOfATokenAreItsOwn(t *testing.T) {
 	// Bursts of five seconds' worth: three requests at half a request a second.
 	e.fails(as(one), handler.TooManyKeys)
 	limited := as(one)
+	for tries := 0; tries < 20 && e.failure(limited).Code == string(handler.TooManyKeys); tries++ {
+		limited = as(one) // a machine that stalled for two seconds had let one more in
+	}
 	e.fails(limited, handler.RateLimited)
 	if wait, err := strconv.Atoi(limited.Header.Get("Retry-After")); err != nil || wait < 1 || wait > 2 {
 		t.Errorf("Retry-After %q: want 1 or 2 seconds", limited.Header.Get("Retry-After"))
