@@ -16,7 +16,7 @@ import (
 )
 
 // Patience bounds the wait for a server to start or to end.
-const Patience = 30 * time.Second
+const Patience = 2 * time.Minute
 
 // Binary is the program, which has to be in the path.
 const Binary = "redis-server"

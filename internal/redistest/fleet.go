@@ -48,13 +48,14 @@ func StartCluster(t testing.TB, n int) []*Server {
 	return nodes
 }
 
-// StartSentinel starts a sentinel that watches the master under the given name, and decides alone.
+// StartSentinel starts a sentinel that watches the master under the given name, and decides alone. So that a master which
+// hangs on a busy machine is not taken for one that is gone, a test sets down-after-milliseconds before it kills it.
 func StartSentinel(t testing.TB, name string, master *Server) *Server {
 	t.Helper()
 	port := FreePort(t)
 	config := filepath.Join(t.TempDir(), "sentinel.conf")
 	text := fmt.Sprintf("port %d\nbind 127.0.0.1\nsentinel monitor %s 127.0.0.1 %d 1\n"+
-		"sentinel down-after-milliseconds %s 500\nsentinel failover-timeout %s 2000\n", port, name, master.Port, name, name)
+		"sentinel down-after-milliseconds %s 30000\nsentinel failover-timeout %s 2000\n", port, name, master.Port, name, name)
 	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}

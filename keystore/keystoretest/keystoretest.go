@@ -191,6 +191,12 @@ func (k key) mustBe(t testing.TB, s keystore.Store, sealed bool, present ...int6
 	if err != nil {
 		t.Fatalf("status: %v", err)
 	}
+	k.mustHave(t, info, sealed, present...)
+}
+
+// mustHave demands the same of what the store has said.
+func (k key) mustHave(t testing.TB, info keystore.Info, sealed bool, present ...int64) {
+	t.Helper()
 	same := len(info.Present)*2 == len(present)
 	for i := 0; same && i < len(info.Present); i++ {
 		same = info.Present[i] == keystore.Range{Begin: present[2*i], End: present[2*i+1]}

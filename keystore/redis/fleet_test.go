@@ -26,14 +26,17 @@ import (
 	"cipherpoint/keystore/keystoretest"
 )
 
+// patient makes a store wait for a server on a machine that may be busy with other things.
+const patient = "?timeout=1m"
+
 func TestCluster(t *testing.T) {
 	nodes := redistest.StartCluster(t, 3)
 	address := "redis+cluster://" + nodes[0].Address() + "," + nodes[1].Address()
 	keystoretest.Run(t, open, func(t testing.TB) keystoretest.Place {
-		return keystoretest.Place{Address: address + "?prefix=" + url.QueryEscape(t.Name())}
+		return keystoretest.Place{Address: address + patient + "&prefix=" + url.QueryEscape(t.Name())}
 	})
 	t.Run("NodeGone", func(t *testing.T) {
-		s := mustOpen(t, address)
+		s := mustOpen(t, address+patient)
 		nodes[2].Kill()
 		if err := s.Ping(t.Context()); !errors.Is(err, keystore.ErrUnavailable) {
 			t.Errorf("ping with a node gone: %v", err)
@@ -51,11 +54,9 @@ func TestSentinel(t *testing.T) {
 	master := redistest.Start(t)
 	replica := redistest.Start(t, "--replicaof", "127.0.0.1 "+strconv.Itoa(master.Port))
 	sentinel := redistest.StartSentinel(t, name, master)
-	s := mustOpen(t, "redis+sentinel://"+sentinel.Address()+"/"+name)
+	s := mustOpen(t, "redis+sentinel://"+sentinel.Address()+"/"+name+patient)
 	eventually(t, func() error { return s.Ping(t.Context()) })
-	if err := live(t.Context(), s); err != nil {
-		t.Fatal(err)
-	}
+	eventually(t, func() error { return live(t.Context(), s) })
 
 	watcher := sentinel.Client()
 	eventually(t, func() error { // sentinel learns of the replica from the master, every ten seconds
@@ -70,7 +71,7 @@ func TestSentinel(t *testing.T) {
 	if err := upload(t.Context(), s, uid, data); err != nil {
 		t.Fatal(err)
 	}
-	if err := master.Client().Wait(t.Context(), 1, 10*time.Second).Err(); err != nil {
+	if err := master.Client().Wait(t.Context(), 1, time.Minute).Err(); err != nil {
 		t.Fatal(err)
 	}
 	copied := replica.Client()
@@ -81,6 +82,9 @@ func TestSentinel(t *testing.T) {
 		}
 		return err
 	})
+	if err := watcher.Do(t.Context(), "SENTINEL", "SET", name, "down-after-milliseconds", 500).Err(); err != nil {
+		t.Fatal(err)
+	}
 	master.Kill()
 	eventually(t, func() error { return live(t.Context(), s) })
 	if err := read(t.Context(), s, uid); err != nil {
@@ -97,10 +101,10 @@ func TestTLS(t *testing.T) {
 	redistest.Start(t, "--tls-port", strconv.Itoa(port), "--tls-cert-file", certificate, "--tls-key-file", key,
 		"--tls-ca-cert-file", certificate, "--tls-auth-clients", "no")
 	address := "rediss://127.0.0.1:" + strconv.Itoa(port)
-	if err := live(t.Context(), mustOpen(t, address+"?ca="+url.QueryEscape(certificate))); err != nil {
+	if err := live(t.Context(), mustOpen(t, address+patient+"&ca="+url.QueryEscape(certificate))); err != nil {
 		t.Error(err)
 	}
-	if err := mustOpen(t, address).Ping(t.Context()); !errors.Is(err, keystore.ErrUnavailable) {
+	if err := mustOpen(t, address+patient).Ping(t.Context()); !errors.Is(err, keystore.ErrUnavailable) {
 		t.Errorf("a server with an unknown certificate is trusted: %v", err)
 	}
 }
@@ -109,7 +113,7 @@ func TestTLS(t *testing.T) {
 func TestHang(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
-	s := mustOpen(t, server.URL()+"?timeout=200ms")
+	s := mustOpen(t, server.URL()+"?timeout=500ms")
 	eventually(t, func() error { return live(t.Context(), s) }) // a busy disk may take longer than the timeout, too
 	server.Pause()
 	if err := s.Ping(t.Context()); !errors.Is(err, keystore.ErrUnavailable) {
@@ -128,7 +132,7 @@ func TestHang(t *testing.T) {
 func TestMaxmemory(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t, "--maxmemory", "32mb", "--maxmemory-policy", "noeviction")
-	s, client := mustOpen(t, server.URL()), server.Client()
+	s, client := mustOpen(t, server.URL()+patient), server.Client()
 	kept := uuid.NewString()
 	if err := upload(t.Context(), s, kept, make([]byte, 8<<20)); err != nil {
 		t.Fatal(err)
@@ -156,7 +160,7 @@ func TestMaxmemory(t *testing.T) {
 func TestEviction(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t, "--maxmemory", "16mb", "--maxmemory-policy", "allkeys-lru")
-	s := mustOpen(t, server.URL())
+	s := mustOpen(t, server.URL()+patient)
 	data := make([]byte, 3<<20)
 	uids := make([]string, 12)
 	for i := range uids {
@@ -182,7 +186,7 @@ func TestEviction(t *testing.T) {
 func TestFields(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
-	s, client := mustOpen(t, server.URL()), server.Client()
+	s, client := mustOpen(t, server.URL()+patient), server.Client()
 	good := map[string]string{"id": "i", "size": "10", "sha256": string(make([]byte, 32)), "key_set": "", "present": "0-10"}
 	for field, values := range map[string][]string{
 		"size":    {"", "x", "1e3", "-"},
@@ -259,7 +263,7 @@ func read(ctx context.Context, s keystore.Store, uid string) error {
 func eventually(t *testing.T, call func() error) {
 	t.Helper()
 	var err error
-	for end := time.Now().Add(30 * time.Second); time.Now().Before(end); time.Sleep(50 * time.Millisecond) {
+	for end := time.Now().Add(2 * time.Minute); time.Now().Before(end); time.Sleep(50 * time.Millisecond) {
 		if err = call(); err == nil {
 			return
 		}

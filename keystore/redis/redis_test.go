@@ -15,7 +15,7 @@ func open(address string, limits keystore.Limits) (keystore.Store, error) {
 func place(t testing.TB) keystoretest.Place {
 	server := redistest.Start(t, "--requirepass", password)
 	return keystoretest.Place{
-		Address: server.URL(),
+		Address: server.URL() + patient,
 		Secrets: []string{password},
 		Outage: func() func() {
 			server.Kill()
