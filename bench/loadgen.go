@@ -225,6 +225,9 @@ func (l *load) closed(ctx context.Context, clients int, duration time.Duration) 
 // open asks questions at random times, so many a second on average, whether earlier ones are answered or not. A latency
 // counts from when the question was due: what the generator is late by counts as well.
 func (l *load) open(ctx context.Context, rate float64, duration time.Duration) (*phase, error) {
+	if !(rate > 0) {
+		return nil, fmt.Errorf("a load of %g requests a second", rate)
+	}
 	p := &phase{offered: rate}
 	return p, p.during(l, func() error {
 		rng := rand.New(rand.NewPCG(1, 2))
