@@ -70,7 +70,10 @@ func measureUnits(p circuit.Parameters) (units, error) {
 		converted := unit(func() {
 			x.Begin(rows, 0, p.N())
 			for target := range int(targets) {
-				x.Forward(whole, rows, target)
+				x.BeginForward(whole, rows, target)
+				for part := range kernel.Parts {
+					moduli[2+target].FinishForward(whole, part, [2][]uint64{})
+				}
 			}
 		})
 		u.conversion = max(0, converted-targets*u.forward) / (2 * targets) // what it adds to transforms

@@ -27,7 +27,7 @@ var parts = []part{transforms, products, extensions, moves, others}
 
 // functions says which part a function belongs to; those of package kernel that are not named are moves.
 var functions = map[string]part{
-	"kernel.(*Modulus).Forward": transforms, "kernel.(*Modulus).ForwardLifted": transforms, "kernel.(*Modulus).ForwardLazy": transforms,
+	"kernel.(*Modulus).Forward": transforms, "kernel.(*Modulus).BeginForward": transforms, "kernel.(*Modulus).FinishForward": transforms,
 	"kernel.(*Modulus).Inverse": transforms,
 	"kernel.Sum":                products, "kernel.(*Modulus).KeySum": products, "kernel.(*Modulus).InnerProduct2": products, "kernel.(*Modulus).Packed2InnerProduct": products,
 	"kernel.(*Modulus).Lift": extensions, "kernel.(*Extension).Apply": extensions,

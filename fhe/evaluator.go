@@ -50,9 +50,7 @@ func (w *flow) divide(d *division, c pair, bias poly, ready func(limb int)) (pai
 		m, v := d.moduli[limb], quotient[part][limb]
 		ready(limb)
 		if r != nil {
-			remainder := r.at(part, limb)
-			m.SubMulScalar(v, v, remainder, d.inverse[limb])
-			arena.releaseVector(remainder)
+			r.subtract(v, part, limb)
 		}
 		if part == 0 && bias != nil {
 			m.Add(v, v, bias[limb])

@@ -126,9 +126,7 @@ func (e *evaluator) turnTimesSpecial(group turns, g *gadget, d *division, keys *
 		r := w.remainders(d, []poly{second[stay:]}, func(_, _ int) {})
 		r.begin(w)
 		quotients := w.add(stay, func(limb int) {
-			remainder := r.at(0, limb)
-			g.moduli[limb].SubMulScalar(second[limb], second[limb], remainder, d.inverse[limb])
-			e.arena.releaseVector(remainder)
+			r.subtract(second[limb], 0, limb)
 		})
 		return w.digits(g, second[:stay], quotients.wait)
 	}, func(i int, digits *decomposition, before func(limb, i int)) func(limb, i int) {

@@ -7,21 +7,35 @@ import "cipherpoint/fhe/kernel"
 // that several workers have something to do while one finishes what the others wait for.
 
 const (
-	// piece is at how many places one call works where it can be cut.
-	piece = 2048
+	// leastPiece is at how many places at least one call works where calls can be cut.
+	leastPiece = 2048
 	// innerPiece is at how many of them at a time, so that what is written stays in the first-level cache.
 	innerPiece = 1024
 	// aheadBytes is what the limbs that are worked on at a time may take: half of the second cache.
 	aheadBytes = 1 << 20
 )
 
-// pieces returns into how many pieces calls on whole vectors are cut.
-func (e *evaluator) pieces() int { return (e.params.N() + piece - 1) / piece }
+// pieces returns into how many pieces calls on whole vectors are cut: of one or several parts of a transform.
+func (e *evaluator) pieces() int { return max(1, min(kernel.Parts, e.params.N()/leastPiece)) }
+
+// piece returns the places of the i'th piece.
+func (e *evaluator) piece(i int) (start, end int) {
+	size := e.params.N() / e.pieces()
+	return i * size, (i + 1) * size
+}
+
+// partsOf calls f for all parts of a transform that the i'th piece consists of.
+func (e *evaluator) partsOf(i int, f func(part int)) {
+	count := kernel.Parts / e.pieces()
+	for part := i * count; part < (i+1)*count; part++ {
+		f(part)
+	}
+}
 
 // inPieces calls f for all places of the i'th piece.
 func (e *evaluator) inPieces(i int, f func(start, end int)) {
-	last := min((i+1)*piece, e.params.N())
-	for start := i * piece; start < last; start += innerPiece {
+	start, last := e.piece(i)
+	for ; start < last; start += innerPiece {
 		f(start, min(start+innerPiece, last))
 	}
 }
@@ -34,15 +48,15 @@ type decomposition struct {
 	limbs        [][][]uint64
 	kept         bool // for several keys: limbs hold all digits, transformed
 
-	inverse            stage
-	begun, transformed []stage // by digit, by limb
+	inverse       stage
+	begun, opened []stage // base conversions by digit, transforms by limb
 }
 
 // digits splits a polynomial into centred digits, each limb once ready says that it is there.
 func (w *flow) digits(g *gadget, c poly, ready func(limb int)) *decomposition {
 	arena, count := w.arena, len(g.digits)
 	d := &decomposition{gadget: g, coefficients: make(poly, g.level+1), limbs: make([][][]uint64, len(g.moduli)),
-		begun: make([]stage, count), transformed: make([]stage, len(g.moduli))}
+		begun: make([]stage, count), opened: make([]stage, len(g.moduli))}
 	vectors := make([][]uint64, len(g.moduli)*count)
 	for limb := range d.limbs {
 		d.limbs[limb], vectors = vectors[:count:count], vectors[count:]
@@ -78,12 +92,13 @@ func (g *gadget) own(limb int) int {
 func (w *flow) begin(x *kernel.Extension, coefficients poly, ready func()) stage {
 	return w.add(w.pieces(), func(i int) {
 		ready()
-		x.Begin(coefficients, i*piece, min((i+1)*piece, w.params.N()))
+		start, end := w.piece(i)
+		x.Begin(coefficients, start, end)
 	})
 }
 
-// transform makes the digits at a limb, where they have not been kept.
-func (w *flow) transform(d *decomposition, limb int) {
+// open begins the transforms of the digits at a limb, where they have not been kept.
+func (w *flow) open(d *decomposition, limb int) {
 	if d.kept {
 		return
 	}
@@ -92,20 +107,57 @@ func (w *flow) transform(d *decomposition, limb int) {
 		count--
 	}
 	arena, m := w.arena, d.moduli[limb]
-	d.transformed[limb] = w.add(count, func(i int) {
+	d.opened[limb] = w.add(count, func(i int) {
 		if own >= 0 && i >= own {
 			i++
 		}
 		digit, v := &d.digits[i], arena.vector()
 		if digit.extension == nil {
 			d.inverse.wait(digit.first)
-			m.ForwardLifted(v, d.coefficients[digit.first], d.moduli[digit.first])
+			m.BeginForward(v, d.coefficients[digit.first], d.moduli[digit.first])
 		} else {
 			d.begun[i].waitAll()
-			digit.extension.Forward(v, d.coefficients[digit.first:digit.end], digit.target(limb))
+			digit.extension.BeginForward(v, d.coefficients[digit.first:digit.end], digit.target(limb))
 		}
 		d.limbs[limb][i] = v
 	})
+}
+
+// finish finishes part of the transforms of the digits at a limb: what becomes the given part of a key's inner product,
+// whose rows are fetched meanwhile, or, for nil, that part itself.
+func (d *decomposition) finish(limb, part int, s *kernel.KeySum) {
+	own, from := d.own(limb), part
+	var next [2][]uint64
+	if s != nil {
+		from = s.Permutation.Part(part)
+	}
+	for k, v := range d.limbs[limb] {
+		if k == own {
+			continue
+		}
+		if s != nil {
+			next = keyRows(s, k, part)
+		}
+		d.moduli[limb].FinishForward(v, from, next)
+	}
+}
+
+func keyRows(s *kernel.KeySum, digit, part int) [2][]uint64 {
+	return [2][]uint64{partOf(s.Key[0][digit], part), partOf(s.Key[1][digit], part)}
+}
+
+func partOf(v []uint64, i int) []uint64 { return v[len(v)*i/kernel.Parts : len(v)*(i+1)/kernel.Parts] }
+
+// finishRemainders finishes a part of both remainders that are subtracted from a key's inner product at a limb, while what
+// else that reads is fetched.
+func (d *decomposition) finishRemainders(limb, part int, remainders [2][]uint64, s *kernel.KeySum) {
+	m, own, from := d.moduli[limb], d.own(limb), s.Permutation.Part(part)
+	m.FinishForward(remainders[0], part, keyRows(s, own, part))
+	more := s.Addends[0]
+	if more == nil {
+		more = s.Digits[own]
+	}
+	m.FinishForward(remainders[1], part, [2][]uint64{partOf(s.Digits[own], from), partOf(more, from)})
 }
 
 // decompose returns the digits for several keys.
@@ -113,12 +165,16 @@ func (e *evaluator) decompose(g *gadget, c poly) *decomposition {
 	w := e.flow()
 	d := w.digits(g, c, always)
 	for limb := range g.moduli {
-		w.transform(d, limb)
+		w.open(d, limb)
+		w.add(kernel.Parts, func(part int) {
+			d.opened[limb].waitAll()
+			d.finish(limb, part, nil)
+		})
 	}
 	w.run()
 	d.kept, d.inverse = true, stage{}
 	clear(d.begun)
-	clear(d.transformed)
+	clear(d.opened)
 	return d
 }
 
@@ -141,8 +197,8 @@ func (d *decomposition) releaseLimb(a *arena, limb int) {
 	}
 }
 
-// ahead returns how many limbs are transformed before they are needed. A single worker, whom nobody waits for, needs them
-// at once: none.
+// ahead returns for how many limbs transforms are begun before they are needed. A single worker, whom nobody waits for,
+// needs them at once: none.
 func (w *flow) ahead(d *decomposition) int {
 	if w.pool.Workers() < 2 {
 		return 0
@@ -188,9 +244,12 @@ func (w *flow) sumPieces(d *decomposition, limb int, key *SwitchingKey, addends 
 		then()
 	})
 	return w.add(count, func(i int) {
-		d.transformed[limb].waitAll()
+		d.opened[limb].waitAll()
 		if limb <= d.level {
 			d.inverse.wait(limb)
+		}
+		if !d.kept {
+			w.partsOf(i, func(part int) { d.finish(limb, part, s) })
 		}
 		f(s, i)
 		finished()
@@ -210,10 +269,10 @@ func (w *flow) switchAndDivide(result pair, d *decomposition, key *SwitchingKey,
 	})
 	ahead := min(stay, w.ahead(d))
 	for limb := stay; limb < stay+drop; limb++ {
-		w.transform(d, limb)
+		w.open(d, limb)
 	}
 	for limb := range ahead {
-		w.transform(d, limb)
+		w.open(d, limb)
 	}
 	dropped := make([]stage, drop)
 	for k := range drop {
@@ -240,15 +299,16 @@ func (w *flow) switchAndDivide(result pair, d *decomposition, key *SwitchingKey,
 		remainders := make([][2][]uint64, size)
 		if first >= ahead {
 			for limb := first; limb < first+size; limb++ {
-				w.transform(d, limb)
+				w.open(d, limb)
 			}
 		}
-		there := w.add(2*size, func(i int) { remainders[i/2][i%2] = r.at(i%2, first+i/2) })
+		there := w.add(2*size, func(i int) { remainders[i/2][i%2] = r.open(i%2, first+i/2) })
 		for i := range size {
 			limb := first + i
 			m, inverse := d.moduli[limb], division.inverse[limb]
 			stages[limb] = w.sumPieces(d, limb, key, addends, division.product, func(s *kernel.KeySum, at int) {
 				there.waitFor(2*i, 2*i+2)
+				w.partsOf(at, func(part int) { d.finishRemainders(limb, part, remainders[i], s) })
 				w.inPieces(at, func(start, end int) {
 					dst := [2][]uint64{result[0][limb][start:end], result[1][limb][start:end]}
 					m.KeySum(dst[0], dst[1], s, start, false)
@@ -281,12 +341,12 @@ func (w *flow) accumulate(total pair, d *decomposition, key *SwitchingKey, adden
 	})
 	ahead := w.ahead(d)
 	for limb := range ahead {
-		w.transform(d, limb)
+		w.open(d, limb)
 	}
 	stages := make([]stage, limbs)
 	for limb, m := range d.moduli {
 		if limb+ahead < limbs {
-			w.transform(d, limb+ahead)
+			w.open(d, limb+ahead)
 		}
 		stages[limb] = w.sumPieces(d, limb, key, addends, factors, func(s *kernel.KeySum, i int) {
 			if before != nil {
@@ -348,15 +408,26 @@ func (r *remainders) begin(w *flow) {
 	}
 }
 
-// at returns a polynomial's remainder at a limb, which the caller releases.
-func (r *remainders) at(i, limb int) []uint64 {
+// subtract subtracts a polynomial's remainder at a limb and divides.
+func (r *remainders) subtract(v []uint64, i, limb int) {
+	m, remainder := r.moduli[limb], r.open(i, limb)
+	for part := range kernel.Parts {
+		m.FinishForward(remainder, part, [2][]uint64{})
+		v := partOf(v, part)
+		m.SubMulScalar(v, v, partOf(remainder, part), r.inverse[limb])
+	}
+	r.arena.releaseVector(remainder)
+}
+
+// open returns a polynomial's remainder at a limb, its transform begun, which the caller releases.
+func (r *remainders) open(i, limb int) []uint64 {
 	v := r.arena.vector()
 	if r.extension == nil {
 		r.inverted.wait(i)
-		r.moduli[limb].ForwardLifted(v, r.rest[i][0], r.divisor[0])
+		r.moduli[limb].BeginForward(v, r.rest[i][0], r.divisor[0])
 	} else {
 		r.begun[i].waitAll()
-		r.extension.Forward(v, r.rest[i], limb)
+		r.extension.BeginForward(v, r.rest[i], limb)
 	}
 	return v
 }

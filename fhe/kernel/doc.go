@@ -6,8 +6,9 @@
 //	m.InnerProduct2(c0, c1, keysB, keysA, digits)
 //
 // A vector holds residues in [0, q), never in Montgomery form; every function takes and leaves such values, but for
-// ForwardLazy and ForwardLifted. Transforms, their order and automorphisms equal those of Lattigo's ring package bit for bit. Element-wise functions work on len(dst)
-// values, so a caller may hand them a part of a vector at a time; transforms and permutations on the ring degree.
+// FinishForward. Transforms, their order and automorphisms equal those of Lattigo's ring package bit for bit. Element-wise
+// functions work on len(dst) values, so a caller may hand them a part of a vector at a time; transforms and permutations on
+// the ring degree, but that a forward transform can be begun as a whole and be finished in parts, each where it is used.
 // Nothing allocates, and everything may be used from several goroutines on different destinations. A destination may be
 // one of the sources, unless said otherwise; partly overlapping vectors give wrong results.
 //

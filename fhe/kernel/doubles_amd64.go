@@ -76,7 +76,7 @@ func (m *Modulus) doublesTable(factors []uint64) []float64 {
 // Between the passes dst holds doubles. All stay below 4q, hence 2^52, in size: a pass of three stages starts with its
 // upper inputs just above q/2 and grows by less than 3q/4 in each; the first starts below q, after folding at 7q/4 with
 // its upper inputs reduced.
-func (m *Modulus) forwardDoubles(dst, src []uint64) {
+func (m *Modulus) forwardDoublesFirst(dst, src []uint64) {
 	d, c, size := m.doubles, &m.doubles.constants, uint64(len(dst))
 	table, log := &d.forward[0], d.passes[0]
 	part := len(dst) >> log
@@ -93,13 +93,19 @@ func (m *Modulus) forwardDoubles(dst, src []uint64) {
 	default:
 		forwardDoubles4First(&dst[0], &src[0], uint64(part), 1, 1, table, size, c)
 	}
-	for i := range 1 << log {
-		block, root, blocks := dst[i*part:(i+1)*part], uint64(1<<log+i), uint64(1)
+}
+
+// forwardDoublesRest runs all passes after the first on a part.
+func (m *Modulus) forwardDoublesRest(dst []uint64, part int) {
+	d, log := m.doubles, m.doubles.passes[0]
+	size, count := len(dst)>>log, 1<<log/Parts
+	for i := part * count; i < (part+1)*count; i++ {
+		block, root, blocks := dst[i*size:(i+1)*size], uint64(1<<log+i), uint64(1)
 		for _, log := range d.passes[1:] {
 			m.forwardDoublesPass(log, block, blocks, root)
 			blocks, root = blocks<<log, root<<log
 		}
-		forwardDoublesLast(&block[0], blocks, root, table, size, c)
+		forwardDoublesLast(&block[0], blocks, root, &d.forward[0], uint64(len(dst)), &d.constants)
 	}
 }
 

@@ -71,7 +71,7 @@ func NewExtension(from, to []*Modulus) (*Extension, error) {
 func mod(x *big.Int, q uint64) uint64 { return new(big.Int).Mod(x, new(big.Int).SetUint64(q)).Uint64() }
 
 // Begin makes y and v, in their place, of the coefficients (not NTT values) that the rows, one for each source modulus,
-// hold from place start on and before end, multiples of 8. They then stand for the number as Forward reads it.
+// hold from place start on and before end, multiples of 8. They then stand for the number as BeginForward reads it.
 func (e *Extension) Begin(rows [][]uint64, start, end int) {
 	e.check(rows, end)
 	if start < 0 || start%8 != 0 || end%8 != 0 {
@@ -82,14 +82,15 @@ func (e *Extension) Begin(rows [][]uint64, start, end int) {
 	}
 }
 
-// Forward writes the ForwardLazy of the numbers modulo a target, which begun rows stand for. dst must not be one of them.
-func (e *Extension) Forward(dst []uint64, rows [][]uint64, target int) {
+// BeginForward begins the transform of the numbers modulo a target, which begun rows stand for. dst must not be one of
+// them. The target's FinishForward finishes it.
+func (e *Extension) BeginForward(dst []uint64, rows [][]uint64, target int) {
 	m := e.to[target]
 	dst = dst[:m.N()]
 	e.check(rows, len(dst))
-	if !e.forward(dst, rows, target) {
+	if !e.beginForward(dst, rows, target) {
 		e.convert(dst, rows, target)
-		m.ForwardLazy(dst, dst)
+		m.forwardFirst(dst, dst, true)
 	}
 }
 

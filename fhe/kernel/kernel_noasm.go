@@ -13,10 +13,11 @@ type extensionAcceleration struct{}
 
 func (e *Extension) accelerate() {}
 
-func (m *Modulus) forwardTransform(dst, src []uint64, lazy bool) { m.forwardGeneric(dst, src, lazy) }
-func (m *Modulus) inverseTransform(dst, src []uint64)            { m.inverseGeneric(dst, src) }
-func (m *Modulus) forwardLifted(dst, src []uint64, from *Modulus, lazy bool) {
-	m.forwardLiftedGeneric(dst, src, from.q, lazy)
+func (m *Modulus) forwardFirst(dst, src []uint64, lazy bool)    { m.forwardGeneric(dst, src, lazy) }
+func (m *Modulus) forwardRest([]uint64, int, bool, [2][]uint64) {}
+func (m *Modulus) inverseTransform(dst, src []uint64)           { m.inverseGeneric(dst, src) }
+func (m *Modulus) forwardLifted(dst, src []uint64, from *Modulus) {
+	m.forwardLiftedGeneric(dst, src, from.q, true)
 }
 func (m *Modulus) add(dst, a, b []uint64)                    { addGeneric(dst, a, b, m.q) }
 func (m *Modulus) sub(dst, a, b []uint64)                    { subGeneric(dst, a, b, m.q) }
@@ -54,4 +55,4 @@ func (e *Extension) begin(rows [][]uint64, start, end int) { e.beginGeneric(rows
 func (e *Extension) convert(dst []uint64, rows [][]uint64, target int) {
 	e.convertGeneric(dst, rows, target, 0)
 }
-func (e *Extension) forward(dst []uint64, rows [][]uint64, target int) bool { return false }
+func (e *Extension) beginForward(dst []uint64, rows [][]uint64, target int) bool { return false }

@@ -134,9 +134,9 @@ func TestTransformEqualsLattigo(t *testing.T) {
 					copy(got, source)
 					m.Forward(got, got)
 					equal(t, "forward in place "+name, got, forward)
-					m.ForwardLazy(got, source)
-					reduceLazy(m, got)
-					equal(t, "lazy "+name, got, forward)
+					m.BeginForward(got, source, m)
+					finish(m, got)
+					equal(t, "in parts "+name, got, forward)
 
 					m.Inverse(got, source)
 					equal(t, "inverse "+name, got, inverse)
@@ -277,7 +277,8 @@ func TestNothingAllocates(t *testing.T) {
 			"inner product 2": func() { m.InnerProduct2(v[0], v[1], v[2:22], v[22:42], v[42:62]) },
 			"extension": func() {
 				extension.Begin(v[2:4], 0, len(v[0]))
-				extension.Forward(v[0], v[2:4], 1)
+				extension.BeginForward(v[0], v[2:4], 1)
+				m.FinishForward(v[0], 1, [2][]uint64{v[4], v[5]})
 			},
 			"permutation": func() { permutation.Apply(v[0], v[1]) },
 		} {
@@ -288,12 +289,16 @@ func TestNothingAllocates(t *testing.T) {
 	}
 }
 
-// reduceLazy brings what a lazy transform leaves into [0, q): 0 - v, and that times -1.
-func reduceLazy(m *Modulus, v []uint64) {
+// finish finishes a transform that was begun, the last part first, and brings what it leaves into [0, q): 0 - v, and that
+// times -1.
+func finish(m *Modulus, v []uint64) {
+	for part := Parts - 1; part >= 0; part-- {
+		m.FinishForward(v, part, [2][]uint64{v[:part*len(v)/Parts], v[:part*len(v)/Parts]})
+	}
 	m.SubMulScalar(v, make([]uint64, len(v)), v, m.q-1)
 }
 
-func TestForwardLifted(t *testing.T) {
+func TestForwardInParts(t *testing.T) {
 	random := newRandom()
 	for _, invariant := range []bool{false, true} {
 		for logN := 3; logN <= 11; logN++ {
@@ -307,8 +312,8 @@ func TestForwardLifted(t *testing.T) {
 						want, got := make([]uint64, to.N()), make([]uint64, to.N())
 						to.liftGeneric(want, src, from.q)
 						to.forwardGeneric(want, want, false)
-						to.ForwardLifted(got, src, from)
-						reduceLazy(to, got)
+						to.BeginForward(got, src, from)
+						finish(to, got)
 						equal(t, fmt.Sprintf("%s, 2^%d coefficients from %d to %d", name, logN, from.q, to.q), got, want)
 					}
 				}

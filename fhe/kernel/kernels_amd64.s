@@ -1006,9 +1006,9 @@ column:
 	VZEROUPPER
 	RET
 
-// func forwardLastLazy(dst *uint64, blocks uint64, root uint64, table *uint64, tableSize uint64, c *[28]uint64)
-// Requires: AVX, AVX512DQ, AVX512F, AVX512IFMA
-TEXT ·forwardLastLazy(SB), NOSPLIT, $0-48
+// func forwardLastLazy(dst *uint64, blocks uint64, root uint64, table *uint64, tableSize uint64, c *[28]uint64, next0 *uint64, next1 *uint64, lines uint64)
+// Requires: AVX, AVX512DQ, AVX512F, AVX512IFMA, MMX+
+TEXT ·forwardLastLazy(SB), NOSPLIT, $0-72
 	MOVQ         dst+0(FP), AX
 	MOVQ         blocks+8(FP), CX
 	MOVQ         c+40(FP), DX
@@ -1041,6 +1041,9 @@ TEXT ·forwardLastLazy(SB), NOSPLIT, $0-48
 	VMOVDQU64    forwardShufflesLazy<>+320(SB), Z10
 	VMOVDQU64    forwardShufflesLazy<>+384(SB), Z11
 	VMOVDQU64    forwardShufflesLazy<>+448(SB), Z12
+	MOVQ         next0+48(FP), DX
+	MOVQ         next1+56(FP), DI
+	MOVQ         lines+64(FP), R13
 
 block:
 	VMOVDQU64        (AX), Z13
@@ -1267,15 +1270,28 @@ block:
 	VPERMT2Q         Z21, Z12, Z20
 	VMOVDQU64        Z19, 384(AX)
 	VMOVDQU64        Z20, 448(AX)
-	ADDQ             $0x00000200, AX
-	ADDQ             $0x00000008, R8
-	ADDQ             $0x00000010, R9
-	ADDQ             $0x00000020, R10
-	ADDQ             $0x00000040, R11
-	ADDQ             $0x00000080, R12
-	ADDQ             $0x00000100, BX
-	DECQ             CX
-	JNZ              block
+	MOVQ             R13, R14
+	TESTQ            R14, R14
+	JZ               fetched
+
+line:
+	PREFETCHT1 (DX)
+	ADDQ       $0x40, DX
+	PREFETCHT1 (DI)
+	ADDQ       $0x40, DI
+	DECQ       R14
+	JNZ        line
+
+fetched:
+	ADDQ $0x00000200, AX
+	ADDQ $0x00000008, R8
+	ADDQ $0x00000010, R9
+	ADDQ $0x00000020, R10
+	ADDQ $0x00000040, R11
+	ADDQ $0x00000080, R12
+	ADDQ $0x00000100, BX
+	DECQ CX
+	JNZ  block
 	VZEROUPPER
 	RET
 
@@ -10334,7 +10350,7 @@ DATA forwardFoldedShiftMirror<>+56(SB)/8, $0x0000000000000001
 GLOBL forwardFoldedShiftMirror<>(SB), RODATA|NOPTR, $64
 
 // func forwardFoldedExtend(dst *uint64, src *[]uint64, part uint64, table *uint64, tableSize uint64, c *[28]uint64, target *uint64, sources uint64)
-// Requires: AVX, AVX512F, AVX512IFMA
+// Requires: AVX, AVX512F, AVX512IFMA, MMX+
 TEXT ·forwardFoldedExtend(SB), NOSPLIT, $0-64
 	MOVQ             c+40(FP), AX
 	VPBROADCASTQ     8(AX), Z0
@@ -10379,15 +10395,19 @@ terms1:
 	VPBROADCASTQ (R10), Z22
 	VPBROADCASTQ 8(R10), Z23
 	VMOVDQU64    (R13), Z24
+	PREFETCHT0   256(R13)
 	VPMADD52HUQ  Z23, Z24, Z25
 	VPMADD52LUQ  Z22, Z24, Z5
 	VMOVDQU64    (R13)(BX*1), Z24
+	PREFETCHT0   256(R13)(BX*1)
 	VPMADD52HUQ  Z23, Z24, Z26
 	VPMADD52LUQ  Z22, Z24, Z6
 	VMOVDQU64    (R13)(BX*2), Z24
+	PREFETCHT0   256(R13)(BX*2)
 	VPMADD52HUQ  Z23, Z24, Z27
 	VPMADD52LUQ  Z22, Z24, Z7
 	VMOVDQU64    (R13)(SI*1), Z24
+	PREFETCHT0   256(R13)(SI*1)
 	VPMADD52HUQ  Z23, Z24, Z28
 	VPMADD52LUQ  Z22, Z24, Z8
 	ADDQ         $0x10, R10
@@ -10435,15 +10455,19 @@ terms2:
 	VPBROADCASTQ     (R11), Z29
 	VPBROADCASTQ     8(R11), Z30
 	VMOVDQU64        (R14), Z31
+	PREFETCHT0       256(R14)
 	VPMADD52HUQ      Z30, Z31, Z21
 	VPMADD52LUQ      Z29, Z31, Z17
 	VMOVDQU64        (R14)(BX*1), Z31
+	PREFETCHT0       256(R14)(BX*1)
 	VPMADD52HUQ      Z30, Z31, Z22
 	VPMADD52LUQ      Z29, Z31, Z18
 	VMOVDQU64        (R14)(BX*2), Z31
+	PREFETCHT0       256(R14)(BX*2)
 	VPMADD52HUQ      Z30, Z31, Z23
 	VPMADD52LUQ      Z29, Z31, Z19
 	VMOVDQU64        (R14)(SI*1), Z31
+	PREFETCHT0       256(R14)(SI*1)
 	VPMADD52HUQ      Z30, Z31, Z24
 	VPMADD52LUQ      Z29, Z31, Z20
 	ADDQ             $0x10, R11
@@ -10483,15 +10507,19 @@ terms3:
 	VPBROADCASTQ     (R11), Z25
 	VPBROADCASTQ     8(R11), Z26
 	VMOVDQU64        (R14), Z27
+	PREFETCHT0       -256(R14)
 	VPMADD52HUQ      Z26, Z27, Z28
 	VPMADD52LUQ      Z25, Z27, Z9
 	VMOVDQU64        (R14)(BX*1), Z27
+	PREFETCHT0       -256(R14)(BX*1)
 	VPMADD52HUQ      Z26, Z27, Z29
 	VPMADD52LUQ      Z25, Z27, Z10
 	VMOVDQU64        (R14)(BX*2), Z27
+	PREFETCHT0       -256(R14)(BX*2)
 	VPMADD52HUQ      Z26, Z27, Z30
 	VPMADD52LUQ      Z25, Z27, Z11
 	VMOVDQU64        (R14)(SI*1), Z27
+	PREFETCHT0       -256(R14)(SI*1)
 	VPMADD52HUQ      Z26, Z27, Z31
 	VPMADD52LUQ      Z25, Z27, Z12
 	ADDQ             $0x10, R11

@@ -6,20 +6,30 @@ import "math/bits"
 // dst may be src.
 func (m *Modulus) Forward(dst, src []uint64) {
 	n := m.N()
-	m.forwardTransform(dst[:n], src[:n], false)
+	dst = dst[:n]
+	m.forwardFirst(dst, src[:n], false)
+	for part := range Parts {
+		m.forwardRest(dst, part, false, [2][]uint64{})
+	}
 }
 
-// ForwardLazy is Forward that need not end in [0, q): what it leaves may only be a digit of KeySum or what SubMulScalar
-// subtracts, modulo the same prime.
-func (m *Modulus) ForwardLazy(dst, src []uint64) {
+// Parts is into how many equal parts a transform is cut that is begun and finished apart. Automorphisms permute them.
+const Parts = 4
+
+// BeginForward begins the transform of coefficients modulo another prime, lifted. dst may be src.
+func (m *Modulus) BeginForward(dst, src []uint64, from *Modulus) {
 	n := m.N()
-	m.forwardTransform(dst[:n], src[:n], true)
+	m.forwardLifted(dst[:n], src[:n], from)
 }
 
-// ForwardLifted is Lift and then ForwardLazy: src holds coefficients modulo another prime. dst may be src.
-func (m *Modulus) ForwardLifted(dst, src []uint64, from *Modulus) {
-	n := m.N()
-	m.forwardLifted(dst[:n], src[:n], from, true)
+// FinishForward finishes a part of a transform that was begun, which nobody has finished yet. It need not end in [0, q):
+// what it leaves may only be a digit of KeySum or what SubMulScalar subtracts, modulo the same prime. Next are two vectors
+// of equal length that will be read soon, which are fetched meanwhile, or nil.
+func (m *Modulus) FinishForward(dst []uint64, part int, next [2][]uint64) {
+	if len(next[0]) != len(next[1]) {
+		panic("kernel: unequal vectors are fetched together")
+	}
+	m.forwardRest(dst[:m.N()], part, true, next)
 }
 
 // Inverse undoes Forward. dst may be src.

@@ -80,6 +80,11 @@ func (p *Permutation) Apply(dst, src []uint64) {
 	p.apply(dst[:n], src[:n])
 }
 
+// Part returns which part of a transform (see Parts) becomes the i'th, in rings of degree 32 or more.
+func (p *Permutation) Part(i int) int {
+	return int(p.blocks[i*len(p.blocks)/Parts]>>3) * Parts / len(p.blocks)
+}
+
 // gather writes permuted values from place start on.
 func (p *Permutation) gather(dst, src []uint64, start int) {
 	for b, entry := range p.blocks[start/8 : (start+len(dst))/8] {

@@ -2,6 +2,8 @@
 
 package kernel
 
+import "unsafe"
+
 // The vector transform runs its stages in passes over memory: between 8 or 4 distant parts of a block at a time, and the
 // six stages inside 64 neighbours at once. After the first pass every part is finished before the next one is touched, so
 // that it stays in the first-level cache.
@@ -109,10 +111,11 @@ func newPlan(q uint64, logN int, conjugateInvariant bool) plan {
 	return p
 }
 
-func (m *Modulus) forwardTransform(dst, src []uint64, lazy bool) {
+// forwardFirst runs the first pass, or the whole transform in plain Go.
+func (m *Modulus) forwardFirst(dst, src []uint64, lazy bool) {
 	if m.acceleration.forward == nil {
 		if m.doubles.transforms() {
-			m.forwardDoubles(dst, src)
+			m.forwardDoublesFirst(dst, src)
 		} else {
 			m.forwardGeneric(dst, src, lazy && m.plainSums())
 		}
@@ -130,49 +133,47 @@ func (m *Modulus) forwardTransform(dst, src []uint64, lazy bool) {
 	default:
 		m.forwardPass(first, dst, src, 1, 1)
 	}
-	m.forwardRest(dst, lazy)
 }
 
-func (m *Modulus) forwardLifted(dst, src []uint64, from *Modulus, lazy bool) {
+func (m *Modulus) forwardLifted(dst, src []uint64, from *Modulus) {
+	size, above := uint64(len(dst)), (from.q/m.q+1)*m.q
+	switch {
+	case m.acceleration.forward == nil && !m.doubles.transforms():
+		m.forwardLiftedGeneric(dst, src, from.q, m.plainSums())
+	case m.acceleration.forward == nil || !m.plan.folded || from.q>>maxVectorBits != 0:
+		m.lift(dst, src, from.q)
+		m.forwardFirst(dst, dst, true)
+	case m.plan.lazy && above+(2*m.plan.reduction+4)*m.q <= m.plan.lazyBound(m.q):
+		// What folding and the stages add to values is at most what they do where these are reduced before.
+		forwardFoldedShift(&dst[0], &src[0], size/4, &m.acceleration.forward[0], size, &m.constants, from.q/2, above-from.q)
+	default:
+		forwardFoldedLift(&dst[0], &src[0], size/4, &m.acceleration.forward[0], size, &m.constants, from.q/2, m.Reduce(from.q))
+	}
+}
+
+// forwardRest runs all passes after the first on a part. Lazy ones fetch next meanwhile.
+func (m *Modulus) forwardRest(dst []uint64, part int, lazy bool, next [2][]uint64) {
 	if m.acceleration.forward == nil {
 		if m.doubles.transforms() {
-			m.lift(dst, src, from.q)
-			m.forwardDoubles(dst, dst)
-		} else {
-			m.forwardLiftedGeneric(dst, src, from.q, lazy && m.plainSums())
+			m.forwardDoublesRest(dst, part)
 		}
 		return
 	}
-	if !m.plan.folded || from.q>>maxVectorBits != 0 {
-		m.lift(dst, src, from.q)
-		m.forwardTransform(dst, dst, lazy)
-		return
-	}
-	size := uint64(len(dst))
-	// What folding and the stages add to values is at most what they do where these are reduced before.
-	if above := (from.q/m.q + 1) * m.q; lazy && m.plan.lazy && above+(2*m.plan.reduction+4)*m.q <= m.plan.lazyBound(m.q) {
-		forwardFoldedShift(&dst[0], &src[0], size/4, &m.acceleration.forward[0], size, &m.constants, from.q/2, above-from.q)
-	} else {
-		forwardFoldedLift(&dst[0], &src[0], size/4, &m.acceleration.forward[0], size, &m.constants, from.q/2, m.Reduce(from.q))
-	}
-	m.forwardRest(dst, lazy)
-}
-
-// forwardRest runs all passes after the first.
-func (m *Modulus) forwardRest(dst []uint64, lazy bool) {
-	c, first := &m.constants, m.plan.passes[0]
-	part := len(dst) >> first.log
-	for i := range 1 << first.log {
-		block, root, blocks := dst[i*part:(i+1)*part], uint64(1<<first.log+i), uint64(1)
+	c, table, size := &m.constants, &m.acceleration.forward[0], uint64(len(dst))
+	log, values := m.plan.passes[0].log, len(dst)/Parts
+	lines := (8*len(next[0]) + values - 1) / values // of 8 values, for each block of 64
+	for i := part << log / Parts; i < (part+1)<<log/Parts; i++ {
+		block, root, blocks := dst[i*len(dst)>>log:(i+1)*len(dst)>>log], uint64(1<<log+i), uint64(1)
 		for _, p := range m.plan.passes[1:] {
 			m.forwardPass(p, block, block, blocks, root)
 			blocks, root = blocks<<p.log, root<<p.log
 		}
-		table := &m.acceleration.forward[0]
-		size := uint64(len(dst))
 		switch {
 		case lazy && m.plan.lazy:
-			forwardLastLazy(&block[0], blocks, root, table, size, c)
+			forwardLastLazy(&block[0], blocks, root, table, size, c, unsafe.SliceData(next[0]), unsafe.SliceData(next[1]), uint64(lines))
+			for k, v := range next {
+				next[k] = v[min(len(v), 8*lines*int(blocks)):]
+			}
 		case m.plan.last == plain:
 			forwardLastPlain(&block[0], blocks, root, table, size, c)
 		case m.plan.last == reduceOnly:

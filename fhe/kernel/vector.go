@@ -39,7 +39,7 @@ func (m *Modulus) MulScalarAdd(dst, a []uint64, c uint64) {
 }
 
 // SubMulScalar writes (a-b)*c, c < q: the last step of a rescaling or of a division by the special primes. Lengths are
-// multiples of 8 where b comes from ForwardLazy or ForwardLifted.
+// multiples of 8 where b comes from FinishForward.
 func (m *Modulus) SubMulScalar(dst, a, b []uint64, c uint64) {
 	n := len(dst)
 	m.subMulScalar(dst, a[:n], b[:n], m.scalar(c))

@@ -200,14 +200,13 @@ func (e *Extension) convert(dst []uint64, rows [][]uint64, target int) {
 	e.convertGeneric(dst, rows, target, done)
 }
 
-// forward converts and transforms at once, where it can.
-func (e *Extension) forward(dst []uint64, rows [][]uint64, target int) bool {
+// beginForward converts in the first pass of the transform, where it can.
+func (e *Extension) beginForward(dst []uint64, rows [][]uint64, target int) bool {
 	if e.target == nil || e.lazy[target] == nil {
 		return false
 	}
 	m, weights := e.to[target], e.lazy[target]
 	size := uint64(len(dst))
 	forwardFoldedExtend(&dst[0], &rows[0], size/4, &m.acceleration.forward[0], size, &m.constants, &weights[0], uint64(len(rows)))
-	m.forwardRest(dst, true)
 	return true
 }

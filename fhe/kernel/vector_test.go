@@ -332,8 +332,8 @@ func TestExtensionForward(t *testing.T) {
 						want, got := make([]uint64, m.N()), make([]uint64, m.N())
 						e.convert(want, rows, j)
 						m.forwardGeneric(want, want, false)
-						e.Forward(got, rows, j)
-						reduceLazy(m, got)
+						e.BeginForward(got, rows, j)
+						finish(m, got)
 						equal(t, fmt.Sprintf("%s, 2^%d coefficients from %d moduli to %d", implementation, logN, len(sources), m.q), got, want)
 					}
 				}

@@ -236,6 +236,12 @@ func (f *folded) extend(at GPVirtual, x []VecPhysical) {
 		VPBROADCASTQ(Mem{Base: target, Disp: 8}, shoup)
 		for i := range x {
 			VMOVDQU64(f.row(base, i), digit)
+			ahead := f.row(base, i) // by sixteen streams and more, which are too many for the hardware to follow
+			ahead.Disp = 4 * 64
+			if at == f.high {
+				ahead.Disp = -4 * 64
+			}
+			PREFETCHT0(ahead)
 			VPMADD52HUQ(shoup, digit, quotients[i])
 			VPMADD52LUQ(weight, digit, x[i])
 		}

@@ -284,12 +284,13 @@ func (r *blockRoots) lanes(t *transform, level, p int) factor {
 }
 
 func forwardLast(kind string) {
-	TEXT("forwardLast"+kind, NOSPLIT, "func(dst *uint64, blocks, root uint64, table *uint64, tableSize uint64, c *[28]uint64)")
-	Pragma("noescape")
-	end := "ends in [0, q)"
+	end, next := "ends in [0, q)", ""
 	if kind == "Lazy" {
-		end = "reduces nothing"
+		end = "reduces nothing, and fetches so many lines a block of both parts of what is read next"
+		next = ", next0, next1 *uint64, lines uint64"
 	}
+	TEXT("forwardLast"+kind, NOSPLIT, "func(dst *uint64, blocks, root uint64, table *uint64, tableSize uint64, c *[28]uint64"+next+")")
+	Pragma("noescape")
 	Doc(fmt.Sprintf("forwardLast%s runs the last six stages, inside blocks of 64 values, in place, and %s.", kind, end))
 	t := &transform{}
 	dst, blocks := argument("dst"), argument("blocks")
@@ -305,6 +306,10 @@ func forwardLast(kind string) {
 	x := t.takeMany(8)
 	spare := t.take()
 	t.rest()
+	fetch := func() {}
+	if kind == "Lazy" {
+		fetch = fetcher(argument("next0"), argument("next1"), argument("lines"))
+	}
 
 	loop("block", blocks, func() {
 		for i := range x {
@@ -333,10 +338,28 @@ func forwardLast(kind string) {
 			VMOVDQU64(b, Mem{Base: dst, Disp: 128*p + 64})
 			x[2*p], x[2*p+1] = a, b
 		}
+		fetch()
 		ADDQ(U32(512), dst)
 		roots.next()
 	})
 	finish()
+}
+
+// fetcher returns what fetches the next lines of two vectors.
+func fetcher(next0, next1, lines GPVirtual) func() {
+	return func() {
+		left := GP64()
+		MOVQ(lines, left)
+		TESTQ(left, left)
+		JZ(LabelRef("fetched"))
+		loop("line", left, func() {
+			for _, next := range []GPVirtual{next0, next1} {
+				PREFETCHT1(Mem{Base: next})
+				ADDQ(U8(64), next)
+			}
+		})
+		Label("fetched")
+	}
 }
 
 // normalise brings any v below 2^52 into [0, q).
