@@ -75,13 +75,20 @@ func (b *bench) expiry(t *testing.T, lifetime time.Duration) bool {
 	}
 
 	last := time.Now()
-	for _, k := range []key{used, unused, seen} {
-		k.seal(t, s)
-	}
-	growing.begin(t, s)
-	abandoned.begin(t, s)
-	abandoned.put(t, s, 0, 10)
 	var failed error
+	for _, k := range []key{used, unused, seen} {
+		failed = errors.Join(failed, k.resume(t.Context(), s))
+	}
+	for _, k := range []key{growing, abandoned} {
+		_, err := s.Begin(t.Context(), k.uid, k.upload)
+		failed = errors.Join(failed, err)
+	}
+	_, err := s.Put(t.Context(), abandoned.uid, 0, abandoned.data[:10])
+	failed = errors.Join(failed, err)
+	if time.Since(last) > lifetime/2 {
+		return false
+	}
+	must(t, failed)
 	for i := range 12 {
 		time.Sleep(lifetime / 8)
 		for _, step := range []func(int) error{steps[i%2], steps[2+i%2]} {
