@@ -9,6 +9,7 @@ import (
 
 // TestFeaturesOfDifferentSizesAreBalanced compiles a network for features from a billion to a billionth.
 func TestFeaturesOfDifferentSizesAreBalanced(t *testing.T) {
+	notShort(t)
 	r := rand.New(rand.NewPCG(1, 1))
 	sizes := []float64{1e9, 1e3, 1, 1e-3, 1e-9}
 	weight := randomTensor(r, 0.5, 6, len(sizes))

@@ -20,6 +20,7 @@ type noise struct {
 	// embedding is the ratio of a slot's deviation to a coefficient's: √N in the standard ring, √2N in the
 	// conjugate-invariant one, whose basis X^k + X^-k evaluates to 2·cos.
 	embedding float64
+	keyless   bool // key switching is taken for exact
 }
 
 func newNoise(p circuit.Parameters) noise {
@@ -27,7 +28,7 @@ func newNoise(p circuit.Parameters) noise {
 	if p.Ring == circuit.ConjugateInvariant {
 		n *= 2
 	}
-	return noise{p, math.Sqrt(n)}
+	return noise{parameters: p, embedding: math.Sqrt(n)}
 }
 
 // fresh is a slot's error after secret-key encryption.
@@ -41,6 +42,9 @@ func (e noise) rounding() float64 {
 // keySwitch is a slot's error after key switching at a level: Σ_i digit_i·e_i / P, digits uniform in ±D_i/2, and the
 // final rounding.
 func (e noise) keySwitch(level int) float64 {
+	if e.keyless {
+		return 0
+	}
 	p := e.parameters
 	s := p.SpecialPrimes(level)
 	special := 1.0
@@ -359,8 +363,9 @@ func (e noise) introduced(c *circuit.Circuit, f *profile, value int) deviation {
 func square(x float64) float64 { return x * x }
 
 // predict returns the deviation of the worst score of a scheduled circuit.
-func predict(c *circuit.Circuit, f *profile) float64 {
-	e := newNoise(c.Parameters)
+func predict(c *circuit.Circuit, f *profile) float64 { return newNoise(c.Parameters).predict(c, f) }
+
+func (e noise) predict(c *circuit.Circuit, f *profile) float64 {
 	variance := 0.0
 	for v := range c.Values() {
 		d := e.introduced(c, f, v)

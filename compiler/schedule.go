@@ -197,12 +197,15 @@ func searchFactors(styles []styled, want demands, from, to int) []Candidate {
 	c := copyOf(styles[0].circuit)
 	f := styles[0].profile
 	logN := c.Parameters.LogN
+	least := leastNoise(styles)
+	several := slices.ContainsFunc(c.Outputs, func(out circuit.Output) bool { return out.Value != c.Outputs[0].Value })
+	precise := func() bool { return several || least(c)*largestError < want.bound }
 	for primeBits := 24; primeBits <= circuit.MaxPrimeBits; primeBits++ {
 		for least := 15; least <= 39; least += 3 {
 			for input := 16; input <= 43; input += 3 {
 				for plaintext := from; plaintext <= to; plaintext += 3 {
 					s := scales{input: input, plaintext: plaintext, least: least}
-					qBits, ok := chainFor(c, f, s, logN, primeBits)
+					qBits, ok := chainFor(c, f, s, logN, primeBits, precise)
 					if !ok || want.weights.price(0, 0, requestBytes(c))/samplesOf(c) >= want.limit {
 						continue
 					}
@@ -244,6 +247,24 @@ func searchFactors(styles []styled, want demands, from, to int) []Candidate {
 	return list
 }
 
+// leastNoise returns what predicts, of a schedule, no more noise than any style and any special primes make: most of what
+// is too noisy is so without key switching, which is cheap to tell.
+func leastNoise(styles []styled) func(c *circuit.Circuit) float64 {
+	f := *styles[0].profile
+	f.linear = maps.Clone(f.linear)
+	for i, least := range f.linear {
+		for _, s := range styles {
+			least.encoding = min(least.encoding, s.profile.linear[i].encoding)
+		}
+		f.linear[i] = least
+	}
+	return func(c *circuit.Circuit) float64 {
+		e := newNoise(c.Parameters)
+		e.keyless = true
+		return e.predict(c, &f)
+	}
+}
+
 // widen returns a candidate with other balances of baby and giant steps: what is best hardly depends on scales and sizes of
 // primes, so that it is looked for beside good candidates only.
 func widen(styles []styled, c *circuit.Circuit, k Candidate, want demands) (list []Candidate) {
@@ -269,8 +290,9 @@ func compareCandidates(a, b Candidate) int {
 }
 
 // chainFor returns the bits of the shortest chain of primes, all of primeBits but q_0, on which the schedule runs, and
-// leaves the circuit scheduled on it.
-func chainFor(c *circuit.Circuit, f *profile, s scales, logN, primeBits int) ([]int, bool) {
+// leaves the circuit scheduled on it. There is none where the schedule is not precise, which is asked before q_0 has its size:
+// scales do not depend on that, unless there are several outputs.
+func chainFor(c *circuit.Circuit, f *profile, s scales, logN, primeBits int, precise func() bool) ([]int, bool) {
 	for limbs := 1; limbs <= circuit.MaxPrimes && float64(primeBits*(limbs-1)) < circuit.MaxLogQP(logN); limbs++ {
 		bits := slices.Repeat([]int{primeBits}, limbs)
 		runs := func(base int) bool {
@@ -280,6 +302,9 @@ func chainFor(c *circuit.Circuit, f *profile, s scales, logN, primeBits int) ([]
 		largest := f.largestPrime(s)
 		if !runs(largest) {
 			continue
+		}
+		if !precise() {
+			return nil, false
 		}
 		// q_0 is never divided out: it need not be larger than what the tightest value leaves to it.
 		low, high := smallestPrime, largest

@@ -12,15 +12,13 @@ import (
 )
 
 // mlp is a model with a map of 16 features, a square, and another map.
-func mlp(t *testing.T) (*model.Graph, [][]float64) {
-	t.Helper()
+func mlp() (*model.Graph, [][]float64, error) {
 	r := rand.New(rand.NewPCG(7, 7))
 	g, err := model.New("mlp", model.Shape{16}).Dense(randomTensor(r, 0.3, 16, 16), nil).Square().Dense(randomTensor(r, 0.3, 3, 16), nil).Graph()
-	if err != nil {
-		t.Fatal(err)
-	}
-	return g, randomRows(r, 32, 16)
+	return g, randomRows(r, 32, 16), err
 }
+
+var compiledMLP, fastMLP = compiled(mlp, Options{}), compiled(mlp, Options{Prefer: PreferLatency})
 
 func TestCandidatesSayWhatTheyCost(t *testing.T) {
 	chosen := Candidate{Latency: 2, KeyBytes: 1e6, RequestBytes: 4e4, ReplyBytes: 6e3, objective: 10}
@@ -42,11 +40,7 @@ func TestCandidatesSayWhatTheyCost(t *testing.T) {
 
 // TestSearchExplainsItself reads the table of candidates that a compilation leaves.
 func TestSearchExplainsItself(t *testing.T) {
-	g, rows := mlp(t)
-	r, err := Compile(g, rows, Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
+	r := compiledMLP(t)
 	if len(r.Candidates) < 10 {
 		t.Errorf("%d candidates were compared", len(r.Candidates))
 	}
@@ -76,11 +70,12 @@ func TestSearchExplainsItself(t *testing.T) {
 
 // TestKeysStayBelowTheirLimit compiles with less room for keys than the cheapest circuit takes.
 func TestKeysStayBelowTheirLimit(t *testing.T) {
-	g, rows := mlp(t)
-	free, err := Compile(g, rows, Options{Prefer: PreferLatency})
+	notShort(t)
+	g, rows, err := mlp()
 	if err != nil {
 		t.Fatal(err)
 	}
+	free := fastMLP(t)
 	limit := 0.7 * free.Candidates[0].KeyBytes
 	bound, err := Compile(g, rows, Options{Prefer: PreferLatency, MaxKeyBytes: limit})
 	if err != nil {
@@ -94,11 +89,7 @@ func TestKeysStayBelowTheirLimit(t *testing.T) {
 
 // TestLatenciesFollowTheWork holds the estimates of nodes together with that of the chosen candidate.
 func TestLatenciesFollowTheWork(t *testing.T) {
-	g, rows := mlp(t)
-	r, err := Compile(g, rows, Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
+	r := compiledMLP(t)
 	sum := r.Candidates[0].replies.latency
 	for i, ms := range Latencies(r.Circuit) {
 		if !(ms >= 0) {

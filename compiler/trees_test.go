@@ -154,17 +154,17 @@ func TestMissingValues(t *testing.T) {
 }
 
 func TestThresholdsAreNeverToldByMistake(t *testing.T) {
-	g := models(t)["trees"]
-	rows := randomRows(rand.New(rand.NewPCG(5, 5)), 32, 4)
+	notShort(t)
+	g, rows := models(t)["trees"], treeRows()
 	_, err := Compile(g, rows, Options{Grid: [][]float64{{0}, {0}, {0}, {0}}})
 	if err == nil || !strings.Contains(err.Error(), "public grid") {
 		t.Errorf("a grid without the thresholds: got %v", err)
 	}
-	for want, grid := range map[string][][]float64{"12 edges of a public grid": grid, "learn the 8 thresholds": nil} {
-		result, err := Compile(g, rows, Options{Grid: grid})
-		if err != nil {
-			t.Fatal(err)
-		}
+	own, err := Compile(g, rows, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for want, result := range map[string]*Result{"12 edges of a public grid": compiledTrees(t), "learn the 8 thresholds": own} {
 		if got := result.Thresholds(); !strings.Contains(got, want) {
 			t.Errorf("got %q, want something about %q", got, want)
 		}
