@@ -15,6 +15,9 @@ import (
 
 // A data set goes the whole way: split, fitted, compiled, encrypted, and into a table beside the baseline.
 func TestTableTheWholeWay(t *testing.T) {
+	if testing.Short() {
+		t.Skip("fits and compiles for some seconds")
+	}
 	data := testdata.Dir(t)
 	file := filepath.Join(t.TempDir(), "tables.md")
 	var out bytes.Buffer

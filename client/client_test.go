@@ -348,10 +348,16 @@ func TestUploadGoesOnAfterACut(t *testing.T) {
 	e := start(t, dir, t.TempDir())
 	ctx, cut := context.WithCancelCause(t.Context())
 	var pieces atomic.Int32
+	var stored sync.WaitGroup
+	stored.Add(2)
 	broken := dial(t, e.url, "", client.Options{Transport: roundTrip(func(r *http.Request) (*http.Response, error) {
-		if isPiece(r) && pieces.Add(1) > 2 {
-			cut(errCut)
-			return nil, errCut
+		if isPiece(r) {
+			if pieces.Add(1) > 2 {
+				stored.Wait() // what is under way at the cut may arrive later
+				cut(errCut)
+				return nil, errCut
+			}
+			defer stored.Done()
 		}
 		return http.DefaultTransport.RoundTrip(r)
 	})})

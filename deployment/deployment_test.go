@@ -52,8 +52,7 @@ var compileExamples = sync.OnceValues(func() (map[string]compiled, error) {
 	out := map[string]compiled{}
 	for _, b := range []*model.Builder{
 		model.New("linear", model.Shape{10}).Dense(tensor(r, 1, 1, 10), []float64{1}).Sigmoid(),
-		model.New("network", model.Shape{6}).Dense(tensor(r, 0.4, 12, 6), nil).Square().Dense(tensor(r, 0.3, 8, 12), nil).Square().
-			Dense(tensor(r, 0.3, 3, 8), nil),
+		model.New("network", model.Shape{6}).Dense(tensor(r, 0.4, 12, 6), nil).Square().Dense(tensor(r, 0.3, 3, 12), nil),
 		model.New("tree", model.Shape{3}).Apply(tree),
 	} {
 		g, err := b.Graph()

@@ -109,6 +109,9 @@ func branches(r *rand.Rand) *model.Builder {
 }
 
 func TestRangeOverflowIsFoundAtItsLayer(t *testing.T) {
+	if testing.Short() {
+		t.Skip("compiles for some seconds")
+	}
 	r := rand.New(rand.NewPCG(1, 1))
 	data := rows(r, 128, 1, 1, 0.2, 0.2)
 	dir, record := artifact(t, branches(r), data, compiler.Options{Classes: classes, MaxLabelChanges: 0.02})
@@ -207,6 +210,9 @@ func TestGoodArtifactsKeepWhatTheyState(t *testing.T) {
 		"trees":      {model.New("trees", model.Shape{4}).Apply(trees), compiler.Options{}},
 	} {
 		t.Run(name, func(t *testing.T) {
+			if name == "trees" && testing.Short() {
+				t.Skip("compiles for some seconds")
+			}
 			dir, _ := artifact(t, test.Builder, data, test.Options)
 			outcome := replayed(t, dir, data, 40)
 			if err := outcome.Broken(); err != nil || len(outcome.Disagreements) > 0 || !outcome.Original {

@@ -410,15 +410,15 @@ func TestMemoryOfDecoding(t *testing.T) {
 		decode func([]byte) (request, error)
 		body   string
 	}{
-		{"list of empty", formJSON, decodeJSON, `{"encrypted_inputs":[` + strings.Repeat(`"",`, 1<<20) + `""]}`},
-		{"unknown lists", formJSON, decodeJSON, `{"x":[` + strings.Repeat(`[],`, 1<<20) + `[]]}`},
-		{"integers", formJSON, decodeJSON, `{"evaluation_keys":{"__class__":"bytes","__value__":[` + strings.Repeat(`1,`, 1<<20) + `1]}}`},
-		{"base64", formJSON, decodeJSON, `{"evaluation_keys":"` + strings.Repeat(`AAAA`, 1<<20) + `"}`},
-		{"escaped base64", formJSON, decodeJSON, `{"evaluation_keys":"` + strings.Repeat(`\u0041`, 1<<20) + `"}`},
-		{"many keys", formJSON, decodeJSON, `{` + strings.Repeat(`"a":1,`, 1<<20) + `"a":1}`},
-		{"list of empty", formMsgpack, decodeMsgpack, "\x81\xb0encrypted_inputs\xdd\x00\x10\x00\x00" + strings.Repeat("\xc0", 1<<20)},
-		{"unknown lists", formMsgpack, decodeMsgpack, "\x81\xa1x\xdd\x00\x10\x00\x00" + strings.Repeat("\x90", 1<<20)},
-		{"bytes", formMsgpack, decodeMsgpack, "\x81\xafevaluation_keys\xc6\x00\x10\x00\x00" + strings.Repeat("x", 1<<20)},
+		{"list of empty", formJSON, decodeJSON, `{"encrypted_inputs":[` + strings.Repeat(`"",`, 1<<18) + `""]}`},
+		{"unknown lists", formJSON, decodeJSON, `{"x":[` + strings.Repeat(`[],`, 1<<18) + `[]]}`},
+		{"integers", formJSON, decodeJSON, `{"evaluation_keys":{"__class__":"bytes","__value__":[` + strings.Repeat(`1,`, 1<<18) + `1]}}`},
+		{"base64", formJSON, decodeJSON, `{"evaluation_keys":"` + strings.Repeat(`AAAA`, 1<<18) + `"}`},
+		{"escaped base64", formJSON, decodeJSON, `{"evaluation_keys":"` + strings.Repeat(`\u0041`, 1<<18) + `"}`},
+		{"many keys", formJSON, decodeJSON, `{` + strings.Repeat(`"a":1,`, 1<<18) + `"a":1}`},
+		{"list of empty", formMsgpack, decodeMsgpack, "\x81\xb0encrypted_inputs\xdd\x00\x04\x00\x00" + strings.Repeat("\xc0", 1<<18)},
+		{"unknown lists", formMsgpack, decodeMsgpack, "\x81\xa1x\xdd\x00\x04\x00\x00" + strings.Repeat("\x90", 1<<18)},
+		{"bytes", formMsgpack, decodeMsgpack, "\x81\xafevaluation_keys\xc6\x00\x04\x00\x00" + strings.Repeat("x", 1<<18)},
 	} {
 		body := []byte(tt.body)
 		// The buffer itself may be twice the body while it grows.
