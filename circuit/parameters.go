@@ -62,7 +62,8 @@ func NewParameters(logN int, ring Ring, qBits, pBits []int) (Parameters, error) 
 
 // SetPrimes replaces the primes by those that NewParameters chooses. It doesn't validate the parameters.
 func (p *Parameters) SetPrimes(qBits, pBits []int) error {
-	p.Q, p.P = make([]uint64, len(qBits)), make([]uint64, len(pBits))
+	primes := make([]uint64, len(qBits)+len(pBits))
+	p.Q, p.P = primes[:len(qBits):len(qBits)], primes[len(qBits):]
 	var taken [MaxPrimeBits + 1]int
 	for _, list := range []struct {
 		bits   []int

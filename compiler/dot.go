@@ -47,6 +47,7 @@ func (k *compilation) dot() (Candidate, bool, error) {
 		}
 		f.scores = append(f.scores, packing.scores(out))
 	}
+	f.spread = spread(f.scores)
 	f.means[0] = max(f.means[0], k.largest[0])
 	// Errors in coefficients: the fresh error times the weights, the weights' rounding times the input.
 	e := newNoise(packing.circuit.Parameters)

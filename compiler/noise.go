@@ -81,6 +81,7 @@ type profile struct {
 	linear                       map[int]linearProfile // by node
 	mixes                        map[int][]mixProfile  // by node, for each operand
 	scores                       [][]float64           // of each row
+	spread                       float64               // of the scores
 }
 
 type linearProfile struct {
@@ -129,6 +130,7 @@ func measure(p *packing, rows [][][]float64, largest []float64) (*profile, error
 	for v := range f.rms {
 		f.rms[v] = math.Sqrt(f.rms[v] / float64(c.Width(v)*len(rows)))
 	}
+	f.spread = spread(f.scores)
 	p.profileLinears(f)
 	return f, p.transfers(f, rows[:min(varied, len(rows))])
 }

@@ -20,6 +20,9 @@ type scales struct {
 // of is the scale of what a node multiplies by.
 func (s scales) of(node int) int { return s.plaintext + s.own[node] }
 
+// powerOf2 is math.Exp2 of an integer, which takes a part of the time: schedules are tried by the million.
+func powerOf2(n int) float64 { return math.Float64frombits(uint64(1023+n) << 52) }
+
 // schedule fills in the levels and scales of a circuit whose parameters have their primes. It divides primes out as
 // early as scales.least allows, so that each operation runs on as few limbs as it can, and not before a whole prime
 // of scale has accumulated. It reports whether the primes are just enough: all are used, none is missing, and nothing
@@ -28,9 +31,9 @@ func schedule(c *circuit.Circuit, f *profile, s scales) bool {
 	p := c.Parameters
 	for i := range c.Inputs {
 		c.Inputs[i].Level = p.MaxLevel()
-		c.Inputs[i].Scale = math.Exp2(float64(s.input))
+		c.Inputs[i].Scale = powerOf2(s.input)
 	}
-	least := math.Exp2(float64(s.least))
+	least := powerOf2(s.least)
 	terminal, several := make([]bool, c.Values()), false
 	for _, out := range c.Outputs {
 		terminal[out.Value] = true
@@ -46,12 +49,12 @@ func schedule(c *circuit.Circuit, f *profile, s scales) bool {
 		in := c.Scale(node.In[0])
 		switch {
 		case node.Linear != nil || node.Dot != nil:
-			node.Scale = in * math.Exp2(float64(s.of(i)))
+			node.Scale = in * powerOf2(s.of(i))
 		case node.Mix != nil:
 			for _, v := range node.In {
 				in = max(in, c.Scale(v))
 			}
-			node.Scale = in * math.Exp2(float64(s.of(i)))
+			node.Scale = in * powerOf2(s.of(i))
 		case node.Fold != nil:
 			node.Scale = in
 			if !fits(c, f, value, node.Level) {
@@ -119,7 +122,7 @@ func combinedScale(c *circuit.Circuit, node *circuit.Node, plaintext int) float6
 	for _, v := range node.In {
 		target = max(target, c.Scale(v))
 	}
-	precision := math.Exp2(float64(plaintext))
+	precision := powerOf2(plaintext)
 	exact := true
 	for k, v := range node.In {
 		ratio := math.Abs(node.Combine.Factors[k]) * target / c.Scale(v)
@@ -392,7 +395,7 @@ func (p *styled) evaluate(c *circuit.Circuit, limit float64, want demands) (Cand
 	candidate.KeyBytes += replies.keyBytes
 	candidate.Latency += replies.latency
 	candidate.objective = w.price(candidate.Latency, candidate.KeyBytes, candidate.RequestBytes+candidate.ReplyBytes) / float64(samples)
-	candidate.Precision = math.Log2(spread(p.profile.scores) / (candidate.deviation * largestError))
+	candidate.Precision = math.Log2(p.profile.spread / (candidate.deviation * largestError))
 	candidate.packing, candidate.profile = p.packing, p.profile
 	return candidate, candidate.objective < limit
 }
