@@ -7,14 +7,13 @@ import (
 
 	"cipherpoint/internal/race"
 	"cipherpoint/internal/testdata"
-	"cipherpoint/model/dataset"
 )
 
 // The kinds of circuits differ in where their noise comes from: encoding, rounding of rescaling, key switching in
 // rotations, and in folds, whose later steps copy the noise of the ones before.
 func TestSimulationPredictsTheErrorOfEncryption(t *testing.T) {
 	names := []string{"logreg-cancer", "qnn-iris", "cnn-digits"}
-	data, found := testdata.Find()
+	_, found := testdata.Find()
 	switch {
 	case testing.Short() || race.Enabled:
 		names = names[:1]
@@ -24,11 +23,7 @@ func TestSimulationPredictsTheErrorOfEncryption(t *testing.T) {
 	for _, name := range names {
 		t.Run(name, func(t *testing.T) {
 			ctx := context.Background()
-			recipe, dir := find(t, name), t.TempDir()
-			m, err := Build(ctx, recipe, Options{Source: dataset.Source{Dir: data}})
-			if err != nil {
-				t.Fatal(err)
-			}
+			m, dir := built(t, name), t.TempDir()
 			if err := m.Save(dir); err != nil {
 				t.Fatal(err)
 			}

@@ -7,10 +7,13 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 
 	"cipherpoint/creating_models/recipes"
 	"cipherpoint/deployment"
+	"cipherpoint/internal/testdata"
+	"cipherpoint/model/dataset"
 )
 
 func find(t *testing.T, name string) recipes.Recipe {
@@ -20,6 +23,26 @@ func find(t *testing.T, name string) recipes.Recipe {
 		t.Fatal(err)
 	}
 	return r
+}
+
+// builds are those of built, by the recipe's name.
+var builds sync.Map
+
+// built returns a recipe's model, which is trained and compiled once for all tests. They may change fields of what they get,
+// and nothing that these point to.
+func built(t *testing.T, name string) *Model {
+	t.Helper()
+	recipe := find(t, name)
+	build, _ := builds.LoadOrStore(name, sync.OnceValues(func() (*Model, error) {
+		data, _ := testdata.Find() // without it, what has no need of it can be built
+		return Build(context.Background(), recipe, Options{Source: dataset.Source{Dir: data}})
+	}))
+	m, err := build.(func() (*Model, error))()
+	if err != nil {
+		t.Fatal(err)
+	}
+	own := *m
+	return &own
 }
 
 func TestRunWritesTheSameArtifactEveryTime(t *testing.T) {
@@ -78,11 +101,7 @@ func TestWhatMissesItsPromiseIsNotWritten(t *testing.T) {
 }
 
 func TestVerifyHoldsTheArtifactToItsPromises(t *testing.T) {
-	m, err := Build(context.Background(), find(t, "logreg-cancer"), Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	dir := t.TempDir()
+	m, dir := built(t, "logreg-cancer"), t.TempDir()
 	if err := m.Save(dir); err != nil {
 		t.Fatal(err)
 	}
@@ -111,10 +130,7 @@ func TestVerifyHoldsTheArtifactToItsPromises(t *testing.T) {
 // happened to have little: the artifact is compiled anew with more headroom, and what it states then is kept.
 func TestAnArtifactALittleAboveItsBoundIsMadeAgain(t *testing.T) {
 	ctx := context.Background()
-	m, err := Build(ctx, find(t, "logreg-cancer"), Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
+	m := built(t, "logreg-cancer")
 	dir, samples := t.TempDir(), m.Test.Len()
 	if err := m.Save(dir); err != nil {
 		t.Fatal(err)

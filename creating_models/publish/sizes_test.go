@@ -1,14 +1,12 @@
 package publish
 
 import (
-	"context"
 	"testing"
 
 	"cipherpoint/creating_models/recipes"
 	"cipherpoint/fhe"
 	"cipherpoint/internal/race"
 	"cipherpoint/internal/testdata"
-	"cipherpoint/model/dataset"
 )
 
 // TestRecipesKeepTheirSizes holds what users send and get to what is promised: bytes of keys, and of each question and answer.
@@ -25,18 +23,13 @@ func TestRecipesKeepTheirSizes(t *testing.T) {
 			if !known {
 				t.Fatal("no limit for the keys of this recipe")
 			}
-			var source dataset.Source
 			switch recipe.Name {
 			case "cnn-mnist":
 				t.Skip("trains for minutes: run creating_models cnn-mnist")
 			case "tree-spam", "forest-spam", "boosting-spam":
-				source.Dir = testdata.Dir(t)
+				testdata.Dir(t)
 			}
-			m, err := Build(context.Background(), recipe, Options{Source: source})
-			if err != nil {
-				t.Fatal(err)
-			}
-			c := m.Compiled.Circuit
+			c := built(t, recipe.Name).Compiled.Circuit
 			s := fhe.SignatureOf(c)
 			for what, size := range map[string][2]int64{
 				"keys":    {fhe.KeysSize(c.Parameters, c.Keys()), limit},
