@@ -135,7 +135,7 @@ func newUser(t testing.TB, m *testmodel.Model, folder string) *user {
 
 func (u *user) dial(t testing.TB, p *process) *client.Connection {
 	t.Helper()
-	c, err := client.New(p.url, "", client.Options{Patience: 10 * time.Second})
+	c, err := client.New(p.url, "", client.Options{Patience: time.Minute})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -324,7 +324,7 @@ func TestExit(t *testing.T) {
 // TestCurl is the example in PROTOCOL.md.
 func TestCurl(t *testing.T) {
 	p := start(t, testmodel.Small(t).Save(t), "file://"+t.TempDir())
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	r, err := http.NewRequestWithContext(ctx, http.MethodPost, p.url,
 		strings.NewReader(`{"method": "key_status", "uid": "8a6e0804-2bd0-4672-b79d-d97027f9071a"}`))
