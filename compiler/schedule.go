@@ -20,7 +20,7 @@ type scales struct {
 // of is the scale of what a node multiplies by.
 func (s scales) of(node int) int { return s.plaintext + s.own[node] }
 
-// powerOf2 is math.Exp2 of an integer, which takes a part of the time: schedules are tried by the million.
+// powerOf2 is math.Exp2 of an integer in a part of its time: schedules are tried by the million.
 func powerOf2(n int) float64 { return math.Float64frombits(uint64(1023+n) << 52) }
 
 // schedule fills in the levels and scales of a circuit whose parameters have their primes. It divides primes out as
@@ -200,9 +200,9 @@ func searchFactors(styles []styled, want demands, from, to int) []Candidate {
 	c := copyOf(styles[0].circuit)
 	f := styles[0].profile
 	logN := c.Parameters.LogN
-	least := leastNoise(styles)
+	noiseOf := leastNoise(styles)
 	several := slices.ContainsFunc(c.Outputs, func(out circuit.Output) bool { return out.Value != c.Outputs[0].Value })
-	precise := func() bool { return several || least(c)*largestError < want.bound }
+	precise := func() bool { return several || noiseOf(c)*largestError < want.bound }
 	for primeBits := 24; primeBits <= circuit.MaxPrimeBits; primeBits++ {
 		for least := 15; least <= 39; least += 3 {
 			for input := 16; input <= 43; input += 3 {
