@@ -10,6 +10,7 @@ import (
 // before it. They have begun by then, so that no call waits for one that nobody works on, and a single worker never waits.
 type flow struct {
 	*evaluator
+	alone bool // one worker will make all calls, so that nobody waits: what is used at once is made when it is due
 	calls []call
 }
 
@@ -31,7 +32,7 @@ var flows = sync.Pool{New: func() any { return new(flow) }}
 // flow returns an empty flow, to run once.
 func (e *evaluator) flow() *flow {
 	w := flows.Get().(*flow)
-	w.evaluator = e
+	w.evaluator, w.alone = e, e.pool.alone()
 	return w
 }
 

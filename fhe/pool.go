@@ -18,6 +18,7 @@ import (
 type Pool struct {
 	slots   chan struct{} // one token for each busy worker
 	waiting atomic.Int64  // requests that wait for a slot: nobody borrows from them
+	helpers atomic.Int64  // borrowed workers
 	open    []atomic.Pointer[section]
 }
 
@@ -71,6 +72,11 @@ func (p *Pool) Leave() {
 	}
 }
 
+// alone reports whether nobody will help: every worker has a request of its own, or one that waits for it.
+func (p *Pool) alone() bool {
+	return p.Workers() < 2 || p.waiting.Load() > 0 || len(p.slots)-int(p.helpers.Load()) >= p.Workers()
+}
+
 // borrow occupies an idle worker if there is one and nobody waits for it.
 func (p *Pool) borrow() bool {
 	if p.waiting.Load() > 0 {
@@ -78,6 +84,7 @@ func (p *Pool) borrow() bool {
 	}
 	select {
 	case p.slots <- struct{}{}:
+		p.helpers.Add(1)
 		return true
 	default:
 		return false
@@ -138,6 +145,7 @@ func (s *section) step() bool {
 // help is what a borrowed worker does.
 func (p *Pool) help() {
 	defer p.Leave()
+	defer p.helpers.Add(-1)
 	for tries := 0; tries < patience && p.waiting.Load() == 0; tries++ {
 		for i := range p.open {
 			if s := p.open[i].Load(); s != nil && s.step() {

@@ -55,6 +55,43 @@ func TestPoolBoundsConcurrency(t *testing.T) {
 	}
 }
 
+// TestPoolAlone: a request is alone where each worker has one of its own; borrowed workers do not count.
+func TestPoolAlone(t *testing.T) {
+	if !(*Pool)(nil).alone() || !NewPool(1).alone() {
+		t.Error("a single worker is not alone")
+	}
+	p := NewPool(2)
+	check := func(want bool, when string) {
+		t.Helper()
+		if got := p.alone(); got != want {
+			t.Errorf("%s: alone %v", when, got)
+		}
+	}
+	for range 2 {
+		check(false, "a worker is free")
+		if err := p.Enter(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	check(true, "both have requests")
+	p.Leave()
+	started := make(chan struct{}, 1)
+	p.Do(2, func(int) {
+		select {
+		case started <- struct{}{}: // the first to come waits for the other
+			for len(started) > 0 {
+				time.Sleep(time.Microsecond)
+			}
+		case <-started:
+			check(false, "one helps the other")
+		}
+	})
+	for p.helpers.Load() > 0 {
+		time.Sleep(time.Millisecond)
+	}
+	check(false, "the helper has left")
+}
+
 // TestPoolNested opens more sections than there are places for.
 func TestPoolNested(t *testing.T) {
 	p := NewPool(3)

@@ -97,7 +97,8 @@ func (w *flow) begin(x *kernel.Extension, coefficients poly, ready func()) stage
 	})
 }
 
-// open begins the transforms of the digits at a limb, where they have not been kept.
+// open begins the transforms of the digits at a limb, where they have not been kept. Several workers finish what they have
+// begun, a single one when it needs a part.
 func (w *flow) open(d *decomposition, limb int) {
 	if d.kept {
 		return
@@ -119,26 +120,26 @@ func (w *flow) open(d *decomposition, limb int) {
 			d.begun[i].waitAll()
 			digit.extension.BeginForward(v, d.coefficients[digit.first:digit.end], digit.target(limb))
 		}
+		if !w.alone {
+			finishAll(m, v)
+		}
 		d.limbs[limb][i] = v
 	})
 }
 
-// finish finishes part of the transforms of the digits at a limb: what becomes the given part of a key's inner product,
-// whose rows are fetched meanwhile, or, for nil, that part itself.
-func (d *decomposition) finish(limb, part int, s *kernel.KeySum) {
-	own, from := d.own(limb), part
-	var next [2][]uint64
-	if s != nil {
-		from = s.Permutation.Part(part)
+func finishAll(m *kernel.Modulus, v []uint64) {
+	for part := range kernel.Parts {
+		m.FinishForward(v, part, [2][]uint64{})
 	}
+}
+
+// finish finishes what becomes a part of a key's inner product of the digits at a limb, while the key is fetched.
+func (d *decomposition) finish(limb, part int, s *kernel.KeySum) {
+	own, from := d.own(limb), s.Permutation.Part(part)
 	for k, v := range d.limbs[limb] {
-		if k == own {
-			continue
+		if k != own {
+			d.moduli[limb].FinishForward(v, from, keyRows(s, k, part))
 		}
-		if s != nil {
-			next = keyRows(s, k, part)
-		}
-		d.moduli[limb].FinishForward(v, from, next)
 	}
 }
 
@@ -163,13 +164,10 @@ func (d *decomposition) finishRemainders(limb, part int, remainders [2][]uint64,
 // decompose returns the digits for several keys.
 func (e *evaluator) decompose(g *gadget, c poly) *decomposition {
 	w := e.flow()
+	w.alone = false
 	d := w.digits(g, c, always)
 	for limb := range g.moduli {
 		w.open(d, limb)
-		w.add(kernel.Parts, func(part int) {
-			d.opened[limb].waitAll()
-			d.finish(limb, part, nil)
-		})
 	}
 	w.run()
 	d.kept, d.inverse = true, stage{}
@@ -197,10 +195,9 @@ func (d *decomposition) releaseLimb(a *arena, limb int) {
 	}
 }
 
-// ahead returns for how many limbs transforms are begun before they are needed. A single worker, whom nobody waits for,
-// needs them at once: none.
+// ahead returns for how many limbs transforms are begun before they are needed: none by a single worker.
 func (w *flow) ahead(d *decomposition) int {
-	if w.pool.Workers() < 2 {
+	if w.alone {
 		return 0
 	}
 	return max(1, min(len(d.moduli), aheadBytes/(8*w.params.N()*(len(d.digits)+2))))
@@ -248,7 +245,7 @@ func (w *flow) sumPieces(d *decomposition, limb int, key *SwitchingKey, addends 
 		if limb <= d.level {
 			d.inverse.wait(limb)
 		}
-		if !d.kept {
+		if w.alone && !d.kept {
 			w.partsOf(i, func(part int) { d.finish(limb, part, s) })
 		}
 		f(s, i)
@@ -302,13 +299,15 @@ func (w *flow) switchAndDivide(result pair, d *decomposition, key *SwitchingKey,
 				w.open(d, limb)
 			}
 		}
-		there := w.add(2*size, func(i int) { remainders[i/2][i%2] = r.open(i%2, first+i/2) })
+		there := w.add(2*size, func(i int) { remainders[i/2][i%2] = r.open(i%2, first+i/2, !w.alone) })
 		for i := range size {
 			limb := first + i
 			m, inverse := d.moduli[limb], division.inverse[limb]
 			stages[limb] = w.sumPieces(d, limb, key, addends, division.product, func(s *kernel.KeySum, at int) {
 				there.waitFor(2*i, 2*i+2)
-				w.partsOf(at, func(part int) { d.finishRemainders(limb, part, remainders[i], s) })
+				if w.alone {
+					w.partsOf(at, func(part int) { d.finishRemainders(limb, part, remainders[i], s) })
+				}
 				w.inPieces(at, func(start, end int) {
 					dst := [2][]uint64{result[0][limb][start:end], result[1][limb][start:end]}
 					m.KeySum(dst[0], dst[1], s, start, false)
@@ -410,24 +409,23 @@ func (r *remainders) begin(w *flow) {
 
 // subtract subtracts a polynomial's remainder at a limb and divides.
 func (r *remainders) subtract(v []uint64, i, limb int) {
-	m, remainder := r.moduli[limb], r.open(i, limb)
-	for part := range kernel.Parts {
-		m.FinishForward(remainder, part, [2][]uint64{})
-		v := partOf(v, part)
-		m.SubMulScalar(v, v, partOf(remainder, part), r.inverse[limb])
-	}
+	remainder := r.open(i, limb, true)
+	r.moduli[limb].SubMulScalar(v, v, remainder, r.inverse[limb])
 	r.arena.releaseVector(remainder)
 }
 
-// open returns a polynomial's remainder at a limb, its transform begun, which the caller releases.
-func (r *remainders) open(i, limb int) []uint64 {
-	v := r.arena.vector()
+// open returns a polynomial's remainder at a limb, its transform begun or finished, which the caller releases.
+func (r *remainders) open(i, limb int, finish bool) []uint64 {
+	m, v := r.moduli[limb], r.arena.vector()
 	if r.extension == nil {
 		r.inverted.wait(i)
-		r.moduli[limb].BeginForward(v, r.rest[i][0], r.divisor[0])
+		m.BeginForward(v, r.rest[i][0], r.divisor[0])
 	} else {
 		r.begun[i].waitAll()
 		r.extension.BeginForward(v, r.rest[i], limb)
+	}
+	if finish {
+		finishAll(m, v)
 	}
 	return v
 }
