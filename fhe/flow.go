@@ -10,7 +10,7 @@ import (
 // before it. They have begun by then, so that no call waits for one that nobody works on, and a single worker never waits.
 type flow struct {
 	*evaluator
-	alone bool // one worker will make all calls, so that nobody waits: what is used at once is made when it is due
+	alone bool // nobody is there to help, so that nobody waits: what is used at once is made when it is due
 	calls []call
 }
 

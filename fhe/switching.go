@@ -164,7 +164,7 @@ func (d *decomposition) finishRemainders(limb, part int, remainders [2][]uint64,
 // decompose returns the digits for several keys.
 func (e *evaluator) decompose(g *gadget, c poly) *decomposition {
 	w := e.flow()
-	w.alone = false
+	w.alone = false // who begins a digit finishes it: all of it is kept
 	d := w.digits(g, c, always)
 	for limb := range g.moduli {
 		w.open(d, limb)
