@@ -1,6 +1,7 @@
 package compiler
 
 import (
+	"cmp"
 	"maps"
 	"math"
 	"slices"
@@ -236,17 +237,22 @@ func searchFactors(styles []styled, want demands, from, to int) []Candidate {
 			}
 		}
 	}
-	list := slices.Collect(maps.Values(best))
-	slices.SortFunc(list, compareCandidates)
+	var list []Candidate
+	for _, at := range slices.SortedFunc(maps.Keys(best), func(a, b shape) int {
+		return cmp.Or(a.style-b.style, a.limbs-b.limbs, a.special-b.special) // so that what costs the same has one order
+	}) {
+		list = append(list, best[at])
+	}
+	slices.SortStableFunc(list, compareCandidates)
 	for _, k := range list[:min(candidatesRefined, len(list))] {
 		list = append(list, widen(styles, c, k, want)...)
 	}
-	slices.SortFunc(list, compareCandidates)
+	slices.SortStableFunc(list, compareCandidates)
 	for i := range min(candidatesRefined, len(list)) {
 		at := slices.IndexFunc(styles, func(s styled) bool { return s.packing == list[i].packing })
 		list[i] = styles[at].refine(c, list[i], want)
 	}
-	slices.SortFunc(list, compareCandidates)
+	slices.SortStableFunc(list, compareCandidates)
 	return list
 }
 
