@@ -150,15 +150,21 @@ func keyRows(s *kernel.KeySum, digit, part int) [2][]uint64 {
 func partOf(v []uint64, i int) []uint64 { return v[len(v)*i/kernel.Parts : len(v)*(i+1)/kernel.Parts] }
 
 // finishRemainders finishes a part of both remainders that are subtracted from a key's inner product at a limb, while what
-// else that reads is fetched.
+// that reads in another order than it stands in is fetched: digits that have been kept, or the limb's own and its key.
 func (d *decomposition) finishRemainders(limb, part int, remainders [2][]uint64, s *kernel.KeySum) {
-	m, own, from := d.moduli[limb], d.own(limb), s.Permutation.Part(part)
-	m.FinishForward(remainders[0], part, keyRows(s, own, part))
-	more := s.Addends[0]
-	if more == nil {
-		more = s.Digits[own]
+	own, from := d.own(limb), s.Permutation.Part(part)
+	next := [2][2][]uint64{keyRows(s, own, part), {partOf(s.Digits[own], from), partOf(s.Digits[own], from)}}
+	if s.Addends[0] != nil {
+		next[1][1] = partOf(s.Addends[0], from)
 	}
-	m.FinishForward(remainders[1], part, [2][]uint64{partOf(s.Digits[own], from), partOf(more, from)})
+	if d.kept {
+		for i := range min(len(s.Digits), 4) {
+			next[i/2][i%2] = partOf(s.Digits[i], from)
+		}
+	}
+	for i, v := range remainders {
+		d.moduli[limb].FinishForward(v, part, next[i])
+	}
 }
 
 // decompose returns the digits for several keys.
