@@ -72,7 +72,7 @@ func measureUnits(p circuit.Parameters) (units, error) {
 			for target := range int(targets) {
 				x.BeginForward(whole, rows, target)
 				for part := range kernel.Parts {
-					moduli[2+target].FinishForward(whole, part, [2][]uint64{})
+					moduli[2+target].FinishForward(whole, part, [3][]uint64{})
 				}
 			}
 		})

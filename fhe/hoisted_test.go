@@ -46,6 +46,28 @@ func TestTwiceHoisted(t *testing.T) {
 	}
 }
 
+// TestHoisted runs maps whose babies are divided, each rotated from the same digits, of which there are one to six.
+func TestHoisted(t *testing.T) {
+	q := []int{38, 30, 30, 30, 30, 30}
+	rng := rand.New(rand.NewPCG(5, 1))
+	pool := fhe.NewPool(3)
+	giants := []circuit.Rotation{{Shift: 100}, {Shift: 200}, {Shift: 300}, {Shift: 400}}
+	for special := 1; special <= 3; special++ {
+		params := parameters(t, 14, circuit.ConjugateInvariant, q, []int{38, 38, 38}[:special])
+		x := uniform(rng, params.N())
+		for level := 1; level < len(q); level++ {
+			t.Run(fmt.Sprintf("%d special, level %d", special, level), func(t *testing.T) {
+				c := hoistedMap(rng, params, level, 2, giants, 64)
+				p := newPartyWith(t, c, c.Keys(), pool)
+				if p.program.HoistsTwice(0) {
+					t.Error("babies are not divided")
+				}
+				p.checkAgainstFloat(t, 100*roundingError(params)/c.Inputs[0].Scale, x)
+			})
+		}
+	}
+}
+
 func hoistedMap(rng *rand.Rand, params circuit.Parameters, level, babies int, giants []circuit.Rotation, period int) *circuit.Circuit {
 	scale := math.Exp2(30)
 	l := &circuit.Linear{Giants: giants}

@@ -6,6 +6,8 @@ import (
 	"math"
 	"math/rand/v2"
 	"runtime"
+	"slices"
+	"sync"
 	"testing"
 
 	"cipherpoint/circuit"
@@ -22,6 +24,7 @@ type party struct {
 	pool    *fhe.Pool
 	secret  *secret.Key
 	keys    *fhe.EvaluationKeys
+	crowd   sync.Mutex // for who occupies several workers
 }
 
 func newParty(t testing.TB, c *circuit.Circuit) *party {
@@ -68,11 +71,11 @@ func (p *party) ask(t testing.TB, vectors ...[]float64) [][]float64 {
 	if err != nil {
 		t.Fatal(err)
 	}
-	replies, err := p.program.Run(context.Background(), p.keys, inputs)
-	if err != nil {
-		t.Fatal(err)
+	reply := p.run(t, inputs)
+	flooded := slices.ContainsFunc(p.circuit.Outputs, func(out circuit.Output) bool { return out.Flood > 0 })
+	if !flooded && !bytes.Equal(p.runAlone(t, inputs), reply) {
+		t.Fatal("another reply where each worker has a request of its own")
 	}
-	reply := fhe.MarshalReplies(s, modelID, replies)
 	if int64(len(reply)) != s.ReplySize() {
 		t.Fatalf("reply of %d bytes, ReplySize says %d", len(reply), s.ReplySize())
 	}
@@ -81,6 +84,29 @@ func (p *party) ask(t testing.TB, vectors ...[]float64) [][]float64 {
 		t.Fatal(err)
 	}
 	return answers
+}
+
+func (p *party) run(t testing.TB, inputs []*fhe.Ciphertext) []byte {
+	t.Helper()
+	replies, err := p.program.Run(context.Background(), p.keys, inputs)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return fhe.MarshalReplies(p.program.Signature(), modelID, replies)
+}
+
+// runAlone is run while all other workers are occupied.
+func (p *party) runAlone(t testing.TB, inputs []*fhe.Ciphertext) []byte {
+	t.Helper()
+	p.crowd.Lock()
+	defer p.crowd.Unlock()
+	for range p.pool.Workers() - 1 {
+		if err := p.pool.Enter(context.Background()); err != nil {
+			t.Fatal(err)
+		}
+		defer p.pool.Leave()
+	}
+	return p.run(t, inputs)
 }
 
 // checkAgainstFloat compares encrypted answers with the float interpreter's. The tolerance is for a slot or

@@ -129,7 +129,7 @@ func (w *flow) open(d *decomposition, limb int) {
 
 func finishAll(m *kernel.Modulus, v []uint64) {
 	for part := range kernel.Parts {
-		m.FinishForward(v, part, [2][]uint64{})
+		m.FinishForward(v, part, [3][]uint64{})
 	}
 }
 
@@ -143,8 +143,8 @@ func (d *decomposition) finish(limb, part int, s *kernel.KeySum) {
 	}
 }
 
-func keyRows(s *kernel.KeySum, digit, part int) [2][]uint64 {
-	return [2][]uint64{partOf(s.Key[0][digit], part), partOf(s.Key[1][digit], part)}
+func keyRows(s *kernel.KeySum, digit, part int) [3][]uint64 {
+	return [3][]uint64{partOf(s.Key[0][digit], part), partOf(s.Key[1][digit], part)}
 }
 
 func partOf(v []uint64, i int) []uint64 { return v[len(v)*i/kernel.Parts : len(v)*(i+1)/kernel.Parts] }
@@ -153,14 +153,16 @@ func partOf(v []uint64, i int) []uint64 { return v[len(v)*i/kernel.Parts : len(v
 // that reads in another order than it stands in is fetched: digits that have been kept, or the limb's own and its key.
 func (d *decomposition) finishRemainders(limb, part int, remainders [2][]uint64, s *kernel.KeySum) {
 	own, from := d.own(limb), s.Permutation.Part(part)
-	next := [2][2][]uint64{keyRows(s, own, part), {partOf(s.Digits[own], from), partOf(s.Digits[own], from)}}
-	if s.Addends[0] != nil {
-		next[1][1] = partOf(s.Addends[0], from)
-	}
+	var next [2][3][]uint64
 	if d.kept {
-		for i := range min(len(s.Digits), 4) {
-			next[i/2][i%2] = partOf(s.Digits[i], from)
+		for i, v := range s.Digits[:min(len(s.Digits), 5)] {
+			next[i/3][i%3] = partOf(v, from)
 		}
+	} else {
+		next = [2][3][]uint64{keyRows(s, own, part), {partOf(s.Digits[own], from)}}
+	}
+	if s.Addends[0] != nil {
+		next[1][2] = partOf(s.Addends[0], from)
 	}
 	for i, v := range remainders {
 		d.moduli[limb].FinishForward(v, part, next[i])

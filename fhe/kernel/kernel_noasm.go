@@ -14,7 +14,7 @@ type extensionAcceleration struct{}
 func (e *Extension) accelerate() {}
 
 func (m *Modulus) forwardFirst(dst, src []uint64, lazy bool)    { m.forwardGeneric(dst, src, lazy) }
-func (m *Modulus) forwardRest([]uint64, int, bool, [2][]uint64) {}
+func (m *Modulus) forwardRest([]uint64, int, bool, [3][]uint64) {}
 func (m *Modulus) inverseTransform(dst, src []uint64)           { m.inverseGeneric(dst, src) }
 func (m *Modulus) forwardLifted(dst, src []uint64, from *Modulus) {
 	m.forwardLiftedGeneric(dst, src, from.q, true)

@@ -278,7 +278,7 @@ func TestNothingAllocates(t *testing.T) {
 			"extension": func() {
 				extension.Begin(v[2:4], 0, len(v[0]))
 				extension.BeginForward(v[0], v[2:4], 1)
-				m.FinishForward(v[0], 1, [2][]uint64{v[4], v[5]})
+				m.FinishForward(v[0], 1, [3][]uint64{v[4], v[5], v[6]})
 			},
 			"permutation": func() { permutation.Apply(v[0], v[1]) },
 		} {
@@ -293,7 +293,7 @@ func TestNothingAllocates(t *testing.T) {
 // times -1.
 func finish(m *Modulus, v []uint64) {
 	for part := Parts - 1; part >= 0; part-- {
-		m.FinishForward(v, part, [2][]uint64{v[:part*len(v)/Parts], v[:part*len(v)/Parts]})
+		m.FinishForward(v, part, [3][]uint64{v[:part*len(v)/Parts], v[:part*len(v)/Parts], v[:part*len(v)/Parts]})
 	}
 	m.SubMulScalar(v, make([]uint64, len(v)), v, m.q-1)
 }

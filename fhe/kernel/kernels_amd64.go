@@ -44,10 +44,10 @@ func forward4Reduce(dst *uint64, src *uint64, part uint64, blocks uint64, root u
 //go:noescape
 func forward4Every(dst *uint64, src *uint64, part uint64, blocks uint64, root uint64, table *uint64, tableSize uint64, c *[28]uint64)
 
-// forwardLastLazy runs the last six stages, inside blocks of 64 values, in place, and reduces nothing, and fetches so many lines a block of both parts of what is read next.
+// forwardLastLazy runs the last six stages, inside blocks of 64 values, in place, and reduces nothing, and fetches so many lines a block of what is read next.
 //
 //go:noescape
-func forwardLastLazy(dst *uint64, blocks uint64, root uint64, table *uint64, tableSize uint64, c *[28]uint64, next0 *uint64, next1 *uint64, lines uint64)
+func forwardLastLazy(dst *uint64, blocks uint64, root uint64, table *uint64, tableSize uint64, c *[28]uint64, next0 *uint64, next1 *uint64, next2 *uint64, lines uint64)
 
 // forwardLastPlain runs the last six stages, inside blocks of 64 values, in place, and ends in [0, q).
 //

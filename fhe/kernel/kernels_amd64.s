@@ -1006,9 +1006,9 @@ column:
 	VZEROUPPER
 	RET
 
-// func forwardLastLazy(dst *uint64, blocks uint64, root uint64, table *uint64, tableSize uint64, c *[28]uint64, next0 *uint64, next1 *uint64, lines uint64)
+// func forwardLastLazy(dst *uint64, blocks uint64, root uint64, table *uint64, tableSize uint64, c *[28]uint64, next0 *uint64, next1 *uint64, next2 *uint64, lines uint64)
 // Requires: AVX, AVX512DQ, AVX512F, AVX512IFMA, MMX+
-TEXT ·forwardLastLazy(SB), NOSPLIT, $0-72
+TEXT ·forwardLastLazy(SB), NOSPLIT, $0-80
 	MOVQ         dst+0(FP), AX
 	MOVQ         blocks+8(FP), CX
 	MOVQ         c+40(FP), DX
@@ -1041,9 +1041,10 @@ TEXT ·forwardLastLazy(SB), NOSPLIT, $0-72
 	VMOVDQU64    forwardShufflesLazy<>+320(SB), Z10
 	VMOVDQU64    forwardShufflesLazy<>+384(SB), Z11
 	VMOVDQU64    forwardShufflesLazy<>+448(SB), Z12
-	MOVQ         next0+48(FP), DX
-	MOVQ         next1+56(FP), DI
-	MOVQ         lines+64(FP), R13
+	MOVQ         lines+72(FP), DX
+	MOVQ         next0+48(FP), DI
+	MOVQ         next1+56(FP), R13
+	MOVQ         next2+64(FP), R14
 
 block:
 	VMOVDQU64        (AX), Z13
@@ -1270,16 +1271,18 @@ block:
 	VPERMT2Q         Z21, Z12, Z20
 	VMOVDQU64        Z19, 384(AX)
 	VMOVDQU64        Z20, 448(AX)
-	MOVQ             R13, R14
-	TESTQ            R14, R14
+	MOVQ             DX, R15
+	TESTQ            R15, R15
 	JZ               fetched
 
 line:
-	PREFETCHT1 (DX)
-	ADDQ       $0x40, DX
 	PREFETCHT1 (DI)
 	ADDQ       $0x40, DI
-	DECQ       R14
+	PREFETCHT1 (R13)
+	ADDQ       $0x40, R13
+	PREFETCHT1 (R14)
+	ADDQ       $0x40, R14
+	DECQ       R15
 	JNZ        line
 
 fetched:

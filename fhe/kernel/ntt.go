@@ -9,7 +9,7 @@ func (m *Modulus) Forward(dst, src []uint64) {
 	dst = dst[:n]
 	m.forwardFirst(dst, src[:n], false)
 	for part := range Parts {
-		m.forwardRest(dst, part, false, [2][]uint64{})
+		m.forwardRest(dst, part, false, [3][]uint64{})
 	}
 }
 
@@ -23,12 +23,9 @@ func (m *Modulus) BeginForward(dst, src []uint64, from *Modulus) {
 }
 
 // FinishForward finishes a part of a transform that was begun, which nobody has finished yet. It need not end in [0, q):
-// what it leaves may only be a digit of KeySum or what SubMulScalar subtracts, modulo the same prime. Next are two vectors
-// of equal length that will be read soon, which are fetched meanwhile, or nil.
-func (m *Modulus) FinishForward(dst []uint64, part int, next [2][]uint64) {
-	if len(next[0]) != len(next[1]) {
-		panic("kernel: unequal vectors are fetched together")
-	}
+// what it leaves may only be a digit of KeySum or what SubMulScalar subtracts, modulo the same prime. Next are vectors
+// of one length, or nil, that will be read soon: they are fetched meanwhile.
+func (m *Modulus) FinishForward(dst []uint64, part int, next [3][]uint64) {
 	m.forwardRest(dst[:m.N()], part, true, next)
 }
 

@@ -2,7 +2,10 @@
 
 package kernel
 
-import "unsafe"
+import (
+	"slices"
+	"unsafe"
+)
 
 // The vector transform runs its stages in passes over memory: between 8 or 4 distant parts of a block at a time, and the
 // six stages inside 64 neighbours at once. After the first pass every part is finished before the next one is touched, so
@@ -152,7 +155,7 @@ func (m *Modulus) forwardLifted(dst, src []uint64, from *Modulus) {
 }
 
 // forwardRest runs all passes after the first on a part. Lazy ones fetch next meanwhile.
-func (m *Modulus) forwardRest(dst []uint64, part int, lazy bool, next [2][]uint64) {
+func (m *Modulus) forwardRest(dst []uint64, part int, lazy bool, next [3][]uint64) {
 	if m.acceleration.forward == nil {
 		if m.doubles.transforms() {
 			m.forwardDoublesRest(dst, part)
@@ -161,7 +164,13 @@ func (m *Modulus) forwardRest(dst []uint64, part int, lazy bool, next [2][]uint6
 	}
 	c, table, size := &m.constants, &m.acceleration.forward[0], uint64(len(dst))
 	log, values := m.plan.passes[0].log, len(dst)/Parts
-	lines := (8*len(next[0]) + values - 1) / values // of 8 values, for each block of 64
+	longest := slices.MaxFunc(next[:], func(a, b []uint64) int { return len(a) - len(b) })
+	for k, v := range next {
+		if v == nil {
+			next[k] = longest // what is fetched twice costs next to nothing
+		}
+	}
+	lines := (8*len(longest) + values - 1) / values // of 8 values, for each block of 64
 	for i := part << log / Parts; i < (part+1)<<log/Parts; i++ {
 		block, root, blocks := dst[i*len(dst)>>log:(i+1)*len(dst)>>log], uint64(1<<log+i), uint64(1)
 		for _, p := range m.plan.passes[1:] {
@@ -170,7 +179,8 @@ func (m *Modulus) forwardRest(dst []uint64, part int, lazy bool, next [2][]uint6
 		}
 		switch {
 		case lazy && m.plan.lazy:
-			forwardLastLazy(&block[0], blocks, root, table, size, c, unsafe.SliceData(next[0]), unsafe.SliceData(next[1]), uint64(lines))
+			forwardLastLazy(&block[0], blocks, root, table, size, c,
+				unsafe.SliceData(next[0]), unsafe.SliceData(next[1]), unsafe.SliceData(next[2]), uint64(lines))
 			for k, v := range next {
 				next[k] = v[min(len(v), 8*lines*int(blocks)):]
 			}

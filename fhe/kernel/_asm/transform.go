@@ -286,8 +286,8 @@ func (r *blockRoots) lanes(t *transform, level, p int) factor {
 func forwardLast(kind string) {
 	end, next := "ends in [0, q)", ""
 	if kind == "Lazy" {
-		end = "reduces nothing, and fetches so many lines a block of both parts of what is read next"
-		next = ", next0, next1 *uint64, lines uint64"
+		end = "reduces nothing, and fetches so many lines a block of what is read next"
+		next = ", next0, next1, next2 *uint64, lines uint64"
 	}
 	TEXT("forwardLast"+kind, NOSPLIT, "func(dst *uint64, blocks, root uint64, table *uint64, tableSize uint64, c *[28]uint64"+next+")")
 	Pragma("noescape")
@@ -308,7 +308,7 @@ func forwardLast(kind string) {
 	t.rest()
 	fetch := func() {}
 	if kind == "Lazy" {
-		fetch = fetcher(argument("next0"), argument("next1"), argument("lines"))
+		fetch = fetcher(argument("lines"), argument("next0"), argument("next1"), argument("next2"))
 	}
 
 	loop("block", blocks, func() {
@@ -345,15 +345,15 @@ func forwardLast(kind string) {
 	finish()
 }
 
-// fetcher returns what fetches the next lines of two vectors.
-func fetcher(next0, next1, lines GPVirtual) func() {
+// fetcher returns what fetches the next lines of vectors.
+func fetcher(lines GPVirtual, vectors ...GPVirtual) func() {
 	return func() {
 		left := GP64()
 		MOVQ(lines, left)
 		TESTQ(left, left)
 		JZ(LabelRef("fetched"))
 		loop("line", left, func() {
-			for _, next := range []GPVirtual{next0, next1} {
+			for _, next := range vectors {
 				PREFETCHT1(Mem{Base: next})
 				ADDQ(U8(64), next)
 			}
