@@ -4,11 +4,15 @@ import (
 	"bytes"
 	"fmt"
 	"path"
+	"reflect"
+	"runtime"
 	"runtime/pprof"
 	"strings"
 	"time"
 
 	"github.com/google/pprof/profile"
+
+	"cipherpoint/fhe/kernel"
 )
 
 // part is what processor time is spent on.
@@ -27,10 +31,17 @@ var parts = []part{transforms, products, extensions, moves, others}
 
 // functions says which part a function belongs to; those of package kernel that are not named are moves.
 var functions = map[string]part{
-	"kernel.(*Modulus).Forward": transforms, "kernel.(*Modulus).BeginForward": transforms, "kernel.(*Modulus).FinishForward": transforms,
-	"kernel.(*Modulus).Inverse": transforms,
-	"kernel.Sum":                products, "kernel.(*Modulus).KeySum": products, "kernel.(*Modulus).InnerProduct2": products, "kernel.(*Modulus).Packed2InnerProduct": products,
-	"kernel.(*Modulus).Lift": extensions, "kernel.(*Extension).Apply": extensions,
+	named((*kernel.Modulus).Forward): transforms, named((*kernel.Modulus).Inverse): transforms,
+	named((*kernel.Modulus).BeginForward): transforms, named((*kernel.Modulus).FinishForward): transforms,
+	named(kernel.Sum): products, named((*kernel.Modulus).KeySum): products,
+	named((*kernel.Modulus).InnerProduct2): products, named((*kernel.Modulus).Packed2InnerProduct): products,
+	named((*kernel.Modulus).Lift): extensions, named((*kernel.Extension).Begin): extensions,
+	named((*kernel.Extension).BeginForward): extensions, // with the first pass of the transform that follows
+}
+
+// named returns a function's name as it stands in functions. A list of names alone would outlive what it names.
+func named(function any) string {
+	return path.Base(runtime.FuncForPC(reflect.ValueOf(function).Pointer()).Name())
 }
 
 // profileOf runs f for about so long under the processor's sampling profiler, which looks a hundred times a second, and

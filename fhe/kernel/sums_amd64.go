@@ -93,12 +93,12 @@ func (m *Modulus) packedBits() int {
 func (m *Modulus) plainSums() bool { return !m.enabled && m.doubles == nil }
 
 func (m *Modulus) keySum(dst0, dst1 []uint64, s *KeySum, start int, add bool) {
-	if !m.enabled || len(s.Digits) == 0 { // vectors are packed one word a value
-		if m.doubles != nil && len(s.Digits) > 0 {
-			m.keySumDoubles(dst0, dst1, s, start, add)
-		} else {
-			m.keySumGeneric(dst0, dst1, s, start, add)
-		}
+	switch { // without assembly for integers, vectors are packed one word a value
+	case m.doubles != nil && len(s.Digits) > 0:
+		m.keySumDoubles(dst0, dst1, s, start, add)
+		return
+	case !m.enabled || len(s.Digits) == 0:
+		m.keySumGeneric(dst0, dst1, s, start, add)
 		return
 	}
 	position, count, from := uint64(start)/8, uint64(len(dst0))/8, uint64(0)
